@@ -1,0 +1,317 @@
+"""Where rooms meet: the Protocols and records that cross from one room to another. `node/build.py` wires them.
+
+Flow: gateway and network → Mempool → consensus → Execution → Storage → Events. Nothing here has behaviour.
+Hashes are 32 bytes, accounts 20; formats in docs/reference/formats.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Literal, Protocol
+
+TxState = Literal["pending", "committed", "failed", "expired", "rejected", "unknown"]
+Wait = Literal["none", "accepted", "committed"]
+
+
+# ------------------------------------------------------------------ network
+class Channel(IntEnum):
+    """Two connections a peer, so that votes never queue behind batches."""
+
+    CONSENSUS = 0
+    BULK = 1
+
+
+class Kind(IntEnum):
+    """Frame kinds of the peer protocol; the payload's layout belongs to the room that sends it."""
+
+    CONSENSUS_MESSAGE = 1
+    STATUS = 2
+    BATCH_ACK = 3
+    BATCH = 16
+    BATCH_REQUEST = 17
+    BATCH_MISSING = 18
+    BLOCK_REQUEST = 32
+    BLOCK_RESPONSE = 33
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAddress:
+    """A node this node knows: its identity (an SM2 key) and where it listens."""
+
+    name: str
+    account: bytes
+    public_key: bytes
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerInfo:
+    name: str
+    account: bytes
+    host: str
+    port: int
+    connected: bool
+    since_ms: int
+    bytes_in: int
+    bytes_out: int
+    queued_bytes: int
+
+
+FrameHandler = Callable[[bytes, Sequence[tuple[int, bytes]]], None]
+"""(peer account, [(kind, payload), …]): all frames of one wake-up, on the event loop; must not block."""
+
+
+class Network(Protocol):
+    """Authenticated frames between known peers. A send never blocks: a full queue drops the frame and counts it."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def on_frames(self, channel: Channel, handler: FrameHandler) -> None: ...
+    def on_peer(self, handler: Callable[[bytes, bool], None]) -> None:
+        """Called with (peer account, True) when both channels are up, (…, False) when one is lost."""
+    def send(self, peer: bytes, channel: Channel, kind: int, payload: bytes) -> bool: ...
+    def broadcast(self, channel: Channel, kind: int, payload: bytes) -> int:
+        """Returns the number of peers the frame was queued for."""
+    def connected(self) -> list[bytes]: ...
+    def peers(self) -> list[PeerInfo]: ...
+    def punish(self, peer: bytes, code: int) -> None:
+        """Score a faulty peer; past the limit its connections are cut and refused for a while."""
+
+
+# ------------------------------------------------------------------ storage
+@dataclass(frozen=True, slots=True)
+class BatchLocation:
+    """Where a batch stands in the append-only batch log."""
+
+    segment: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class TxLocation:
+    height: int
+    tx_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """`batches` are (digest, tx count, location) in block order."""
+
+    height: int
+    block_hash: bytes
+    value: bytes
+    certificate: bytes
+    tx_count: int
+    batches: tuple[tuple[bytes, int, BatchLocation], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Last committed block and its results (what the next header must carry). Height 0 is genesis, whose hash is the chain id."""
+
+    height: int
+    block_hash: bytes
+    time_ms: int
+    receipts_root: bytes
+    state_root: bytes
+    outbox_root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """Everything one block writes, for one atomic write."""
+
+    tip: Tip
+    value: bytes
+    certificate: bytes
+    batches: Sequence[tuple[bytes, int, BatchLocation]]
+    tx_ids: Sequence[bytes]
+    receipts: Sequence[bytes]
+    writes: Sequence[tuple[bytes, bytes | None]]
+    pages: Sequence[tuple[bytes, bytes | None]]
+    author_seqs: Sequence[tuple[bytes, int]] = field(default=())
+
+
+class StateReader(Protocol):
+    """State and tree pages as of one height. Thread-safe."""
+
+    height: int
+
+    def get(self, key: bytes) -> bytes | None:
+        """key: database state key (`hnnode_native.state_key`)."""
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+    def scan(self, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` pairs whose key starts with `prefix` and is greater than `after`, ascending."""
+    def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]: ...
+
+
+class Chain(Protocol):
+    """Committed data, read side. Every method is synchronous, thread-safe and answers from durable data only."""
+
+    def tip(self) -> Tip: ...
+    def block(self, height: int) -> StoredBlock | None: ...
+    def batch(self, location: BatchLocation) -> bytes: ...
+    def receipt(self, height: int, tx_index: int) -> bytes | None: ...
+    def receipts(self, height: int) -> list[bytes]: ...
+    def tx(self, location: TxLocation) -> bytes: ...
+    def tx_ids(self, height: int) -> list[bytes]: ...
+    def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]: ...
+    def state(self, height: int | None = None) -> StateReader:
+        """Reader at the tip or at one of the last few heights; raises `Unavailable` (code 1005) for an older one."""
+
+
+# ------------------------------------------------------------------ mempool
+@dataclass(frozen=True, slots=True)
+class SubmitResult:
+    """code 0: admitted (`pending`) or already there; `replayed` when the same tx is known or committed."""
+
+    tx_id: bytes
+    code: int
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TxStatus:
+    """`height`, `tx_index`, `code` and `rule` are set for committed and failed; `code` also for rejected and expired."""
+
+    tx_id: bytes
+    state: TxState
+    height: int | None = None
+    tx_index: int | None = None
+    code: int = 0
+    rule: str = ""
+
+
+class Mempool(Protocol):
+    """The one door for transactions, of the gateway and of the SDKs alike."""
+
+    async def submit(self, txs: Sequence[bytes]) -> list[SubmitResult]:
+        """Decode, check, verify and pool signed transactions; one result an item. Raises `Unavailable` when catching up or stopping."""
+    async def submit_frames(self, data: bytes) -> list[SubmitResult]:
+        """As `submit`, from repeated `u32 length || signed transaction`."""
+    async def wait(self, tx_id: bytes, until: Wait, timeout_ms: int) -> TxStatus:
+        """Status when `until` is reached or the time is over (then `pending`). accepted = in a batch that a quorum of validators holds durably."""
+    def status(self, tx_id: bytes) -> TxStatus: ...
+    def depth(self) -> Mapping[str, int]:
+        """{"tx_count": …, "bytes": …, "bytes_max": …}"""
+
+
+# ------------------------------------------------------------------ execution
+@dataclass(frozen=True, slots=True)
+class ActionInfo:
+    application: str
+    action: str
+    plugin: str
+    version: str
+    roles: tuple[str, ...]
+    schema: Mapping[str, Any]
+    title_zh: str
+    title_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryInfo:
+    application: str
+    query: str
+    schema: Mapping[str, Any]
+    title_zh: str
+    title_en: str
+
+
+class Applications(Protocol):
+    """What the enabled plugins and the native applications offer, for gateway and CLI."""
+
+    def actions(self) -> list[ActionInfo]: ...
+    def queries(self) -> list[QueryInfo]: ...
+    def plugins(self) -> list[Mapping[str, Any]]:
+        """name, version, applications, code_hash, native, title_zh, title_en"""
+    def query(self, application: str, query: str, arguments: bytes, state: StateReader) -> Any:
+        """Run a query with JSON arguments; the answer is JSON-ready. Raises `Rejected` (1009, 1010, 1011)."""
+
+
+# ------------------------------------------------------------------ events, proofs, node
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Position of an event; as text `height.tx_index.event_index`."""
+
+    height: int
+    tx_index: int
+    event_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainEvent:
+    cursor: Cursor
+    time_ms: int
+    tx_id: bytes
+    application: str
+    name: str
+    entity: str
+    data: bytes
+
+
+class Events(Protocol):
+    def read(self, after: Cursor | None, limit: int, application: str | None, name: str | None) -> list[ChainEvent]:
+        """Events of committed blocks, ascending, from storage; synchronous, thread-safe."""
+    def follow(self, after: Cursor | None, application: str | None, name: str | None) -> AsyncIterator[ChainEvent]:
+        """Stored events after the cursor, then new ones as blocks commit, without gap or repetition."""
+
+
+class Proofs(Protocol):
+    """Build proof bundles (formats §13). Synchronous, thread-safe. Raise `Unavailable` (NOT_READY) while the results are not certified yet."""
+
+    def tx(self, tx_id: bytes) -> bytes:
+        """Transaction and receipt, with both headers and the certificate. Raises `Rejected` 1005 for an unknown id."""
+    def state(self, application: str, keys: Sequence[bytes]) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What `status` answers; built fresh on each call."""
+
+    chain_id: bytes
+    chain_name: str
+    role: str
+    version: str
+    account: bytes
+    node_name: str
+    validator: bool
+    height: int
+    block_hash: bytes
+    block_time_ms: int
+    syncing: bool
+    ready: bool
+    halted: str
+    consensus: Mapping[str, int | str]
+    peers_connected: int
+    peers_known: int
+    pool: Mapping[str, int]
+    disk_free_bytes: int
+    loop_lag_ms: float
+    uptime_s: float
+
+
+class Node(Protocol):
+    """Everything the gateway stands in front of."""
+
+    chain: Chain
+    mempool: Mempool
+    applications: Applications
+    events: Events
+    proofs: Proofs
+
+    def facts(self) -> NodeFacts: ...
+    def peers(self) -> list[PeerInfo]: ...
+    def validators(self) -> list[Mapping[str, Any]]:
+        """account, public_key, power, name, last_seen_ms"""
+    def genesis(self) -> bytes: ...
+
+
+Clock = Callable[[], int]
+"""Unix milliseconds."""
+Publish = Callable[[CommitRecord], Awaitable[None] | None]
+BlockIterator = Iterator[StoredBlock]

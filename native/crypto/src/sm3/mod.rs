@@ -1,0 +1,159 @@
+//! SM3 (GB/T 32905-2016): streaming hash, domain-tagged hashes, batches, HMAC and key derivation.
+
+mod compress;
+mod hmac;
+mod tagged;
+
+pub use hmac::{HmacSm3, hmac_sm3, kdf, pbkdf2_hmac_sm3};
+pub use tagged::{TaggedHasher, tag_block};
+
+use compress::{IV, compress};
+use rayon::prelude::*;
+use zeroize::Zeroize;
+
+/// Bytes a compression takes.
+pub const BLOCK_BYTES: usize = 64;
+/// Bytes of a digest.
+pub const DIGEST_BYTES: usize = 32;
+
+/// Batches below this many messages are hashed on the calling thread: a hand-over costs more than it saves.
+const PARALLEL_COUNT_MIN: usize = 128;
+
+/// Streaming SM3. Messages are at most 2^61 − 1 bytes.
+#[derive(Clone)]
+pub struct Sm3 {
+    state: [u32; 8],
+    /// Bytes hashed so far, those in `buffer` included.
+    length: u64,
+    buffer: [u8; BLOCK_BYTES],
+    /// Bytes waiting in `buffer`, always below 64.
+    filled: usize,
+}
+
+impl Default for Sm3 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sm3 {
+    /// A hasher that has seen no byte.
+    pub const fn new() -> Self {
+        Self::from_midstate(IV, 0)
+    }
+
+    /// Continues from a chaining value after `bytes_len` bytes, which must be a multiple of 64.
+    ///
+    /// # Panics
+    /// When `bytes_len` is not a multiple of 64: the value would be no SM3 state (a programming error).
+    pub const fn from_midstate(state: [u32; 8], bytes_len: u64) -> Self {
+        assert!(bytes_len.is_multiple_of(BLOCK_BYTES as u64), "midstate must end at a block border");
+        Self { state, length: bytes_len, buffer: [0; BLOCK_BYTES], filled: 0 }
+    }
+
+    /// Takes the next bytes of the message.
+    pub fn update(&mut self, data: &[u8]) {
+        self.length = self.length.wrapping_add(data.len() as u64);
+        let mut rest = data;
+        if self.filled > 0 {
+            let take = rest.len().min(BLOCK_BYTES - self.filled);
+            let (head, tail) = rest.split_at(take);
+            self.buffer[self.filled..self.filled + take].copy_from_slice(head);
+            self.filled += take;
+            rest = tail;
+            if self.filled < BLOCK_BYTES {
+                return;
+            }
+            compress(&mut self.state, &self.buffer);
+            self.filled = 0;
+        }
+        let (blocks, tail) = rest.as_chunks::<BLOCK_BYTES>();
+        for block in blocks {
+            compress(&mut self.state, block);
+        }
+        self.buffer[..tail.len()].copy_from_slice(tail);
+        self.filled = tail.len();
+    }
+
+    /// Pads and returns the digest (GB/T 32905 §5.2).
+    pub fn finalize(mut self) -> [u8; DIGEST_BYTES] {
+        let bits = self.length.wrapping_mul(8);
+        self.buffer[self.filled] = 0x80;
+        self.buffer[self.filled + 1..].fill(0);
+        if self.filled >= BLOCK_BYTES - 8 {
+            compress(&mut self.state, &self.buffer);
+            self.buffer.fill(0);
+        }
+        self.buffer[BLOCK_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
+        compress(&mut self.state, &self.buffer);
+        digest_of(&self.state)
+    }
+
+    /// The chaining value; meaningful only at a block border.
+    fn midstate(&self) -> [u32; 8] {
+        self.state
+    }
+}
+
+impl Zeroize for Sm3 {
+    fn zeroize(&mut self) {
+        self.state.zeroize();
+        self.buffer.zeroize();
+        self.length.zeroize();
+        self.filled.zeroize();
+    }
+}
+
+/// The chaining value as big-endian bytes.
+fn digest_of(state: &[u32; 8]) -> [u8; DIGEST_BYTES] {
+    let mut out = [0; DIGEST_BYTES];
+    for (bytes, word) in out.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+        *bytes = word.to_be_bytes();
+    }
+    out
+}
+
+/// Digest of one message.
+pub fn sm3(data: &[u8]) -> [u8; DIGEST_BYTES] {
+    let mut hasher = Sm3::new();
+    hasher.update(data);
+    hasher.finalize()
+}
+
+/// Digests of messages of mixed lengths, in their order; large batches use the rayon pool.
+pub fn sm3_batch(messages: &[&[u8]]) -> Vec<[u8; DIGEST_BYTES]> {
+    if messages.len() < PARALLEL_COUNT_MIN {
+        return messages.iter().map(|message| sm3(message)).collect();
+    }
+    messages.par_iter().with_min_len(PARALLEL_COUNT_MIN / 2).map(|message| sm3(message)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn update_in_any_split_equals_one_call() {
+        let data: Vec<u8> = (0..300u32).map(|i| (i * 7 + 3) as u8).collect();
+        for length in 0..data.len() {
+            let whole = sm3(&data[..length]);
+            for split in [0, 1, 31, 55, 56, 63, 64, 65, 119, 128, 200] {
+                let split = split.min(length);
+                let mut hasher = Sm3::new();
+                hasher.update(&data[..split]);
+                hasher.update(&data[split..length]);
+                assert_eq!(hasher.finalize(), whole, "length {length} split {split}");
+            }
+        }
+    }
+
+    #[test]
+    fn midstate_continues_the_message() {
+        let data = [0x5a; 200];
+        let mut head = Sm3::new();
+        head.update(&data[..128]);
+        let mut tail = Sm3::from_midstate(head.midstate(), 128);
+        tail.update(&data[128..]);
+        assert_eq!(tail.finalize(), sm3(&data));
+    }
+}

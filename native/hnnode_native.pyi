@@ -1,0 +1,448 @@
+"""Compiled core of hnnode. Nothing here reads a clock, a file or a socket; long calls release the GIL.
+
+Byte shapes: hash = 32 bytes, account = 20, public key = 65 (`04 || x || y`), signature = 64 (`r || s`). Formats: docs/reference/formats.md.
+A wrong length or a malformed encoding raises `NativeError`, whose `code` is the number of docs/reference/errors.md; a refused item of a
+batch is a code in the answer, never an exception.
+"""
+
+from collections.abc import Sequence
+
+VERSION: str
+CODES: dict[str, int]
+"""Error names and their numbers, as the compiled core uses them."""
+LIMITS: dict[str, int]
+"""Protocol limits: tx_bytes_max, payload_bytes_max, batch_tx_count_max, batch_body_bytes_max, value_batch_count_max, ..."""
+
+class NativeError(Exception):
+    """Raised for the caller's faults; `code` is the stable number, `args[0]` the text."""
+
+    code: int
+
+# ---------------------------------------------------------------- crypto
+
+def sm3(data: bytes) -> bytes: ...
+def sm3_batch(messages: Sequence[bytes]) -> list[bytes]: ...
+def hmac_sm3(key: bytes, data: bytes) -> bytes: ...
+def tagged_hash(tag: str, data: bytes) -> bytes: ...
+def sm4_gcm_seal(key: bytes, nonce: bytes, aad: bytes, plain: bytes) -> bytes: ...
+def sm4_gcm_open(key: bytes, nonce: bytes, aad: bytes, sealed: bytes) -> bytes: ...
+
+class Sm3:
+    """Incremental SM3 for files."""
+
+    def __init__(self) -> None: ...
+    def update(self, data: bytes) -> None: ...
+    def digest(self) -> bytes: ...
+
+class SecretKey:
+    """SM2 private key; never printed, wiped when dropped."""
+
+    @staticmethod
+    def generate(seed: bytes) -> SecretKey:
+        """Derive a key from 32 random bytes (the caller's `os.urandom(32)`)."""
+    @staticmethod
+    def from_pem(pem: str, passphrase: str | None = None) -> SecretKey: ...
+    def to_pem(self) -> str: ...
+    def to_encrypted_pem(self, passphrase: str, salt: bytes, iv: bytes, rounds: int) -> str: ...
+    def public_key(self) -> bytes: ...
+    def account(self) -> bytes: ...
+    def sign(self, message: bytes) -> bytes: ...
+    def sign_batch(self, messages: Sequence[bytes]) -> list[bytes]: ...
+
+def public_key_from_pem(pem: str) -> bytes: ...
+def public_key_to_pem(public_key: bytes) -> str: ...
+def account_of(public_key: bytes) -> bytes: ...
+def verify(public_key: bytes, message: bytes, signature: bytes) -> bool: ...
+def verify_batch(public_keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes]) -> bytes:
+    """One status byte an item: 0 valid, 1 bad signature, 2 out of range, 3 bad key."""
+
+# ---------------------------------------------------------------- formats
+
+def encode_tx_body(
+    chain_id: bytes, sender: bytes, nonce: int, valid_until_height: int, application: str, action: str, payload: bytes
+) -> bytes: ...
+def sign_tx(key: SecretKey, body: bytes) -> tuple[bytes, bytes]:
+    """Returns (tx_id, signed transaction)."""
+
+def build_txs(
+    key: SecretKey,
+    chain_id: bytes,
+    nonce_start: int,
+    valid_until_height: int,
+    application: str,
+    action: str,
+    payloads: Sequence[bytes],
+) -> list[tuple[bytes, bytes]]:
+    """Encode and sign many transactions on all cores: [(tx_id, signed transaction)], nonces rising from `nonce_start`."""
+
+class Tx:
+    """A decoded signed transaction."""
+
+    @staticmethod
+    def decode(data: bytes) -> Tx: ...
+    tx_id: bytes
+    chain_id: bytes
+    sender: bytes
+    nonce: int
+    valid_until_height: int
+    application: str
+    action: str
+    payload: bytes
+    signature: bytes
+
+class Header:
+    @staticmethod
+    def decode(data: bytes) -> Header: ...
+    block_hash: bytes
+    chain_id: bytes
+    height: int
+    time_ms: int
+    proposer: bytes
+    parent_hash: bytes
+    batches_root: bytes
+    tx_root: bytes
+    validators_hash: bytes
+    next_validators_hash: bytes
+    plugins_hash: bytes
+    receipts_root: bytes
+    state_root: bytes
+    outbox_root: bytes
+
+class Value:
+    """Header and batch references: what consensus agrees on."""
+
+    @staticmethod
+    def decode(data: bytes) -> Value: ...
+    header: Header
+    header_bytes: bytes
+    block_hash: bytes
+    batches: list[tuple[bytes, bytes, int]]
+    """(batch digest, author, seq)"""
+
+class Receipt:
+    @staticmethod
+    def decode(data: bytes) -> Receipt: ...
+    tx_id: bytes
+    code: int
+    rule: str
+    steps: int
+    write_set_digest: bytes
+    events: list[tuple[str, str, bytes]]
+    """(name, entity, data)"""
+
+class ValidatorSet:
+    def __init__(self, epoch: int, validators: Sequence[tuple[bytes, int]]) -> None:
+        """validators: (public key, power), any order."""
+    @staticmethod
+    def decode(data: bytes) -> ValidatorSet: ...
+    def encode(self) -> bytes: ...
+    hash: bytes
+    epoch: int
+    quorum: int
+    total_power: int
+    validators: list[tuple[bytes, bytes, int]]
+    """(account, public key, power), ascending by account"""
+    def index_of(self, account: bytes) -> int | None: ...
+
+class Certificate:
+    @staticmethod
+    def decode(data: bytes) -> Certificate: ...
+    height: int
+    round: int
+    block_hash: bytes
+    signers: list[int]
+
+def verify_certificate(certificate: bytes, validators: ValidatorSet, chain_id: bytes, height: int, block_hash: bytes) -> int:
+    """0 when valid, otherwise the code (5020-5025)."""
+
+def encode_genesis(
+    chain_name: str,
+    role: int,
+    time_ms: int,
+    validators_hash: bytes,
+    plugins_hash: bytes,
+    state_root: bytes,
+    block_bytes_max: int,
+    block_tx_count_max: int,
+    valid_blocks_max: int,
+) -> bytes: ...
+def genesis_chain_id(genesis: bytes) -> bytes: ...
+def encode_account_record(public_key: bytes, active: bool, since_height: int, organisation: str, roles: Sequence[str]) -> bytes: ...
+def decode_account_record(record: bytes) -> tuple[bytes, bool, int, str, list[str]]: ...
+def plugins_hash(entries: Sequence[tuple[str, str, int, int, bytes, str, str, bytes]]) -> bytes:
+    """entries: (plugin, version, api_version, state_version, code_hash, application, action, schema_hash), any order."""
+
+def native_actions() -> list[tuple[str, str, list[str], str]]:
+    """Actions built into the core: (application, action, roles, JSON schema)."""
+
+def empty_root() -> bytes:
+    """Block tree root of an empty list."""
+
+# ---------------------------------------------------------------- merkle
+
+def block_root(leaves: Sequence[bytes]) -> bytes: ...
+def block_proof(leaves: Sequence[bytes], index: int) -> bytes: ...
+def verify_inclusion(proof: bytes, data: bytes, root: bytes) -> bool: ...
+def state_key_hash(application: str, key: bytes) -> bytes: ...
+def state_value_hash(value: bytes) -> bytes: ...
+def verify_state_proof(proof: bytes, root: bytes, key_hash: bytes, value: bytes | None) -> bool: ...
+
+class StateTree:
+    """Sparse Merkle tree of the state; pages come from and go to the database."""
+
+    def __init__(self, cache_bytes_max: int) -> None: ...
+    def missing(self, key_hashes: Sequence[bytes]) -> list[bytes]:
+        """Page ids that `apply` or `prove` of these keys needs next; empty when all are loaded."""
+    def load(self, pages: Sequence[tuple[bytes, bytes | None]]) -> None: ...
+    def apply(self, updates: BlockResult) -> list[bytes]:
+        """Apply a block's updates. Returns the page ids to load first (nothing changed then), or [] when done."""
+    def apply_pairs(self, updates: Sequence[tuple[bytes, bytes | None]]) -> list[bytes]:
+        """As `apply`, from (key hash, value hash or None to delete)."""
+    def changed_pages(self) -> list[tuple[bytes, bytes | None]]:
+        """Pages that the last `apply` wrote (None: deleted)."""
+    def root(self) -> bytes: ...
+    def prove(self, key_hash: bytes) -> bytes | list[bytes]:
+        """The state proof, or the page ids to load first."""
+
+def build_bundle(
+    genesis: bytes,
+    validators: bytes,
+    headers: Sequence[bytes],
+    certificate: bytes,
+    items: Sequence[tuple[int, int, bytes, bytes, bytes, bytes]],
+) -> bytes:
+    """items: (kind, header index, a, b, c, proof); kind 1: a = signed tx; kind 2: a = receipt; kind 3: a = application, b = key, c = value,
+    absent when kind is 4 (encoded as kind 3 with present = 0)."""
+
+class BundleReport:
+    chain_id: bytes
+    chain_name: str
+    heights: list[int]
+    block_hashes: list[bytes]
+    times_ms: list[int]
+    signer_count: int
+    signer_power: int
+    total_power: int
+    txs: list[tuple[int, int, bytes]]
+    """(height, tx index, signed transaction)"""
+    receipts: list[tuple[int, int, bytes]]
+    """(height of the transaction, tx index, receipt)"""
+    states: list[tuple[int, str, bytes, bytes | None]]
+    """(height after which it holds, application, key, value or None)"""
+
+def verify_bundle(bundle: bytes, chain_id: bytes | None = None) -> BundleReport:
+    """Raises NativeError with code 5101-5106 or 5020-5025."""
+
+# ---------------------------------------------------------------- data plane
+
+class Accounts:
+    """Registered accounts of the state; shared by pool and execution."""
+
+    def __init__(self, key_cache_bytes_max: int) -> None: ...
+    def load(self, records: Sequence[tuple[bytes, bytes]]) -> None:
+        """(account, account record) pairs; replaces what is known of them."""
+    def apply(self, result: BlockResult) -> None: ...
+    def get(self, account: bytes) -> bytes | None: ...
+    def count(self) -> int: ...
+
+class Batch:
+    @staticmethod
+    def decode(data: bytes) -> Batch: ...
+    digest: bytes
+    author: bytes
+    seq: int
+    tx_count: int
+    data: bytes
+    def tx_ids(self) -> list[bytes]: ...
+    def tx(self, index: int) -> bytes:
+        """Signed transaction."""
+    def valid_until_max(self) -> int:
+        """Highest `valid_until_height` of its transactions: after it nothing in here can be included."""
+
+def verify_batches(
+    batches: Sequence[Batch], chain_id: bytes, validators: ValidatorSet, accounts: Accounts, pool: Pool | None
+) -> list[int]:
+    """Codes, 0 = valid. Signatures of transactions that `pool` admitted itself are not verified twice."""
+
+class DecodedTxs:
+    """Transactions decoded once, at the door."""
+
+    @staticmethod
+    def decode(items: Sequence[bytes], chain_id: bytes) -> DecodedTxs: ...
+    @staticmethod
+    def decode_frames(data: bytes, chain_id: bytes) -> DecodedTxs:
+        """data: repeated `u32 length || signed transaction`; raises NativeError when the framing itself is broken."""
+    def __len__(self) -> int: ...
+    def tx_ids(self) -> list[bytes]:
+        """32 zero bytes where decoding failed."""
+    def codes(self) -> list[int]: ...
+
+class Pool:
+    def __init__(
+        self,
+        chain_id: bytes,
+        pool_bytes_max: int,
+        pool_tx_count_max: int,
+        account_bytes_max: int,
+        batch_tx_count_max: int,
+        batch_bytes_max: int,
+        valid_blocks_max: int,
+        requeue_blocks: int,
+    ) -> None: ...
+    def admit(self, txs: DecodedTxs, accounts: Accounts, committed: bytes, height: int) -> list[int]:
+        """Codes, 0 = admitted. committed: one byte an item, 1 = already on chain. height: last committed height."""
+    def seal(self, author: SecretKey, seq: int) -> Batch | None: ...
+    def on_commit(self, height: int, batches: Sequence[Batch]) -> None: ...
+    def status(self, tx_id: bytes) -> str:
+        """unknown | pending | sealed"""
+    def sealed_in(self, tx_id: bytes) -> bytes | None: ...
+    def drain_dropped(self) -> list[tuple[bytes, int]]: ...
+    def bytes_used(self) -> int: ...
+    def count(self) -> int:
+        """Waiting to be sealed."""
+    def verified_count(self) -> int:
+        """Signature verifications done by `admit` and `verify_batches` with this pool, since start."""
+
+def build_value(
+    chain_id: bytes,
+    height: int,
+    time_ms: int,
+    proposer: bytes,
+    parent_hash: bytes,
+    validators_hash: bytes,
+    next_validators_hash: bytes,
+    plugins_hash: bytes,
+    receipts_root: bytes,
+    state_root: bytes,
+    outbox_root: bytes,
+    batches: Sequence[Batch],
+) -> bytes: ...
+def check_value(
+    value: bytes,
+    chain_id: bytes,
+    height: int,
+    proposer: bytes | None,
+    parent_hash: bytes,
+    parent_time_ms: int,
+    now_ms: int | None,
+    clock_skew_ms_max: int,
+    validators_hash: bytes,
+    next_validators_hash: bytes,
+    plugins_hash: bytes,
+    receipts_root: bytes,
+    state_root: bytes,
+    outbox_root: bytes,
+    block_bytes_max: int,
+    block_tx_count_max: int,
+) -> int:
+    """First failing rule as a code (5001-5014), 0 when all that can be checked without the batches holds."""
+
+def check_value_batches(
+    value: bytes,
+    batches: Sequence[Batch],
+    last_seqs: Sequence[tuple[bytes, int]],
+    block_bytes_max: int,
+    block_tx_count_max: int,
+) -> int:
+    """The rules that need the batches: digests, authors, rising seqs above `last_seqs` (author, seq), totals, both roots."""
+
+# ---------------------------------------------------------------- execution
+
+class BlockExecution:
+    def __init__(
+        self,
+        chain_id: bytes,
+        height: int,
+        time_ms: int,
+        valid_blocks_max: int,
+        batches: Sequence[Batch],
+        accounts: Accounts,
+        foreign: Sequence[tuple[str, str, Sequence[str]]],
+    ) -> None:
+        """foreign: (application, action, roles) served by Python plugins."""
+    def tx_ids(self) -> list[bytes]: ...
+    def set_committed(self, flags: bytes) -> None: ...
+    def native_keys(self) -> list[bytes]:
+        """State keys (database form, see `state_key`) the native handlers will read or write."""
+    def supply(self, values: Sequence[bytes | None]) -> None: ...
+    def run_native(self) -> None: ...
+    def foreign_groups(self) -> list[tuple[str, list[tuple[int, bytes, bytes, str, bytes]]]]:
+        """[(application, [(tx_index, tx_id, sender, action, payload)])] in block order."""
+    def complete(
+        self,
+        application: str,
+        results: Sequence[tuple[int, int, str, int, list[tuple[bytes, bytes | None]], list[tuple[str, str, bytes]]]],
+    ) -> None:
+        """results: (tx_index, code, rule, steps, writes (key, value or None), events (name, entity, data)), one a tx, in order."""
+    def finish(self) -> BlockResult: ...
+
+class BlockResult:
+    receipts_root: bytes
+    outbox_root: bytes
+    receipts: list[bytes]
+    codes: list[int]
+    writes: list[tuple[bytes, bytes | None]]
+    """(database state key, value or None)"""
+    update_count: int
+
+def state_key(application: str, key: bytes) -> bytes:
+    """Database form: `u8 length || application || key`."""
+
+# ---------------------------------------------------------------- consensus
+
+class Effect:
+    """One thing the host must do. Fields that a kind does not use are empty, zero or None.
+
+    log(data) · barrier() · send(to = account or None for all, data) · set_timer(timer_id, generation, ms) · cancel_timer(timer_id)
+    get_value(height, round) · validate(height, round, block_hash, data = value, to = proposer, pol_round = -1 when fresh)
+    decide(height, round, block_hash, data = value, certificate) · evidence(data) · peer_fault(to, code) · reserve_sign_floor(height)
+    halt(code, reason)
+    """
+
+    kind: str
+    data: bytes
+    certificate: bytes
+    to: bytes | None
+    height: int
+    round: int
+    pol_round: int
+    block_hash: bytes
+    timer_id: int
+    generation: int
+    ms: int
+    code: int
+    reason: str
+
+class Engine:
+    """Consensus of one chain: inputs in, effects out. After a `halt` effect every call raises NativeError."""
+
+    def __init__(
+        self,
+        chain_id: bytes,
+        key: SecretKey | None,
+        sign_floor: int,
+        propose_ms: int,
+        propose_step_ms: int,
+        vote_ms: int,
+        vote_step_ms: int,
+        rebroadcast_ms: int,
+        cap_ms: int,
+    ) -> None: ...
+    def replay(self, records: Sequence[bytes]) -> list[Effect]:
+        """Feed the consensus log and end the replay."""
+    def start(self, height: int, validators: ValidatorSet, demoted: Sequence[bytes]) -> list[Effect]: ...
+    def messages(self, items: Sequence[tuple[bytes, bytes]]) -> list[Effect]:
+        """(peer account, message) pairs."""
+    def propose(self, height: int, round: int, value: bytes) -> list[Effect]: ...
+    def validity(self, height: int, block_hash: bytes, valid: bool) -> list[Effect]: ...
+    def timer(self, timer_id: int, generation: int) -> list[Effect]: ...
+    def synced(self, height: int, value: bytes, certificate: bytes) -> list[Effect]: ...
+    def peer_behind(self, peer: bytes, height: int, round: int) -> list[Effect]: ...
+    def stats(self) -> dict[str, int | str]:
+        """height, round, step, verified (signatures), signed, text (what it waits for, in words)"""
+
+def record_height(record: bytes) -> int | None:
+    """Height of a consensus log record."""
+
+def simulate(seed_start: int, count: int, profile: str) -> dict[str, int | str]:
+    """Run `count` seeds of the simulator. Keys: seeds, failures, first_failure, report, trace."""
