@@ -4,18 +4,31 @@
 //! made of shifts.
 
 use super::limbs::{
-    add_mod, adc, from_be_bytes, less, mask_zero4, mul_wide, reduce_once, sbb, select4, square_wide, sub_mod,
+    adc, add_mod, from_be_bytes, less, mask_zero4, mul_wide, reduce_once, sbb, select4, square_wide, sub_mod,
     to_be_bytes,
 };
 
 /// The prime p (GB/T 32918.5).
-pub(crate) const P: [u64; 4] =
-    [0xffff_ffff_ffff_ffff, 0xffff_ffff_0000_0000, 0xffff_ffff_ffff_ffff, 0xffff_fffe_ffff_ffff];
+pub(crate) const P: [u64; 4] = [
+    0xffff_ffff_ffff_ffff,
+    0xffff_ffff_0000_0000,
+    0xffff_ffff_ffff_ffff,
+    0xffff_fffe_ffff_ffff,
+];
 /// R² mod p.
-const R2: Fe = Fe([0x0000_0002_0000_0003, 0x0000_0002_ffff_ffff, 0x0000_0001_0000_0001, 0x0000_0004_0000_0002]);
+const R2: Fe = Fe([
+    0x0000_0002_0000_0003,
+    0x0000_0002_ffff_ffff,
+    0x0000_0001_0000_0001,
+    0x0000_0004_0000_0002,
+]);
 /// (p + 1) / 4: since p ≡ 3 mod 4, this power is a square root.
-const SQRT_EXPONENT: [u64; 4] =
-    [0x4000_0000_0000_0000, 0xffff_ffff_c000_0000, 0xffff_ffff_ffff_ffff, 0x3fff_ffff_bfff_ffff];
+const SQRT_EXPONENT: [u64; 4] = [
+    0x4000_0000_0000_0000,
+    0xffff_ffff_c000_0000,
+    0xffff_ffff_ffff_ffff,
+    0x3fff_ffff_bfff_ffff,
+];
 
 /// A field element in Montgomery form, below p.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,7 +154,12 @@ impl Fe {
         let x64 = x32.square_times(32).mul(&x32);
         let x128 = x64.square_times(64).mul(&x64);
         let head = x31.square_times(129).mul(&x128);
-        head.square_times(64).mul(&x32).square_times(30).mul(&x30).square_times(2).mul(self)
+        head.square_times(64)
+            .mul(&x32)
+            .square_times(30)
+            .mul(&x30)
+            .square_times(2)
+            .mul(self)
     }
 
     /// A square root, when one exists (public data: variable time).

@@ -14,7 +14,11 @@ pub(crate) struct Jacobian {
 
 impl From<Affine> for Jacobian {
     fn from(point: Affine) -> Self {
-        Self { x: point.x, y: point.y, z: Fe::ONE }
+        Self {
+            x: point.x,
+            y: point.y,
+            z: Fe::ONE,
+        }
     }
 }
 
@@ -50,7 +54,11 @@ impl Jacobian {
         let hhh = hh.mul(&h);
         let v = u1.mul(&hh);
         let x = r.square().sub(&hhh).sub(&v.double());
-        Some(Self { x, y: r.mul(&v.sub(&x)).sub(&s1.mul(&hhh)), z: z.mul(&h) })
+        Some(Self {
+            x,
+            y: r.mul(&v.sub(&x)).sub(&s1.mul(&hhh)),
+            z: z.mul(&h),
+        })
     }
 
     /// 2·self, 4M + 4S. The order is odd, so y ≠ 0 and the result is never infinity.
@@ -62,7 +70,11 @@ impl Jacobian {
         let yy2 = self.y.square().double();
         let s = self.x.mul(&yy2).double();
         let x = m.square().sub(&s.double());
-        Self { x, y: m.mul(&s.sub(&x)).sub(&yy2.square().double()), z: self.y.mul(&self.z).double() }
+        Self {
+            x,
+            y: m.mul(&s.sub(&x)).sub(&yy2.square().double()),
+            z: self.y.mul(&self.z).double(),
+        }
     }
 
     /// 2^count · self.
@@ -76,7 +88,11 @@ impl Jacobian {
 
     /// −self.
     pub(crate) fn neg(&self) -> Self {
-        Self { x: self.x, y: self.y.neg(), z: self.z }
+        Self {
+            x: self.x,
+            y: self.y.neg(),
+            z: self.z,
+        }
     }
 }
 
@@ -89,7 +105,10 @@ pub(crate) fn to_affine_all(points: &[Jacobian]) -> Vec<Affine> {
         .zip(&inverses)
         .map(|(point, inverse)| {
             let square = inverse.square();
-            Affine { x: point.x.mul(&square), y: point.y.mul(&square.mul(inverse)) }
+            Affine {
+                x: point.x.mul(&square),
+                y: point.y.mul(&square.mul(inverse)),
+            }
         })
         .collect()
 }

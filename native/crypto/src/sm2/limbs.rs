@@ -17,7 +17,10 @@ pub(crate) const fn sbb(a: u64, b: u64, borrow: u64) -> (u64, u64) {
 /// acc + a·b + carry as (word, carry); never overflows 128 bits.
 #[inline(always)]
 pub(crate) const fn mac(acc: u64, a: u64, b: u64, carry: u64) -> (u64, u64) {
-    let t = (a as u128).wrapping_mul(b as u128).wrapping_add(acc as u128).wrapping_add(carry as u128);
+    let t = (a as u128)
+        .wrapping_mul(b as u128)
+        .wrapping_add(acc as u128)
+        .wrapping_add(carry as u128);
     (t as u64, (t >> 64) as u64)
 }
 

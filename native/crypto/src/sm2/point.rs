@@ -4,7 +4,12 @@
 use super::field::Fe;
 
 /// The coefficient b in Montgomery form.
-const B: Fe = Fe([0x90d2_3063_2bc0_dd42, 0x71cf_379a_e9b5_37ab, 0x5279_8150_5ea5_1c3c, 0x240f_e188_ba20_e2c8]);
+const B: Fe = Fe([
+    0x90d2_3063_2bc0_dd42,
+    0x71cf_379a_e9b5_37ab,
+    0x5279_8150_5ea5_1c3c,
+    0x240f_e188_ba20_e2c8,
+]);
 
 /// An affine point, never infinity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,8 +20,18 @@ pub(crate) struct Affine {
 
 /// The base point G (GB/T 32918.5).
 pub(crate) const G: Affine = Affine {
-    x: Fe([0x6132_8990_f418_029e, 0x3e79_81ed_dca6_c050, 0xd6a1_ed99_ac24_c3c3, 0x9116_7a5e_e1c1_3b05]),
-    y: Fe([0xc135_4e59_3c2d_0ddd, 0xc1f5_e578_8d32_95fa, 0x8d4c_fb06_6e2a_48f8, 0x63cd_65d4_81d7_35bd]),
+    x: Fe([
+        0x6132_8990_f418_029e,
+        0x3e79_81ed_dca6_c050,
+        0xd6a1_ed99_ac24_c3c3,
+        0x9116_7a5e_e1c1_3b05,
+    ]),
+    y: Fe([
+        0xc135_4e59_3c2d_0ddd,
+        0xc1f5_e578_8d32_95fa,
+        0x8d4c_fb06_6e2a_48f8,
+        0x63cd_65d4_81d7_35bd,
+    ]),
 };
 
 /// x³ − 3x + b.
@@ -41,13 +56,21 @@ pub(crate) struct Projective {
 
 impl From<&Affine> for Projective {
     fn from(point: &Affine) -> Self {
-        Self { x: point.x, y: point.y, z: Fe::ONE }
+        Self {
+            x: point.x,
+            y: point.y,
+            z: Fe::ONE,
+        }
     }
 }
 
 impl Projective {
     /// The neutral element.
-    pub(crate) const INFINITY: Self = Self { x: Fe::ZERO, y: Fe::ONE, z: Fe::ZERO };
+    pub(crate) const INFINITY: Self = Self {
+        x: Fe::ZERO,
+        y: Fe::ONE,
+        z: Fe::ZERO,
+    };
 
     /// Whether this is the neutral element.
     pub(crate) fn is_infinity(&self) -> bool {
@@ -124,6 +147,9 @@ impl Projective {
     /// Affine coordinates; infinity becomes (0, 0), which callers exclude. Constant time.
     pub(crate) fn to_affine(self) -> Affine {
         let inverse = self.z.invert();
-        Affine { x: self.x.mul(&inverse), y: self.y.mul(&inverse) }
+        Affine {
+            x: self.x.mul(&inverse),
+            y: self.y.mul(&inverse),
+        }
     }
 }

@@ -1,18 +1,31 @@
 //! Integers modulo the group order n. A [`Scalar`] is a plain integer below n; products go through Montgomery form.
 
-use super::limbs::{add_mod, adc, from_be_bytes, less, mac, mask_zero4, mul_wide, reduce_once, sub_mod, to_be_bytes};
+use super::limbs::{adc, add_mod, from_be_bytes, less, mac, mask_zero4, mul_wide, reduce_once, sub_mod, to_be_bytes};
 use zeroize::Zeroize;
 
 /// The order n of the base point (GB/T 32918.5).
-pub(crate) const N: [u64; 4] =
-    [0x53bb_f409_39d5_4123, 0x7203_df6b_21c6_052b, 0xffff_ffff_ffff_ffff, 0xffff_fffe_ffff_ffff];
+pub(crate) const N: [u64; 4] = [
+    0x53bb_f409_39d5_4123,
+    0x7203_df6b_21c6_052b,
+    0xffff_ffff_ffff_ffff,
+    0xffff_fffe_ffff_ffff,
+];
 /// −n⁻¹ mod 2^64.
 const N_INVERSE_NEG: u64 = 0x327f_9e88_7235_0975;
 /// R² mod n, R = 2^256.
-const R2: [u64; 4] = [0x9011_92af_7c11_4f20, 0x3464_504a_de6f_a2fa, 0x620f_c84c_3aff_e0d4, 0x1eb5_e412_a22b_3d3b];
+const R2: [u64; 4] = [
+    0x9011_92af_7c11_4f20,
+    0x3464_504a_de6f_a2fa,
+    0x620f_c84c_3aff_e0d4,
+    0x1eb5_e412_a22b_3d3b,
+];
 /// n − 2, the Fermat exponent.
-const N_MINUS_2: [u64; 4] =
-    [0x53bb_f409_39d5_4121, 0x7203_df6b_21c6_052b, 0xffff_ffff_ffff_ffff, 0xffff_fffe_ffff_ffff];
+const N_MINUS_2: [u64; 4] = [
+    0x53bb_f409_39d5_4121,
+    0x7203_df6b_21c6_052b,
+    0xffff_ffff_ffff_ffff,
+    0xffff_fffe_ffff_ffff,
+];
 
 /// An integer in [0, n−1].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,8 +54,6 @@ const fn montgomery_mul(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
 }
 
 impl Scalar {
-    /// 0.
-    pub(crate) const ZERO: Self = Self([0; 4]);
     /// 1.
     pub(crate) const ONE: Self = Self([1, 0, 0, 0]);
 
@@ -123,7 +134,9 @@ impl Scalar {
         let negative = 0u64.wrapping_sub(value >> width);
         let rounded = (value + 1) >> 1;
         // value ≥ 2^width means digit = rounded − 2^width, of which the magnitude is 2^width − rounded.
-        let magnitude = (rounded ^ negative).wrapping_sub(negative).wrapping_add((1 << width) & negative);
+        let magnitude = (rounded ^ negative)
+            .wrapping_sub(negative)
+            .wrapping_add((1 << width) & negative);
         (magnitude, negative)
     }
 
@@ -132,7 +145,11 @@ impl Scalar {
     const fn bits_at(&self, position: usize, count: usize) -> u64 {
         let (word, shift) = (position / 64, position % 64);
         let low = if word < 4 { self.0[word] >> shift } else { 0 };
-        let high = if shift > 0 && word + 1 < 4 { self.0[word + 1] << (64 - shift) } else { 0 };
+        let high = if shift > 0 && word + 1 < 4 {
+            self.0[word + 1] << (64 - shift)
+        } else {
+            0
+        };
         (low | high) & ((1 << count) - 1)
     }
 }

@@ -2,7 +2,14 @@
 
 /// Initial value (§4.1).
 pub(crate) const IV: [u32; 8] = [
-    0x7380_166f, 0x4914_b2b9, 0x1724_42d7, 0xda8a_0600, 0xa96f_30bc, 0x1631_38aa, 0xe38d_ee4d, 0xb0fb_0e4e,
+    0x7380_166f,
+    0x4914_b2b9,
+    0x1724_42d7,
+    0xda8a_0600,
+    0xa96f_30bc,
+    0x1631_38aa,
+    0xe38d_ee4d,
+    0xb0fb_0e4e,
 ];
 
 /// Round constants T_j already rotated left by j (§4.2).
@@ -38,7 +45,10 @@ macro_rules! round {
     ($w:expr, $j:expr, $ff:ident, $gg:ident, $a:ident, $b:ident, $c:ident, $d:ident, $e:ident, $f:ident, $g:ident, $h:ident) => {
         let a12 = $a.rotate_left(12);
         let ss1 = a12.wrapping_add($e).wrapping_add(ROUND[$j]).rotate_left(7);
-        let tt1 = $ff($a, $b, $c).wrapping_add($d).wrapping_add(ss1 ^ a12).wrapping_add($w[$j] ^ $w[$j + 4]);
+        let tt1 = $ff($a, $b, $c)
+            .wrapping_add($d)
+            .wrapping_add(ss1 ^ a12)
+            .wrapping_add($w[$j] ^ $w[$j + 4]);
         let tt2 = $gg($e, $f, $g).wrapping_add($h).wrapping_add(ss1).wrapping_add($w[$j]);
         $b = $b.rotate_left(9);
         $d = tt1;

@@ -90,7 +90,12 @@ pub fn kdf(shared: &[u8], out: &mut [u8]) -> Result<(), CryptoError> {
 /// `Bounds` when `rounds` is 0 or `out` is longer than 2^32 − 1 digests.
 pub fn pbkdf2_hmac_sm3(pass: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) -> Result<(), CryptoError> {
     bounded("pbkdf2 rounds", u64::from(rounds), 1, u64::from(u32::MAX))?;
-    bounded("pbkdf2 blocks", out.len().div_ceil(DIGEST_BYTES) as u64, 0, u64::from(u32::MAX))?;
+    bounded(
+        "pbkdf2 blocks",
+        out.len().div_ceil(DIGEST_BYTES) as u64,
+        0,
+        u64::from(u32::MAX),
+    )?;
     let mac = HmacSm3::new(pass);
     for (index, chunk) in (1u32..).zip(out.chunks_mut(DIGEST_BYTES)) {
         let mut u = Zeroizing::new(mac.tag(&[salt, &index.to_be_bytes()]));
@@ -105,5 +110,9 @@ pub fn pbkdf2_hmac_sm3(pass: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) ->
 }
 
 fn bounded(what: &'static str, got: u64, min: u64, max: u64) -> Result<(), CryptoError> {
-    if (min..=max).contains(&got) { Ok(()) } else { Err(CryptoError::Bounds { what, got, min, max }) }
+    if (min..=max).contains(&got) {
+        Ok(())
+    } else {
+        Err(CryptoError::Bounds { what, got, min, max })
+    }
 }

@@ -47,8 +47,16 @@ impl Sm3 {
     /// # Panics
     /// When `bytes_len` is not a multiple of 64: the value would be no SM3 state (a programming error).
     pub const fn from_midstate(state: [u32; 8], bytes_len: u64) -> Self {
-        assert!(bytes_len.is_multiple_of(BLOCK_BYTES as u64), "midstate must end at a block border");
-        Self { state, length: bytes_len, buffer: [0; BLOCK_BYTES], filled: 0 }
+        assert!(
+            bytes_len.is_multiple_of(BLOCK_BYTES as u64),
+            "midstate must end at a block border"
+        );
+        Self {
+            state,
+            length: bytes_len,
+            buffer: [0; BLOCK_BYTES],
+            filled: 0,
+        }
     }
 
     /// Takes the next bytes of the message.
@@ -88,11 +96,6 @@ impl Sm3 {
         compress(&mut self.state, &self.buffer);
         digest_of(&self.state)
     }
-
-    /// The chaining value; meaningful only at a block border.
-    fn midstate(&self) -> [u32; 8] {
-        self.state
-    }
 }
 
 impl Zeroize for Sm3 {
@@ -125,7 +128,11 @@ pub fn sm3_batch(messages: &[&[u8]]) -> Vec<[u8; DIGEST_BYTES]> {
     if messages.len() < PARALLEL_COUNT_MIN {
         return messages.iter().map(|message| sm3(message)).collect();
     }
-    messages.par_iter().with_min_len(PARALLEL_COUNT_MIN / 2).map(|message| sm3(message)).collect()
+    messages
+        .par_iter()
+        .with_min_len(PARALLEL_COUNT_MIN / 2)
+        .map(|message| sm3(message))
+        .collect()
 }
 
 #[cfg(test)]
@@ -152,7 +159,7 @@ mod tests {
         let data = [0x5a; 200];
         let mut head = Sm3::new();
         head.update(&data[..128]);
-        let mut tail = Sm3::from_midstate(head.midstate(), 128);
+        let mut tail = Sm3::from_midstate(head.state, 128);
         tail.update(&data[128..]);
         assert_eq!(tail.finalize(), sm3(&data));
     }

@@ -26,7 +26,10 @@ const PAIR_PADDING: [u32; 68] = {
 /// When the tag is empty or longer than 64 bytes. Tags are constants of the program; in a `const` this is a build error.
 pub const fn tag_block(tag: &str) -> [u8; BLOCK_BYTES] {
     let bytes = tag.as_bytes();
-    assert!(!bytes.is_empty() && bytes.len() <= BLOCK_BYTES, "tag must have 1..=64 bytes");
+    assert!(
+        !bytes.is_empty() && bytes.len() <= BLOCK_BYTES,
+        "tag must have 1..=64 bytes"
+    );
     let mut out = [0; BLOCK_BYTES];
     let mut i = 0;
     while i < bytes.len() {
@@ -82,7 +85,12 @@ impl TaggedHasher {
         if pairs.len() < 2 * PARALLEL_PAIRS_MIN {
             out.extend(pairs.iter().map(|[l, r]| self.hash_pair(l, r)));
         } else {
-            out.par_extend(pairs.par_iter().with_min_len(PARALLEL_PAIRS_MIN).map(|[l, r]| self.hash_pair(l, r)));
+            out.par_extend(
+                pairs
+                    .par_iter()
+                    .with_min_len(PARALLEL_PAIRS_MIN)
+                    .map(|[l, r]| self.hash_pair(l, r)),
+            );
         }
     }
 }
@@ -107,7 +115,10 @@ mod tests {
         for count in [0, 1, 2, 3, 7, 31, 32, 33, 34, 64, 65, 1023, 1024, 1025, 2051] {
             let mut out = vec![[9; 32]];
             hasher.hash_pairs(&nodes[..count], &mut out);
-            let want: Vec<_> = nodes[..count].chunks_exact(2).map(|c| hasher.hash(&[&c[0], &c[1]])).collect();
+            let want: Vec<_> = nodes[..count]
+                .chunks_exact(2)
+                .map(|c| hasher.hash(&[&c[0], &c[1]]))
+                .collect();
             assert_eq!(out[0], [9; 32]);
             assert_eq!(&out[1..], &want[..], "{count} nodes");
         }

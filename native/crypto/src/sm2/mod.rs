@@ -1,0 +1,38 @@
+//! SM2 digital signatures (GB/T 32918.2-2016) on the recommended curve (GB/T 32918.5-2017).
+
+mod batch;
+mod cache;
+mod comb;
+mod field;
+mod jacobian;
+mod key;
+mod limbs;
+mod point;
+mod scalar;
+mod sign;
+mod verify;
+
+#[cfg(test)]
+mod edge_tests;
+#[cfg(test)]
+mod twin_tests;
+
+pub use batch::{BatchItem, verify_batch};
+pub use cache::{CACHE_BYTES_DEFAULT, KeyCache, PreparedKey};
+pub use key::{ID_BYTES_MAX, ID_DEFAULT, PUBLIC_KEY_BYTES, PublicKey, SecretKey, generate, message_digest};
+pub use sign::sign_batch;
+pub use verify::{VerifyStatus, verify_digest_single, verify_single};
+
+use crate::sm3::{Sm3, tag_block};
+
+/// Account address: the first 20 bytes of SM3(tag_block("hn/account/v1") ‖ 65-byte key).
+pub fn address(pk: &PublicKey) -> [u8; 20] {
+    const TAG: [u8; 64] = tag_block("hn/account/v1");
+    let mut hasher = Sm3::new();
+    hasher.update(&TAG);
+    hasher.update(pk.as_bytes());
+    let digest = hasher.finalize();
+    let mut out = [0; 20];
+    out.copy_from_slice(&digest[..20]);
+    out
+}

@@ -1,0 +1,185 @@
+//! Verification (GB/T 32918.2 §7.1): t = r + s; (x1, y1) = s·G + t·P; accept when r ≡ e + x1 mod n.
+//! [`verify_single`] is the rule: complete formulas, no tables, no exceptional case. The kernels below it answer
+//! accept, reject or ask.
+
+use super::comb::{Comb, Exception, verify_table};
+use super::field::Fe;
+use super::jacobian::Jacobian;
+use super::key::PublicKey;
+use super::limbs::{add4, less};
+use super::point::{G, Projective};
+use super::scalar::{N, Scalar};
+
+/// Window of a registered key's table: 43 windows, 86 KiB.
+pub(crate) const KEY_WIDTH: usize = 6;
+/// Window of the small table of an unknown key.
+const UNKNOWN_WIDTH: usize = 5;
+/// p − n: below it, x1 may also be x + n.
+const P_MINUS_N: [u64; 4] = [0xac44_0bf6_c62a_bedc, 0x8dfc_2093_de39_fad5, 0, 0];
+
+/// Verdict on one signature; the numbers are permanent.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VerifyStatus {
+    /// The signature is valid.
+    Valid = 0,
+    /// The equation does not hold, or t = r + s ≡ 0.
+    BadSignature = 1,
+    /// r or s is outside [1, n−1].
+    OutOfRange = 2,
+    /// The public key is malformed; only for callers that hold raw key bytes, since a [`PublicKey`] is always sound.
+    BadKey = 3,
+}
+
+/// Answer of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Accept,
+    Reject,
+    Ask,
+}
+
+/// A signature in range.
+struct Equation {
+    s: Scalar,
+    t: Scalar,
+    /// (r − e) mod n: what x1 must be modulo n.
+    x: Scalar,
+}
+
+impl Equation {
+    fn parse(e: &[u8; 32], signature: &[u8; 64]) -> Result<Self, VerifyStatus> {
+        let ([r, s], _) = signature.as_chunks::<32>() else {
+            return Err(VerifyStatus::OutOfRange);
+        };
+        let (Some(r), Some(s)) = (Scalar::from_bytes(r), Scalar::from_bytes(s)) else {
+            return Err(VerifyStatus::OutOfRange);
+        };
+        if r.is_zero() || s.is_zero() {
+            return Err(VerifyStatus::OutOfRange);
+        }
+        let t = r.add(&s);
+        if t.is_zero() {
+            return Err(VerifyStatus::BadSignature);
+        }
+        Ok(Self {
+            s,
+            t,
+            x: r.sub(&Scalar::from_bytes_reduced(e)),
+        })
+    }
+
+    /// Whether X/D ≡ x1 for one of the field elements x1 ≡ x mod n: x, and x + n when that is below p.
+    fn holds(&self, x: &Fe, denominator: &Fe) -> bool {
+        if Fe::from_words(&self.x.0).mul(denominator) == *x {
+            return true;
+        }
+        if less(&self.x.0, &P_MINUS_N) == 0 {
+            return false;
+        }
+        let (second, _) = add4(&self.x.0, &N);
+        Fe::from_words(&second).mul(denominator) == *x
+    }
+
+    fn holds_jacobian(&self, sum: Result<Option<Jacobian>, Exception>) -> Answer {
+        match sum {
+            Ok(Some(point)) if self.holds(&point.x, &point.z.square()) => Answer::Accept,
+            Ok(Some(_)) => Answer::Reject,
+            Ok(None) | Err(Exception) => Answer::Ask,
+        }
+    }
+}
+
+/// THE rule: verdict on `signature` over SM3(ZA ‖ message) with the default ID. Portable, no tables, variable time.
+pub fn verify_single(pk: &PublicKey, message: &[u8], signature: &[u8; 64]) -> VerifyStatus {
+    verify_digest_single(pk, &pk.digest(message), signature)
+}
+
+/// [`verify_single`] for a digest e that the caller computed.
+pub fn verify_digest_single(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64]) -> VerifyStatus {
+    let equation = match Equation::parse(e, signature) {
+        Ok(equation) => equation,
+        Err(status) => return status,
+    };
+    let both = Projective::from(&G).add_affine(pk.point());
+    let mut sum = Projective::INFINITY;
+    for bit in (0..256).rev() {
+        sum = sum.double();
+        match (equation.s.bit(bit), equation.t.bit(bit)) {
+            (0, 0) => {}
+            (1, 0) => sum = sum.add_affine(&G),
+            (0, _) => sum = sum.add_affine(pk.point()),
+            _ => sum = sum.add(&both),
+        }
+    }
+    if !sum.is_infinity() && equation.holds(&sum.x, &sum.z) {
+        VerifyStatus::Valid
+    } else {
+        VerifyStatus::BadSignature
+    }
+}
+
+/// [`verify_digest_single`] with the comb table of the key: 33 + 43 mixed additions.
+pub(crate) fn verify_digest_known(
+    pk: &PublicKey,
+    table: &Comb<KEY_WIDTH>,
+    e: &[u8; 32],
+    signature: &[u8; 64],
+) -> VerifyStatus {
+    with_kernel(pk, e, signature, |equation| {
+        table
+            .add_multiple(None, &equation.t)
+            .and_then(|sum| verify_table().add_multiple(sum, &equation.s))
+    })
+}
+
+/// [`verify_digest_single`] for a key without a table: signed windows over 16 small multiples, and the comb of G.
+pub(crate) fn verify_digest_unknown(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64]) -> VerifyStatus {
+    with_kernel(pk, e, signature, |equation| {
+        window_multiple(pk, &equation.t).and_then(|sum| verify_table().add_multiple(sum, &equation.s))
+    })
+}
+
+/// Runs a kernel; whatever it does not accept is decided by the rule.
+fn with_kernel(
+    pk: &PublicKey,
+    e: &[u8; 32],
+    signature: &[u8; 64],
+    kernel: impl FnOnce(&Equation) -> Result<Option<Jacobian>, Exception>,
+) -> VerifyStatus {
+    match Equation::parse(e, signature) {
+        Err(status) => status,
+        Ok(equation) => match equation.holds_jacobian(kernel(&equation)) {
+            Answer::Accept => VerifyStatus::Valid,
+            Answer::Reject | Answer::Ask => verify_digest_single(pk, e, signature),
+        },
+    }
+}
+
+/// scalar·P by signed windows from the top. Variable time.
+fn window_multiple(pk: &PublicKey, scalar: &Scalar) -> Result<Option<Jacobian>, Exception> {
+    let base = Jacobian::from(*pk.point());
+    // Entry j holds (j + 1)·P; even multiples are doublings.
+    let mut table = [base; 1 << (UNKNOWN_WIDTH - 1)];
+    for at in 1..table.len() {
+        table[at] = if at % 2 == 1 {
+            table[at / 2].double()
+        } else {
+            table[at - 1].add_affine(pk.point()).ok_or(Exception)?
+        };
+    }
+    let mut sum: Option<Jacobian> = None;
+    for window in (0..257usize.div_ceil(UNKNOWN_WIDTH)).rev() {
+        sum = sum.map(|point| point.double_times(UNKNOWN_WIDTH));
+        let (magnitude, negative) = scalar.signed_digit(window, UNKNOWN_WIDTH);
+        let Some(entry) = (magnitude as usize).checked_sub(1).and_then(|at| table.get(at)) else {
+            continue;
+        };
+        let entry = if negative == 0 { *entry } else { entry.neg() };
+        sum = Some(match sum {
+            None => entry,
+            Some(point) => point.add(&entry).ok_or(Exception)?,
+        });
+    }
+    Ok(sum)
+}
