@@ -55,7 +55,11 @@ impl AccountRecord {
         let organisation = reader.text16("organisation")?;
         let count = usize::from(reader.u8("role_count")?);
         if count > ROLE_COUNT_MAX {
-            return Err(reader.fail(Fault::TooLong { field: "roles", got: count, max: ROLE_COUNT_MAX }));
+            return Err(reader.fail(Fault::TooLong {
+                field: "roles",
+                got: count,
+                max: ROLE_COUNT_MAX,
+            }));
         }
         let mut roles: Vec<Name> = Vec::with_capacity(count);
         for _ in 0..count {
@@ -66,6 +70,12 @@ impl AccountRecord {
             roles.push(role);
         }
         reader.finish()?;
-        Ok(Self { key, active, since_height, organisation, roles })
+        Ok(Self {
+            key,
+            active,
+            since_height,
+            organisation,
+            roles,
+        })
     }
 }

@@ -64,10 +64,16 @@ impl BatchHeader {
             signatures_hash: reader.array("signatures_hash")?,
         };
         if header.tx_count == 0 || header.tx_count as usize > BATCH_TX_COUNT_MAX {
-            return Err(reader.fail(Fault::Range { field: "tx_count", got: header.tx_count.into() }));
+            return Err(reader.fail(Fault::Range {
+                field: "tx_count",
+                got: header.tx_count.into(),
+            }));
         }
         if header.body_bytes as usize > BATCH_BODY_BYTES_MAX {
-            return Err(reader.fail(Fault::Range { field: "body_bytes", got: header.body_bytes.into() }));
+            return Err(reader.fail(Fault::Range {
+                field: "body_bytes",
+                got: header.body_bytes.into(),
+            }));
         }
         Ok(header)
     }
@@ -97,7 +103,10 @@ impl Span {
     /// The position of `part` in `whole`, of which it must be a slice.
     fn locate(whole: &[u8], part: &[u8]) -> Self {
         let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
-        Self { start: u32::try_from(start).unwrap_or(u32::MAX), len: u32::try_from(part.len()).unwrap_or(u32::MAX) }
+        Self {
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            len: u32::try_from(part.len()).unwrap_or(u32::MAX),
+        }
     }
 }
 
@@ -129,12 +138,18 @@ pub struct TxEntry {
 impl TxEntry {
     /// Where the whole signed transaction is.
     pub const fn span(&self) -> Span {
-        Span { start: self.start, len: self.len }
+        Span {
+            start: self.start,
+            len: self.len,
+        }
     }
 
     /// Where the signature is.
     pub const fn signature(&self) -> Span {
-        Span { start: self.start + self.len.saturating_sub(64), len: 64 }
+        Span {
+            start: self.start + self.len.saturating_sub(64),
+            len: 64,
+        }
     }
 }
 
@@ -171,10 +186,19 @@ pub fn decode_batch(bytes: impl Into<Arc<[u8]>>) -> Result<Batch, CodecError> {
     }
     let (txs, signatures_hash) = read_body(&bytes, reader, header.tx_count as usize, &header.chain_id)?;
     if signatures_hash != header.signatures_hash {
-        return Err(CodecError { object: Object::Batch, fault: Fault::Mismatch("signatures_hash") });
+        return Err(CodecError {
+            object: Object::Batch,
+            fault: Fault::Mismatch("signatures_hash"),
+        });
     }
     let digest = header.digest();
-    Ok(Batch { header, author_signature, bytes, txs, digest })
+    Ok(Batch {
+        header,
+        author_signature,
+        bytes,
+        txs,
+        digest,
+    })
 }
 
 /// Reads the body that `reader` stands before; `bytes` is the whole encoding.
@@ -224,13 +248,22 @@ impl Batch {
         txs_root: impl FnOnce(&[TxEntry]) -> Hash32,
         sign: impl FnOnce(&Hash32) -> Sig64,
     ) -> Result<Self, CodecError> {
-        let fail = |fault| CodecError { object: Object::Batch, fault };
+        let fail = |fault| CodecError {
+            object: Object::Batch,
+            fault,
+        };
         if signed_txs.is_empty() || signed_txs.len() > BATCH_TX_COUNT_MAX {
-            return Err(fail(Fault::Range { field: "tx_count", got: signed_txs.len() as u64 }));
+            return Err(fail(Fault::Range {
+                field: "tx_count",
+                got: signed_txs.len() as u64,
+            }));
         }
         let body_bytes: usize = signed_txs.iter().map(|tx| 4 + tx.as_ref().len()).sum();
         if body_bytes > BATCH_BODY_BYTES_MAX {
-            return Err(fail(Fault::Range { field: "body_bytes", got: body_bytes as u64 }));
+            return Err(fail(Fault::Range {
+                field: "body_bytes",
+                got: body_bytes as u64,
+            }));
         }
         let front = BATCH_HEADER_BYTES + 64;
         let mut bytes = vec![0; front];
@@ -240,8 +273,7 @@ impl Batch {
             bytes.extend_from_slice(tx.as_ref());
         }
         let body = bytes.get(front..).unwrap_or_default();
-        let (txs, signatures_hash) =
-            read_body(&bytes, Reader::new(Object::Batch, body), signed_txs.len(), &chain_id)?;
+        let (txs, signatures_hash) = read_body(&bytes, Reader::new(Object::Batch, body), signed_txs.len(), &chain_id)?;
         let header = BatchHeader {
             chain_id,
             author,
@@ -256,7 +288,13 @@ impl Batch {
         let (head, tail) = bytes.split_at_mut(BATCH_HEADER_BYTES);
         head.copy_from_slice(&header.encode());
         tail[..64].copy_from_slice(&author_signature);
-        Ok(Self { header, author_signature, bytes: bytes.into(), txs, digest })
+        Ok(Self {
+            header,
+            author_signature,
+            bytes: bytes.into(),
+            txs,
+            digest,
+        })
     }
 
     /// Transaction `index` with all fields in place; `None` beyond the last. Cost: reads its fields again, no hash.

@@ -98,20 +98,37 @@ impl Certificate {
         validators: &ValidatorSet,
         precommits: impl IntoIterator<Item = (usize, Sig64)>,
     ) -> Result<Self, CertificateError> {
-        let fail = |fault| CertificateError::Malformed(CodecError { object: Object::Certificate, fault });
+        let fail = |fault| {
+            CertificateError::Malformed(CodecError {
+                object: Object::Certificate,
+                fault,
+            })
+        };
         let validator_count = u16::try_from(validators.count()).unwrap_or(u16::MAX);
         let mut signatures = Vec::new();
         for (index, signature) in precommits {
             match u16::try_from(index) {
                 Ok(small) if small < validator_count => signatures.push((small, signature)),
-                _ => return Err(fail(Fault::Range { field: "index", got: index as u64 })),
+                _ => {
+                    return Err(fail(Fault::Range {
+                        field: "index",
+                        got: index as u64,
+                    }));
+                }
             }
         }
         signatures.sort_by_key(|entry| entry.0);
         if signatures.windows(2).any(|pair| matches!(pair, [a, b] if a.0 == b.0)) {
             return Err(fail(Fault::Order("precommits")));
         }
-        Ok(Self { chain_id, height, round, block_hash, validator_count, signatures })
+        Ok(Self {
+            chain_id,
+            height,
+            round,
+            block_hash,
+            validator_count,
+            signatures,
+        })
     }
 
     /// `version ‖ chain_id ‖ height ‖ round ‖ block_hash ‖ count ‖ bitmap ‖ signatures`.
@@ -125,7 +142,10 @@ impl Certificate {
         out.extend_from_slice(&self.block_hash);
         put_count16(&mut out, self.validator_count.into());
         let mut signers = self.signatures.iter().map(|entry| entry.0).peekable();
-        put_bitmap(&mut out, (0..self.validator_count).map(|index| signers.next_if_eq(&index).is_some()));
+        put_bitmap(
+            &mut out,
+            (0..self.validator_count).map(|index| signers.next_if_eq(&index).is_some()),
+        );
         for (_, signature) in &self.signatures {
             out.extend_from_slice(signature);
         }
@@ -154,7 +174,14 @@ impl Certificate {
             signatures.push((index, reader.array("signature")?));
         }
         reader.finish()?;
-        Ok(Self { chain_id, height, round, block_hash, validator_count, signatures })
+        Ok(Self {
+            chain_id,
+            height,
+            round,
+            block_hash,
+            validator_count,
+            signatures,
+        })
     }
 
     /// Checks that the certificate proves `block_hash` at `height` under `validators`, with the plain verifier.
@@ -171,7 +198,9 @@ impl Certificate {
     ) -> Result<(), CertificateError> {
         let signers = self.check(validators, chain_id, height, block_hash)?;
         let message = self.message();
-        let statuses = signers.iter().map(|(key, signature)| verify_single(key, &message, signature));
+        let statuses = signers
+            .iter()
+            .map(|(key, signature)| verify_single(key, &message, signature));
         self.judge(statuses)
     }
 
@@ -189,7 +218,10 @@ impl Certificate {
     ) -> Result<(), CertificateError> {
         let signers = self.check(validators, chain_id, height, block_hash)?;
         let message = self.message();
-        let items: Vec<_> = signers.into_iter().map(|(key, signature)| (key, message.as_slice(), signature)).collect();
+        let items: Vec<_> = signers
+            .into_iter()
+            .map(|(key, signature)| (key, message.as_slice(), signature))
+            .collect();
         self.judge(verify_batch(cache, &items).into_iter())
     }
 
@@ -205,7 +237,10 @@ impl Certificate {
             return Err(CertificateError::Chain { height: self.height });
         }
         if self.height != height || self.block_hash != *block_hash || self.block_hash == ZERO_HASH {
-            return Err(CertificateError::Block { got: self.height, want: height });
+            return Err(CertificateError::Block {
+                got: self.height,
+                want: height,
+            });
         }
         let (got, want) = (usize::from(self.validator_count), validators.count());
         if got != want {
@@ -222,7 +257,13 @@ impl Certificate {
 
     /// What every signer signed.
     fn message(&self) -> [u8; crate::vote::VOTE_SIGN_BYTES] {
-        vote_sign_bytes(&self.chain_id, VoteType::Precommit, self.height, self.round, Some(&self.block_hash))
+        vote_sign_bytes(
+            &self.chain_id,
+            VoteType::Precommit,
+            self.height,
+            self.round,
+            Some(&self.block_hash),
+        )
     }
 
     /// The first signature, in index order, that is not valid.
@@ -230,7 +271,11 @@ impl Certificate {
         for (status, (index, _)) in statuses.zip(&self.signatures) {
             if !matches!(status, VerifyStatus::Valid) {
                 let index = usize::from(*index);
-                return Err(CertificateError::Signature { index, height: self.height, round: self.round });
+                return Err(CertificateError::Signature {
+                    index,
+                    height: self.height,
+                    round: self.round,
+                });
             }
         }
         Ok(())
@@ -268,6 +313,10 @@ impl Certificate {
 
     /// Summed power of the signers; indices beyond the set count nothing.
     pub fn power(&self, validators: &ValidatorSet) -> u64 {
-        self.signatures.iter().filter_map(|(index, _)| validators.get((*index).into())).map(|v| v.power).sum()
+        self.signatures
+            .iter()
+            .filter_map(|(index, _)| validators.get((*index).into()))
+            .map(|v| v.power)
+            .sum()
     }
 }

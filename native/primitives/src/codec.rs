@@ -170,7 +170,10 @@ impl<'a> Reader<'a> {
 
     /// The failure of this reader's object.
     pub const fn fail(&self, fault: Fault) -> CodecError {
-        CodecError { object: self.object, fault }
+        CodecError {
+            object: self.object,
+            fault,
+        }
     }
 
     /// Ends the decoding.
@@ -178,7 +181,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// `Trailing` when bytes are left.
     pub const fn finish(self) -> Result<(), CodecError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.fail(Fault::Trailing(self.rest.len()))) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.fail(Fault::Trailing(self.rest.len())))
+        }
     }
 
     /// The next `count` bytes.
@@ -188,7 +195,11 @@ impl<'a> Reader<'a> {
                 self.rest = tail;
                 Ok(head)
             }
-            None => Err(self.fail(Fault::Truncated { field, got: self.rest.len(), want: count })),
+            None => Err(self.fail(Fault::Truncated {
+                field,
+                got: self.rest.len(),
+                want: count,
+            })),
         }
     }
 
@@ -199,7 +210,11 @@ impl<'a> Reader<'a> {
                 self.rest = tail;
                 Ok(head)
             }
-            None => Err(self.fail(Fault::Truncated { field, got: self.rest.len(), want: N })),
+            None => Err(self.fail(Fault::Truncated {
+                field,
+                got: self.rest.len(),
+                want: N,
+            })),
         }
     }
 
@@ -241,7 +256,10 @@ impl<'a> Reader<'a> {
         match self.u8(field)? {
             0 => Ok(false),
             1 => Ok(true),
-            other => Err(self.fail(Fault::Range { field, got: u64::from(other) })),
+            other => Err(self.fail(Fault::Range {
+                field,
+                got: u64::from(other),
+            })),
         }
     }
 
@@ -280,7 +298,11 @@ impl<'a> Reader<'a> {
     pub fn bytes32(&mut self, field: &'static str, max: usize) -> Result<&'a [u8], CodecError> {
         let length = self.u32(field)? as usize;
         if length > max {
-            return Err(self.fail(Fault::TooLong { field, got: length, max }));
+            return Err(self.fail(Fault::TooLong {
+                field,
+                got: length,
+                max,
+            }));
         }
         self.take(field, length)
     }
@@ -288,7 +310,11 @@ impl<'a> Reader<'a> {
     /// A `u16` count of at most `max`.
     pub fn count16(&mut self, field: &'static str, max: usize) -> Result<usize, CodecError> {
         let count = usize::from(self.u16(field)?);
-        if count > max { Err(self.fail(Fault::TooLong { field, got: count, max })) } else { Ok(count) }
+        if count > max {
+            Err(self.fail(Fault::TooLong { field, got: count, max }))
+        } else {
+            Ok(count)
+        }
     }
 
     /// `key`: checked to be a point of the curve.

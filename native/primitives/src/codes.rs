@@ -128,7 +128,10 @@ pub fn name(code: u32) -> Option<&'static str> {
     if code == OK {
         return Some("OK");
     }
-    ALL.binary_search_by_key(&code, |entry| entry.1).ok().and_then(|index| ALL.get(index)).map(|entry| entry.0)
+    ALL.binary_search_by_key(&code, |entry| entry.1)
+        .ok()
+        .and_then(|index| ALL.get(index))
+        .map(|entry| entry.0)
 }
 
 #[cfg(test)]

@@ -24,7 +24,10 @@ impl TryFrom<u8> for ChainRole {
             1 => Ok(Self::Main),
             2 => Ok(Self::Relay),
             3 => Ok(Self::City),
-            other => Err(Fault::Range { field: "role", got: other.into() }),
+            other => Err(Fault::Range {
+                field: "role",
+                got: other.into(),
+            }),
         }
     }
 }

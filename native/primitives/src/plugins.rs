@@ -30,10 +30,17 @@ pub struct PluginEntry {
 /// # Errors
 /// `PLUGIN_SET_INVALID` when an (application, action) appears twice or there are more than 65,535 entries.
 pub fn plugins_hash(entries: &[PluginEntry]) -> Result<Hash32, CodecError> {
-    let fail = |fault| CodecError { object: Object::Plugins, fault };
+    let fail = |fault| CodecError {
+        object: Object::Plugins,
+        fault,
+    };
     let max = usize::from(u16::MAX);
     if entries.len() > max {
-        return Err(fail(Fault::TooLong { field: "entries", got: entries.len(), max }));
+        return Err(fail(Fault::TooLong {
+            field: "entries",
+            got: entries.len(),
+            max,
+        }));
     }
     let mut sorted: Vec<&PluginEntry> = entries.iter().collect();
     sorted.sort_by_key(|entry| (entry.application, entry.action));

@@ -36,7 +36,11 @@ pub struct Receipt {
 impl Receipt {
     /// The leaf bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let events: usize = self.events.iter().map(|e| 7 + e.name.len() + e.entity.len() + e.data.len()).sum();
+        let events: usize = self
+            .events
+            .iter()
+            .map(|e| 7 + e.name.len() + e.entity.len() + e.data.len())
+            .sum();
         let mut out = Vec::with_capacity(80 + self.rule.len() + events);
         out.push(1);
         out.extend_from_slice(&self.tx_id);
@@ -75,7 +79,14 @@ impl Receipt {
             });
         }
         reader.finish()?;
-        Ok(Self { tx_id, code, rule, steps, write_set_digest, events })
+        Ok(Self {
+            tx_id,
+            code,
+            rule,
+            steps,
+            write_set_digest,
+            events,
+        })
     }
 }
 

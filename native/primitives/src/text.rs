@@ -21,7 +21,10 @@ impl Name {
     pub fn new(text: &str) -> Result<Self, CodecError> {
         Self::check(text.as_bytes())
             .and_then(Self::from_checked)
-            .ok_or(CodecError { object: Object::Text, fault: Fault::Name("name") })
+            .ok_or(CodecError {
+                object: Object::Text,
+                fault: Fault::Name("name"),
+            })
     }
 
     /// The text itself.
@@ -35,14 +38,19 @@ impl Name {
         let (first, rest) = bytes.split_first()?;
         let valid = bytes.len() <= NAME_BYTES_MAX
             && first.is_ascii_lowercase()
-            && rest.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
+            && rest
+                .iter()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
         if valid { std::str::from_utf8(bytes).ok() } else { None }
     }
 
     pub(crate) fn from_checked(text: &str) -> Option<Self> {
         let mut bytes = [0; NAME_BYTES_MAX];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        Some(Self { bytes, length: u8::try_from(text.len()).ok()? })
+        Some(Self {
+            bytes,
+            length: u8::try_from(text.len()).ok()?,
+        })
     }
 }
 
@@ -97,8 +105,15 @@ impl<const MAX: usize> Text<MAX> {
     pub fn new(text: impl Into<String>) -> Result<Self, CodecError> {
         let text = text.into();
         if text.len() > MAX {
-            let fault = Fault::TooLong { field: "text", got: text.len(), max: MAX };
-            return Err(CodecError { object: Object::Text, fault });
+            let fault = Fault::TooLong {
+                field: "text",
+                got: text.len(),
+                max: MAX,
+            };
+            return Err(CodecError {
+                object: Object::Text,
+                fault,
+            });
         }
         Ok(Self(text))
     }
@@ -159,7 +174,9 @@ mod tests {
         for bad in ["", "A", "9a", "_a", "a-b", "a.b", "é", "a\0", too_long.as_str()] {
             assert!(Name::new(bad).is_err(), "{bad:?}");
         }
-        let mut names: Vec<_> = ["b", "ab", "a", "a_", "a0", "aa"].map(|text| Name::new(text).unwrap()).to_vec();
+        let mut names: Vec<_> = ["b", "ab", "a", "a_", "a0", "aa"]
+            .map(|text| Name::new(text).unwrap())
+            .to_vec();
         names.sort();
         let mut texts: Vec<_> = names.iter().map(|name| name.as_str().to_owned()).collect();
         let sorted = texts.clone();

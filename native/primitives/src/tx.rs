@@ -114,7 +114,11 @@ impl<'a> TxView<'a> {
     pub(crate) fn decode_as(object: Object, bytes: &'a [u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new(object, bytes);
         if bytes.len() > TX_BYTES_MAX {
-            let fault = Fault::TooLong { field: "signed tx", got: bytes.len(), max: TX_BYTES_MAX };
+            let fault = Fault::TooLong {
+                field: "signed tx",
+                got: bytes.len(),
+                max: TX_BYTES_MAX,
+            };
             return Err(reader.fail(fault));
         }
         let fields = BodyFields::read(&mut reader)?;
@@ -122,7 +126,11 @@ impl<'a> TxView<'a> {
         let body = bytes.get(..body_bytes).unwrap_or_default();
         let signature = reader.array_ref("signature")?;
         reader.finish()?;
-        Ok(Self { fields, body, signature })
+        Ok(Self {
+            fields,
+            body,
+            signature,
+        })
     }
 
     /// The chain the transaction is meant for.
@@ -180,7 +188,10 @@ impl<'a> TxView<'a> {
     /// # Errors
     /// None for a view that `decode` made; the type keeps the checked names' conversion honest.
     pub fn to_signed(&self) -> Result<SignedTx, CodecError> {
-        Ok(SignedTx { body: self.fields.to_body(Object::Tx)?, signature: *self.signature })
+        Ok(SignedTx {
+            body: self.fields.to_body(Object::Tx)?,
+            signature: *self.signature,
+        })
     }
 }
 
@@ -211,7 +222,12 @@ impl<'a> BodyFields<'a> {
     }
 
     fn to_body(self, object: Object) -> Result<TxBody, CodecError> {
-        let name = |text, field| Name::from_checked(text).ok_or(CodecError { object, fault: Fault::Name(field) });
+        let name = |text, field| {
+            Name::from_checked(text).ok_or(CodecError {
+                object,
+                fault: Fault::Name(field),
+            })
+        };
         Ok(TxBody {
             chain_id: *self.chain_id,
             sender: *self.sender,

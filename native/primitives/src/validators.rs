@@ -36,7 +36,10 @@ impl ValidatorSet {
     /// # Errors
     /// `GENESIS_INVALID`: no member, a bad key, an account twice, power 0 or a total over 2³².
     pub fn new(epoch: u64, members: &[(Key65, u64)]) -> Result<Self, CodecError> {
-        let fail = |fault| CodecError { object: Object::Validators, fault };
+        let fail = |fault| CodecError {
+            object: Object::Validators,
+            fault,
+        };
         let mut entries = Vec::with_capacity(members.len());
         for (key, power) in members {
             entries.push((PublicKey::from_bytes(key).map_err(|_| fail(Fault::Key("key")))?, *power));
@@ -48,7 +51,10 @@ impl ValidatorSet {
     /// Checks order and power of members.
     fn from_sorted(epoch: u64, entries: Vec<(PublicKey, u64)>) -> Result<Self, Fault> {
         if entries.is_empty() || entries.len() > VALIDATOR_COUNT_MAX {
-            return Err(Fault::Range { field: "count", got: entries.len() as u64 });
+            return Err(Fault::Range {
+                field: "count",
+                got: entries.len() as u64,
+            });
         }
         let mut validators: Vec<Validator> = Vec::with_capacity(entries.len());
         let mut public_keys = Vec::with_capacity(entries.len());
@@ -60,12 +66,24 @@ impl ValidatorSet {
             }
             total_power = total_power.saturating_add(power);
             if power == 0 || total_power > TOTAL_POWER_MAX {
-                return Err(Fault::Range { field: "power", got: power });
+                return Err(Fault::Range {
+                    field: "power",
+                    got: power,
+                });
             }
-            validators.push(Validator { key: public_key.to_bytes(), account, power });
+            validators.push(Validator {
+                key: public_key.to_bytes(),
+                account,
+                power,
+            });
             public_keys.push(public_key);
         }
-        Ok(Self { epoch, validators, public_keys, total_power })
+        Ok(Self {
+            epoch,
+            validators,
+            public_keys,
+            total_power,
+        })
     }
 
     /// `epoch ‖ count ‖ entries`.
@@ -141,6 +159,8 @@ impl ValidatorSet {
 
     /// Where an account stands in the set. Cost: O(log n).
     pub fn index_of(&self, account: &Account) -> Option<usize> {
-        self.validators.binary_search_by(|validator| validator.account.cmp(account)).ok()
+        self.validators
+            .binary_search_by(|validator| validator.account.cmp(account))
+            .ok()
     }
 }

@@ -58,7 +58,9 @@ pub(crate) fn join<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     let mut out = [0; N];
     let mut rest: &mut [u8] = &mut out;
     for part in parts {
-        let Some((head, tail)) = rest.split_at_mut_checked(part.len()) else { break };
+        let Some((head, tail)) = std::mem::take(&mut rest).split_at_mut_checked(part.len()) else {
+            break;
+        };
         head.copy_from_slice(part);
         rest = tail;
     }
