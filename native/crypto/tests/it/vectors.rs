@@ -1,15 +1,8 @@
 //! Examples printed in the standards.
 
+use crate::bytes::hex;
 use hn_crypto::sm2::{PublicKey, SecretKey, VerifyStatus, verify_single};
 use hn_crypto::sm3::sm3;
-
-fn hex<const N: usize>(text: &str) -> [u8; N] {
-    let bytes: Vec<u8> = (0..text.len())
-        .step_by(2)
-        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
-        .collect();
-    bytes.try_into().unwrap()
-}
 
 #[test]
 fn sm3_examples_of_gbt_32905() {

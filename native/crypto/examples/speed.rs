@@ -1,0 +1,111 @@
+//! Prints the time of each operation on one thread: `cargo run --release -p hn-crypto --example speed`.
+
+use hn_crypto::sm2::{BatchItem, KeyCache, PublicKey, SecretKey, generate, verify_batch, verify_single};
+use hn_crypto::sm3::{TaggedHasher, sm3};
+use hn_crypto::sm4::{gcm_open, gcm_seal};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Time that each measurement is given.
+const TIME: Duration = Duration::from_millis(400);
+
+/// Runs `work`, which does `count` operations, for a while; prints the best time of one operation.
+fn measure(name: &str, count: usize, mut work: impl FnMut()) -> f64 {
+    work();
+    let start = Instant::now();
+    let mut best = f64::INFINITY;
+    while start.elapsed() < TIME {
+        let once = Instant::now();
+        work();
+        best = best.min(once.elapsed().as_secs_f64());
+    }
+    let micros = best * 1e6 / count as f64;
+    println!("{name:<44} {micros:>10.3} us {:>12.0} /s", 1e6 / micros);
+    micros
+}
+
+fn main() {
+    let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(1).build() else {
+        eprintln!("speed: no thread pool");
+        std::process::exit(1);
+    };
+    pool.install(run);
+}
+
+fn run() {
+    let secrets: Vec<SecretKey> = (0..64u64).map(|i| generate(&sm3(&i.to_be_bytes()))).collect();
+    let messages: Vec<[u8; 32]> = (0..1024u64).map(|i| sm3(&(i + 64).to_be_bytes())).collect();
+    let signatures: Vec<[u8; 64]> = messages
+        .iter()
+        .zip(secrets.iter().cycle())
+        .map(|(m, key)| key.sign(m))
+        .collect();
+    let items: Vec<BatchItem<'_>> = messages
+        .iter()
+        .zip(&signatures)
+        .zip(secrets.iter().cycle())
+        .map(|((message, signature), key)| (key.public_key(), &message[..], signature))
+        .collect();
+
+    let known = KeyCache::default();
+    let keys: Vec<PublicKey> = secrets.iter().map(|key| key.public_key().clone()).collect();
+    known.prepare(&keys);
+    let unknown = KeyCache::new(0);
+    measure("sm2.verify_batch/n=1024,keys=known", 1024, || {
+        drop(black_box(verify_batch(&known, &items)))
+    });
+    measure("sm2.verify_batch/n=1024,keys=unknown", 1024, || {
+        drop(black_box(verify_batch(&unknown, &items)))
+    });
+    measure("sm2.verify_single", 64, || {
+        for (pk, message, signature) in &items[..64] {
+            black_box(verify_single(pk, message, signature));
+        }
+    });
+    measure("sm2.prepare (table of one key)", 64, || {
+        KeyCache::default().prepare(&keys)
+    });
+    measure("sm2.sign", 64, || {
+        for message in &messages[..64] {
+            black_box(secrets[0].sign(message));
+        }
+    });
+    measure("sm2.generate", 16, || {
+        for message in &messages[..16] {
+            black_box(generate(message));
+        }
+    });
+    measure("sm2.public_key_from_bytes", 64, || {
+        for key in &keys {
+            black_box(PublicKey::from_bytes(key.as_bytes()).is_ok());
+        }
+    });
+
+    let data = vec![0x5a; 1 << 20];
+    let micros = measure("sm3/bytes=1048576", 1, || drop(black_box(sm3(&data))));
+    println!("{:<44} {:>10.0} MB/s", "", f64::from(1 << 20) / micros);
+    measure("sm3/bytes=64", 1024, || {
+        for pair in messages.as_chunks::<2>().0.iter().cycle().take(1024) {
+            black_box(sm3(pair.as_flattened()));
+        }
+    });
+    let hasher = TaggedHasher::new("hn/node/v1");
+    let mut nodes = Vec::with_capacity(512);
+    measure("sm3.hash_pairs/nodes=1024", 512, || {
+        nodes.clear();
+        hasher.hash_pairs(&messages, &mut nodes);
+        black_box(&nodes);
+    });
+
+    let sealed = gcm_seal(&[7; 16], &[8; 12], b"", &data);
+    let micros = measure("sm4.gcm_seal/bytes=1048576", 1, || {
+        drop(black_box(gcm_seal(&[7; 16], &[8; 12], b"", &data)))
+    });
+    println!("{:<44} {:>10.0} MB/s", "", f64::from(1 << 20) / micros);
+    measure("sm4.gcm_open/bytes=1048576", 1, || {
+        drop(black_box(gcm_open(&[7; 16], &[8; 12], b"", &sealed).is_ok()))
+    });
+    measure("sm4.gcm_seal/bytes=256", 1, || {
+        drop(black_box(gcm_seal(&[7; 16], &[8; 12], b"", &data[..256])))
+    });
+}
