@@ -1,0 +1,97 @@
+"""The command tree, and what happens around every verb: language, errors, exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hnnode.cli import (
+    bench,
+    block,
+    dev,
+    doctor,
+    error,
+    events,
+    key,
+    network,
+    node,
+    plugin,
+    proof,
+    query,
+    tx,
+)
+from hnnode.cli import failure
+from hnnode.cli.language import LANGUAGES, Language, localize, say, set_language, take_language, two
+from hnnode.cli.output import notes
+from hnnode.cli.session import session
+
+application = typer.Typer(
+    name="hnnode",
+    help=two("河南链节点：提交、查询、证明", "Node of the Henan chains: submit, query, prove"),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for noun in (dev, tx, proof, block, events, key, plugin, bench):
+    application.add_typer(noun.application)
+for verb in (network, node, doctor, query, error):
+    verb.register(application)
+
+
+@application.callback()
+def root(
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", envvar="HNNODE_HOME", metavar="DIR", show_default=False, help=two("节点目录", "home of the node")),
+    ] = None,
+    node_url: Annotated[
+        str | None,
+        typer.Option("--node", envvar="HNNODE_NODE", metavar="URL", show_default=False, help=two("节点地址", "node URL")),
+    ] = None,
+    key_dir: Annotated[
+        Path | None,
+        typer.Option("--key-dir", envvar="HNNODE_KEY_DIR", metavar="DIR", show_default=False, help=two("密钥目录", "key folder")),
+    ] = None,
+    lang: Annotated[
+        str | None,
+        typer.Option(
+            "--lang",
+            metavar="zh|en",
+            show_default=False,
+            help=two("语言，默认取自 HNNODE_LANG 或系统区域", "language, default from HNNODE_LANG or the locale"),
+        ),
+    ] = None,
+) -> None:
+    if lang is not None:  # the valid ones were taken off before parsing
+        raise typer.BadParameter(f"{lang!r}: {' | '.join(LANGUAGES)}", param_hint="--lang")
+    session.home, session.node, session.key_dir = home, node_url, key_dir
+
+
+def command_tree(language: Language) -> Any:
+    """A fresh command tree with its texts in one language."""
+    tree = typer.main.get_command(application)
+    localize(tree, language)
+    return tree
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Parse and run one command; always ends in SystemExit. HNNODE_DEBUG=1 lets the traceback through."""
+    language, rest = take_language(sys.argv[1:] if arguments is None else arguments)
+    set_language(language)
+    try:
+        command_tree(language)(args=rest, prog_name="hnnode")
+    except Exception as e:  # noqa: BLE001 - the one place where an error becomes a line and an exit code
+        if os.environ.get("HNNODE_DEBUG") == "1":
+            raise
+        try:
+            text, status = failure.describe(e)
+        except TypeError:
+            text = failure.line(failure.code_named("INTERNAL_ERROR"), f"{type(e).__name__}: {e}")
+            text += say("（HNNODE_DEBUG=1 显示堆栈）", " (HNNODE_DEBUG=1 shows the traceback)")
+            status = failure.ERROR
+        notes().print(f"hnnode: {text}", style="red", markup=False)
+        sys.exit(status)

@@ -1,0 +1,74 @@
+"""From an error to one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+from hnnode.cli.language import say
+from hnnode.errors import CODES, ERRORS, ErrorInfo, HnError
+
+OK, ERROR, USAGE, NOT_FOUND, REJECTED, TIMEOUT, UNAVAILABLE = range(7)
+INTERRUPTED = 130
+
+EXIT_TEXTS: tuple[tuple[int, str, str], ...] = (
+    (OK, "成功", "done"),
+    (ERROR, "出错", "error"),
+    (USAGE, "用法错误", "wrong usage"),
+    (NOT_FOUND, "未找到", "not found"),
+    (REJECTED, "被拒绝（规则、签名、权限、证明不成立）", "rejected (rule, signature, permission, proof does not hold)"),
+    (TIMEOUT, "超时，结果未知", "timed out, the result is unknown"),
+    (UNAVAILABLE, "不可用或已满，可重试", "unavailable or full, retry"),
+)
+
+_LOCAL = {"KEY_FILE_INVALID", "KEY_FILE_PERMISSIONS", "PUBLIC_KEY_INVALID", "CONFIG_INVALID", "GENESIS_INVALID", "PORT_BUSY"}
+_LOCAL |= {"PREREQUISITE_MISSING", "INTERNAL_ERROR"}
+
+
+def exit_code(code: int) -> int:
+    """Exit code of an error code; 0 stays 0, an unknown number is a plain error."""
+    if code == 0:
+        return OK
+    info = ERRORS.get(code)
+    if info is None or info.name in _LOCAL:
+        return ERROR
+    if info.name == "TIMEOUT":
+        return TIMEOUT
+    if info.name in ("PARAMETER_INVALID", "QUERY_TOO_BROAD"):
+        return USAGE
+    if info.http == 404:
+        return NOT_FOUND
+    if info.http in (429, 503):
+        return UNAVAILABLE
+    # What is left is a refusal of what the caller sent, except faults between nodes, which a command never meets.
+    return REJECTED if 1000 <= code < 5030 or 5100 <= code < 5200 else ERROR
+
+
+def title(info: ErrorInfo) -> str:
+    return say(info.zh, info.en)
+
+
+def line(code: int, detail: str = "", rule: str = "") -> str:
+    """`2008 SIGNATURE_INVALID signature is invalid: detail [rule]`."""
+    info = ERRORS.get(code)
+    if info is None:
+        return f"{code} {detail}".strip()
+    text = f"{info.code} {info.name} {title(info)}"
+    if detail and detail not in (info.en, info.zh):
+        text += f": {detail}"
+    return f"{text} [{rule}]" if rule else text
+
+
+def describe(error: BaseException) -> tuple[str, int]:
+    """(line, exit code) of an error that a verb may raise; raises TypeError for one that is a defect."""
+    if isinstance(error, HnError):
+        return line(error.code, error.detail, error.rule), exit_code(error.code)
+    code = getattr(error, "code", None)
+    if isinstance(code, int) and type(error).__name__ == "NativeError":
+        return line(code, str(error)), exit_code(code)
+    if isinstance(error, OSError):
+        path = error.filename if isinstance(error.filename, str) else ""
+        reason = error.strerror or str(error)
+        return (f"{path}: {reason}" if path else reason), ERROR
+    raise TypeError(type(error).__name__)
+
+
+def code_named(name: str) -> int:
+    return CODES[name]

@@ -1,0 +1,83 @@
+"""What a verb prints: a table for people or stable JSON for programs. Logs, progress and errors go to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+import orjson
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+JSON_VERSION = 1
+"""Rises when a field of the JSON output changes its meaning or goes away; new fields do not raise it."""
+
+
+class Format(str, Enum):
+    table = "table"
+    json = "json"
+
+
+def console() -> Console:
+    """Standard output for people. Not cached: tests and pipes replace the streams."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+
+
+def notes() -> Console:
+    """Standard error for people: progress, hints."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).hex()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return str(value)
+
+
+def json_line(data: Mapping[str, Any]) -> str:
+    """One line; bytes become lower-case hex."""
+    return orjson.dumps({"version": JSON_VERSION, **data}, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def emit(output: Format, data: Mapping[str, Any], table: Callable[[], RenderableType]) -> None:
+    """Print the answer of a verb."""
+    if output is Format.json:
+        indented = orjson.dumps(
+            {"version": JSON_VERSION, **data}, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+        )
+        sys.stdout.write(indented.decode() + "\n")
+        sys.stdout.flush()
+    else:
+        console().print(table())
+
+
+def emit_line(output: Format, data: Mapping[str, Any], text: str) -> None:
+    """Print one item of a stream: a JSON object a line, or one line of text."""
+    sys.stdout.write((json_line(data) if output is Format.json else text) + "\n")
+    sys.stdout.flush()
+
+
+def grid(rows: Iterable[tuple[str, Any]]) -> Table:
+    """Two columns: what, value."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value if isinstance(value, (str, Table)) else str(value))
+    return table
+
+
+def columns(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A table with a heading; the cells are plain text, not markup."""
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    return table
