@@ -62,7 +62,7 @@ class MempoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     account_bytes_max: Positive = 32 * 1024 * 1024
     batch_tx_count_max: Positive = 1_000
     batch_bytes_max: Positive = 256 * 1024
-    seal_ms: Positive = 10
+    seal_ms: Positive = 20
     author_batches_max: Positive = 256
     author_bytes_max: Positive = 64 * 1024 * 1024
     requeue_blocks: Positive = 50
@@ -79,7 +79,6 @@ class ConsensusConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     cap_ms: Positive = 30_000
     clock_skew_ms_max: Positive = 500
     block_batches_max: Positive = 64
-    demote_blocks: Positive = 20
 
 
 class StorageConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, Protocol
 
+from hnnode_native import Batch
+
 TxState = Literal["pending", "committed", "failed", "expired", "rejected", "unknown"]
 Wait = Literal["none", "accepted", "committed"]
 
@@ -164,7 +166,72 @@ class Chain(Protocol):
         """Reader at the tip or at one of the last few heights; raises `Unavailable` (code 1005) for an older one."""
 
 
+class BatchLog(Protocol):
+    """Append-only store of batches. Not thread-safe for writing: one thread appends and syncs; `read` is thread-safe."""
+
+    def append(self, items: Sequence[bytes]) -> list[BatchLocation]: ...
+    def sync(self) -> None:
+        """fdatasync; a failure is a FatalError and is never retried."""
+    def read(self, location: BatchLocation) -> bytes: ...
+
+
+class ConsensusLog(Protocol):
+    """Inputs of the consensus engine, for replay after a crash. One thread."""
+
+    def append(self, height: int, record: bytes) -> None: ...
+    def sync(self) -> None: ...
+    def records(self) -> Iterator[bytes]: ...
+    def drop_through(self, height: int) -> None:
+        """Segments whose records all belong to heights up to `height` may go."""
+
+
+class SignState(Protocol):
+    """Height floor of the signing key, reserved ahead and synced before the first signature above it."""
+
+    def floor(self) -> int: ...
+    def reserve(self, height: int) -> None: ...
+
+
 # ------------------------------------------------------------------ mempool
+@dataclass(frozen=True, slots=True)
+class HeldBatch:
+    """A batch that is decoded, valid and durable on this node."""
+
+    batch: Batch
+    location: BatchLocation
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A block that consensus decided, with its batches in order, before it is executed."""
+
+    height: int
+    block_hash: bytes
+    value: bytes
+    certificate: bytes
+    time_ms: int
+    proposer: bytes
+    batches: tuple[HeldBatch, ...]
+    tx_count: int
+
+
+class Batches(Protocol):
+    """The data plane as consensus and sync see it. All calls on the event loop."""
+
+    def get(self, digest: bytes) -> HeldBatch | None: ...
+    def proposable(self, batches_max: int, bytes_max: int, tx_count_max: int) -> list[HeldBatch]:
+        """Batches that a quorum of validators holds, oldest first, round-robin over authors, seq rising for each."""
+    def last_seqs(self) -> list[tuple[bytes, int]]:
+        """(author, last committed seq) of the authors that have committed any batch."""
+    def waiting(self) -> bool:
+        """Whether any uncommitted batch is held, acknowledged or not."""
+    async def fetch(self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes) -> list[HeldBatch]:
+        """Wait for batches (digest, author), asking proposer, author and then others for missing ones. Cancel to give up."""
+    async def store(self, batches: Sequence[Batch]) -> list[HeldBatch]:
+        """Make verified batches durable and hold them (sync)."""
+    def on_commit(self, batches: Sequence[HeldBatch], height: int) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class SubmitResult:
     """code 0: admitted (`pending`) or already there; `replayed` when the same tx is known or committed."""

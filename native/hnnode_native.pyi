@@ -441,6 +441,12 @@ class Engine:
     def stats(self) -> dict[str, int | str]:
         """height, round, step, verified (signatures), signed, text (what it waits for, in words)"""
 
+def message_height(message: bytes) -> int | None:
+    """Height a consensus message speaks about, without checking anything else."""
+
+def proposer(height: int, round: int, validators: ValidatorSet, demoted: Sequence[bytes]) -> bytes:
+    """Account that proposes first at (height, round)."""
+
 def record_height(record: bytes) -> int | None:
     """Height of a consensus log record."""
 

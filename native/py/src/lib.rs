@@ -1,1 +1,21 @@
-//! placeholder
+//! Python module `hnnode_native`: the only crate that knows PyO3. Types and texts are described in `hnnode_native.pyi`.
+//!
+//! Every function converts, calls one crate below, and converts back; calls that may take long release the GIL.
+
+mod crypto;
+mod error;
+mod formats;
+mod objects;
+
+use pyo3::prelude::*;
+
+/// Compiled core of hnnode.
+#[pymodule]
+fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    error::register(m)?;
+    crypto::register(m)?;
+    formats::register(m)?;
+    objects::register(m)?;
+    m.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    Ok(())
+}

@@ -1,0 +1,315 @@
+"""The Python side of consensus: one engine, its log, its timers, its pace.
+
+Flow: peer frames and timers → `Engine` → effects → log, barrier, send, timers, validate, decide.
+
+Invariants:
+1. Effects are carried out in the order the engine gave them. Behind a barrier nothing leaves this node until the log is on disk.
+2. No disk work on the event loop: the log is written and synced in its own thread.
+3. A halt, a failed sync or any unexpected exception stops the node; nothing is signed after it.
+4. A height is started only after the block before it has been executed here, because its header carries those results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from hnnode_native import Effect, Engine, ValidatorSet, message_height
+
+from hnnode.config import ConsensusConfig
+from hnnode.consensus.order import ProposerOrder
+from hnnode.consensus.proposals import Proposals
+from hnnode.errors import FatalError, name_of
+from hnnode.metrics import Metrics
+from hnnode.ports import Channel, ConsensusLog, Decided, Kind, Network, SignState, Tip
+
+log = structlog.get_logger("consensus")
+
+SIGN_FLOOR_AHEAD = 16
+INBOX_MAX = 8_192
+"""Consensus frames that wait while effects are carried out; older ones go first."""
+
+
+class ConsensusDriver:
+    """See the module. Every method on the event loop."""
+
+    def __init__(
+        self,
+        *,
+        config: ConsensusConfig,
+        engine: Engine,
+        validators: ValidatorSet,
+        account: bytes,
+        network: Network,
+        proposals: Proposals,
+        consensus_log: ConsensusLog,
+        sign_state: SignState,
+        log_thread: ThreadPoolExecutor,
+        metrics: Metrics,
+        order: ProposerOrder,
+        tip: Tip,
+        execute: Callable[[Decided], Awaitable[Tip]],
+        batches_waiting: Callable[[], bool],
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        """execute: runs and writes a decided block; returns its results. It may wait for the disk to keep up."""
+        self._config = config
+        self._engine = engine
+        self._validators = validators
+        self._account = account
+        self._network = network
+        self._proposals = proposals
+        self._log = consensus_log
+        self._sign_state = sign_state
+        self._log_thread = log_thread
+        self._metrics = metrics
+        self._tip = tip
+        self._execute = execute
+        self._batches_waiting = batches_waiting
+        self._on_fatal = on_fatal
+        self._effects: deque[Effect] = deque()
+        self._effects_ready = asyncio.Event()
+        self._pending_log: list[tuple[int, bytes]] = []
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._validations: dict[bytes, asyncio.Task[None]] = {}
+        self._proposing: asyncio.Task[None] | None = None
+        self._started_height = tip.height
+        self._started_at = 0.0
+        self._executed_txs = 0
+        self._woken = asyncio.Event()
+        self._peer_height = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._early: deque[tuple[bytes, bytes]] = deque(maxlen=INBOX_MAX)
+        self._decided = asyncio.Condition()
+        self._order = order
+        self.halted = ""
+
+    # -------------------------------------------------------------- life
+    def start(self, replay: Sequence[bytes]) -> None:
+        """replay: records of the consensus log above the last committed height."""
+        self._guard(self._run_effects(), "consensus effects")
+        self._guard(self._pace(), "consensus pace")
+        if replay:
+            log.info("replaying consensus log", records=len(replay))
+            self._take(self._engine.replay(replay))
+            self._started_height = max(self._started_height, int(self._engine.stats()["height"]))
+        self._woken.set()
+
+    def _guard(self, coroutine: Awaitable[None], name: str) -> None:
+        async def run() -> None:
+            try:
+                await coroutine
+            except asyncio.CancelledError:
+                raise
+            except BaseException as e:
+                self.halted = str(e)
+                self._on_fatal(e)
+                raise
+
+        self._tasks.append(asyncio.create_task(run(), name=name))
+
+    async def stop(self) -> None:
+        for handle in self._timers.values():
+            handle.cancel()
+        tasks = [*self._tasks, *self._validations.values()]
+        if self._proposing is not None:
+            tasks.append(self._proposing)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -------------------------------------------------------------- inputs
+    def on_frames(self, messages: Sequence[tuple[bytes, bytes]]) -> None:
+        """(peer, consensus message) pairs of one wake-up."""
+        for _, message in messages:
+            height = message_height(message)
+            if height is not None and height > self._peer_height:
+                self._peer_height = min(height, self._tip.height + 2)
+        if self._started_height == self._tip.height:
+            # Between heights the engine still takes messages (it keeps a bounded number of future ones); a higher height wakes the pace.
+            self._woken.set()
+        self._take(self._engine.messages(messages))
+
+    def on_batches(self) -> None:
+        """A batch became held or proposable."""
+        self._woken.set()
+        self._proposals.wake()
+
+    def on_peer_height(self, peer: bytes, height: int, round_: int) -> None:
+        """A peer's status: when it is behind in our open height, re-gossip what it may lack."""
+        stats = self._engine.stats()
+        if height == stats["height"] and round_ < int(stats["round"]):
+            self._take(self._engine.peer_behind(peer, height, round_))
+
+    async def apply_synced(self, height: int, value: bytes, certificate: bytes, timeout_s: float) -> bool:
+        """Hand a fetched block (checked by sync, its batches held) to the engine and wait until it is executed. False on timeout."""
+        if height <= self._tip.height:
+            return True
+        if self._started_height < height:
+            self._start_height(height)
+        self._take(self._engine.synced(height, value, certificate))
+        try:
+            async with asyncio.timeout(timeout_s), self._decided:
+                await self._decided.wait_for(lambda: self._tip.height >= height)
+        except TimeoutError:
+            return False
+        return True
+
+    @property
+    def tip(self) -> Tip:
+        """Last executed block (perhaps not yet durable)."""
+        return self._tip
+
+    def stats(self) -> dict[str, int | str]:
+        return self._engine.stats()
+
+    # -------------------------------------------------------------- pace
+    async def _pace(self) -> None:
+        """Start the next height when there is reason to: transactions, results to certify, or a peer that is already there."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            if self._started_height > self._tip.height:
+                continue
+            if not (self._executed_txs or self._batches_waiting() or self._peer_height > self._tip.height):
+                continue
+            delay = self._started_at + self._config.block_interval_ms / 1000 - time.monotonic()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            if self._started_height == self._tip.height:
+                self._start_height(self._tip.height + 1)
+
+    def _start_height(self, height: int) -> None:
+        self._started_height = height
+        self._started_at = time.monotonic()
+        self._take(self._engine.start(height, self._validators, self._order.demoted(height)))
+
+    # -------------------------------------------------------------- effects
+    def _take(self, effects: list[Effect]) -> None:
+        if effects:
+            self._effects.extend(effects)
+            self._effects_ready.set()
+
+    async def _run_effects(self) -> None:
+        while True:
+            await self._effects_ready.wait()
+            while self._effects:
+                await self._carry_out(self._effects.popleft())
+            self._effects_ready.clear()
+
+    async def _carry_out(self, effect: Effect) -> None:
+        kind = effect.kind
+        if kind == "log":
+            self._pending_log.append((effect.height, effect.data))
+        elif kind == "barrier":
+            await self._sync_log()
+        elif kind == "send":
+            if effect.to is None:
+                self._network.broadcast(Channel.CONSENSUS, Kind.CONSENSUS_MESSAGE, effect.data)
+            else:
+                self._network.send(effect.to, Channel.CONSENSUS, Kind.CONSENSUS_MESSAGE, effect.data)
+        elif kind == "set_timer":
+            self._set_timer(effect.timer_id, effect.generation, effect.ms)
+        elif kind == "cancel_timer":
+            handle = self._timers.pop(effect.timer_id, None)
+            if handle is not None:
+                handle.cancel()
+        elif kind == "get_value":
+            self._propose(effect.height, effect.round)
+        elif kind == "validate":
+            self._validate(effect)
+        elif kind == "decide":
+            await self._decide(effect)
+        elif kind == "reserve_sign_floor":
+            await self._in_log_thread(self._sign_state.reserve, effect.height)
+        elif kind == "peer_fault":
+            log.warning("peer fault", peer=(effect.to or b"").hex(), code=effect.code, name=name_of(effect.code))
+            if effect.to is not None:
+                self._network.punish(effect.to, effect.code)
+        elif kind == "evidence":
+            log.error("equivocation evidence", height=effect.height, evidence=effect.data.hex())
+        elif kind == "halt":
+            raise FatalError(name_of(effect.code), effect.reason)
+        else:
+            raise FatalError("ENGINE_FAILED", f"effect: got kind {kind!r}")
+
+    async def _sync_log(self) -> None:
+        records, self._pending_log = self._pending_log, []
+        await self._in_log_thread(self._write_log, records)
+
+    def _write_log(self, records: list[tuple[int, bytes]]) -> None:
+        for height, record in records:
+            self._log.append(height, record)
+        self._log.sync()
+        self._metrics.fsyncs.labels("consensus_log").inc()
+
+    async def _in_log_thread(self, call: Callable[..., None], *args: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._log_thread, call, *args)
+
+    def _set_timer(self, timer_id: int, generation: int, ms: int) -> None:
+        old = self._timers.pop(timer_id, None)
+        if old is not None:
+            old.cancel()
+
+        def fire() -> None:
+            self._timers.pop(timer_id, None)
+            self._take(self._engine.timer(timer_id, generation))
+
+        self._timers[timer_id] = asyncio.get_running_loop().call_later(ms / 1000, fire)
+
+    # -------------------------------------------------------------- values
+    def _propose(self, height: int, round_: int) -> None:
+        if self._proposing is not None:
+            self._proposing.cancel()
+
+        async def run() -> None:
+            value = await self._proposals.build(height, self._tip, must_wait=not self._executed_txs)
+            self._take(self._engine.propose(height, round_, value))
+
+        self._proposing = asyncio.create_task(self._fatal_on_error(run()), name=f"propose {height}/{round_}")
+
+    def _validate(self, effect: Effect) -> None:
+        if effect.block_hash in self._validations:
+            return
+        tip, height, block_hash, value = self._tip, effect.height, effect.block_hash, effect.data
+        fresh = effect.pol_round < 0
+        proposer = effect.to or b""
+
+        async def run() -> None:
+            code = await self._proposals.check(height, value, tip, proposer, fresh=fresh)
+            if code:
+                log.warning("proposal refused", height=height, code=code, name=name_of(code), proposer=proposer.hex())
+            self._take(self._engine.validity(height, block_hash, code == 0))
+
+        task = asyncio.create_task(self._fatal_on_error(run()), name=f"validate {height}")
+        self._validations[block_hash] = task
+        task.add_done_callback(lambda _: self._validations.pop(block_hash, None))
+
+    async def _fatal_on_error(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except BaseException as e:
+            self._on_fatal(e)
+            raise
+
+    async def _decide(self, effect: Effect) -> None:
+        if effect.height != self._tip.height + 1:
+            raise FatalError("ENGINE_FAILED", f"decided height: got {effect.height}, want {self._tip.height + 1}")
+        for task in list(self._validations.values()):
+            task.cancel()
+        if self._proposing is not None:
+            self._proposing.cancel()
+            self._proposing = None
+        decided = await self._proposals.resolve(effect, self._tip)
+        self._order.note(effect.height, decided.proposer)
+        self._tip = await self._execute(decided)
+        self._executed_txs = decided.tx_count
+        async with self._decided:
+            self._decided.notify_all()
+        self._woken.set()

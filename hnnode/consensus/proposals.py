@@ -1,0 +1,157 @@
+"""Values: building an own one, judging a peer's, and resolving a decided one to its batches.
+
+Validity follows one fixed order with one code each (native `check_value`, `check_value_batches`); a missing batch is never "invalid":
+it is fetched, and until it is here there is no answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from hnnode_native import Effect, NativeError, ValidatorSet, Value, build_value, check_value, check_value_batches
+
+from hnnode.config import ConsensusConfig
+from hnnode.errors import CODES, FatalError
+from hnnode.ports import Batches, Clock, Decided, HeldBatch, Tip
+
+HEADER_TIME = CODES["HEADER_TIME"]
+FUTURE_WAIT_MS_MAX = 10_000
+"""A header from a clock ahead of ours is waited for up to this long, then refused."""
+EMPTY_WAIT_S = 0.25
+"""How long a proposer waits for a quorum to acknowledge a batch before it proposes an empty block."""
+
+
+class Proposals:
+    """One chain's values. `plugins_hash` and the validator set are those of the running height."""
+
+    def __init__(
+        self,
+        *,
+        config: ConsensusConfig,
+        chain_id: bytes,
+        account: bytes,
+        validators: ValidatorSet,
+        plugins_hash: bytes,
+        block_bytes_max: int,
+        block_tx_count_max: int,
+        batches: Batches,
+        now_ms: Clock,
+    ) -> None:
+        self._config = config
+        self._chain_id = chain_id
+        self._account = account
+        self._validators = validators
+        self._plugins_hash = plugins_hash
+        self._bytes_max = block_bytes_max
+        self._tx_count_max = block_tx_count_max
+        self._batches = batches
+        self._now_ms = now_ms
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """A batch became proposable."""
+        self._woken.set()
+
+    async def build(self, height: int, tip: Tip, *, must_wait: bool) -> bytes:
+        """An encoded value on top of `tip`. must_wait: nothing but batches is a reason for this block, so give them a moment."""
+        deadline = asyncio.get_running_loop().time() + EMPTY_WAIT_S
+        while True:
+            self._woken.clear()
+            chosen = self._batches.proposable(self._config.block_batches_max, self._bytes_max, self._tx_count_max)
+            left = deadline - asyncio.get_running_loop().time()
+            if chosen or not must_wait or left <= 0:
+                break
+            try:
+                async with asyncio.timeout(left):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+        own = self._validators.hash
+        return build_value(
+            self._chain_id,
+            height,
+            max(self._now_ms(), tip.time_ms + 1),
+            self._account,
+            tip.block_hash,
+            own,
+            own,
+            self._plugins_hash,
+            tip.receipts_root,
+            tip.state_root,
+            tip.outbox_root,
+            [h.batch for h in chosen],
+        )
+
+    async def check(self, height: int, value: bytes, tip: Tip, proposer: bytes, *, fresh: bool) -> int:
+        """First broken rule as a code, 0 when valid. Waits for missing batches and for a clock slightly ahead."""
+        code = self._check_header(height, value, tip, proposer, fresh=fresh)
+        if code == HEADER_TIME and fresh:
+            ahead_ms = Value.decode(value).header.time_ms - self._now_ms() - self._config.clock_skew_ms_max
+            if 0 < ahead_ms <= FUTURE_WAIT_MS_MAX:
+                await asyncio.sleep(ahead_ms / 1000)
+                code = self._check_header(height, value, tip, proposer, fresh=fresh)
+        if code:
+            return code
+        references = Value.decode(value).batches
+        held = await self._batches.fetch([(digest, author) for digest, author, _ in references], proposer)
+        return self.check_batches(value, held)
+
+    def _check_header(self, height: int, value: bytes, tip: Tip, proposer: bytes, *, fresh: bool) -> int:
+        return check_value(
+            value,
+            self._chain_id,
+            height,
+            proposer if fresh else None,
+            tip.block_hash,
+            tip.time_ms,
+            self._now_ms() if fresh else None,
+            self._config.clock_skew_ms_max,
+            self._validators.hash,
+            self._validators.hash,
+            self._plugins_hash,
+            tip.receipts_root,
+            tip.state_root,
+            tip.outbox_root,
+            self._bytes_max,
+            self._tx_count_max,
+        )
+
+    def check_decided(self, height: int, value: bytes, tip: Tip) -> int:
+        """Rules for a block that a quorum already decided: all but proposer and clock."""
+        return self._check_header(height, value, tip, b"", fresh=False)
+
+    def check_batches(self, value: bytes, held: Sequence[HeldBatch]) -> int:
+        return check_value_batches(
+            value, [h.batch for h in held], self._batches.last_seqs(), self._bytes_max, self._tx_count_max
+        )
+
+    async def resolve(self, effect: Effect, tip: Tip) -> Decided:
+        """The decided block with its batches. A block that breaks a rule here although a quorum decided it stops the node."""
+        try:
+            value = Value.decode(effect.data)
+        except NativeError as e:
+            raise FatalError("INVALID_VALUE_DECIDED", f"height {effect.height}: {e}") from e
+        header = value.header
+        results = (header.receipts_root, header.state_root, header.outbox_root)
+        own = (tip.receipts_root, tip.state_root, tip.outbox_root)
+        if results != own:
+            raise FatalError(
+                "STATE_ROOT_MISMATCH",
+                f"results of height {tip.height}: got {[r.hex() for r in own]}, quorum has {[r.hex() for r in results]}",
+            )
+        code = self.check_decided(effect.height, effect.data, tip)
+        held = await self._batches.fetch([(d, a) for d, a, _ in value.batches], header.proposer) if not code else []
+        code = code or self.check_batches(effect.data, held)
+        if code:
+            raise FatalError("INVALID_VALUE_DECIDED", f"height {effect.height}: rule {code} broken by a decided block")
+        return Decided(
+            effect.height,
+            effect.block_hash,
+            effect.data,
+            effect.certificate,
+            header.time_ms,
+            header.proposer,
+            tuple(held),
+            sum(h.batch.tx_count for h in held),
+        )

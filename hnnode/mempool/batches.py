@@ -1,0 +1,430 @@
+"""The data plane: batches of all authors, durable on this node, and who else holds them.
+
+Flow: own seal or a peer's frame → decode and verify (native threads) → batch log, one fdatasync a group → held → acknowledged to all.
+
+Invariants:
+1. A batch is held only when it is decoded, valid and durable here; only then is it acknowledged.
+2. An acknowledgement is a hint for proposers and for `wait=accepted`; safety never depends on it, because validators vote only for batches they hold.
+3. Memory is bounded: per author at most `author_batches_max` and `author_bytes_max` uncommitted; what a decided or proposed block asks for
+   is fetched beyond the quota, bounded by the block limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+from hnnode_native import Accounts, Batch, NativeError, Pool, ValidatorSet, verify_batches
+
+from hnnode.config import MempoolConfig
+from hnnode.errors import CODES
+from hnnode.metrics import Metrics
+from hnnode.ports import BatchLog, BatchLocation, Channel, HeldBatch, Kind, Network
+
+log = structlog.get_logger("mempool")
+
+DIGEST_BYTES = 32
+INTAKE_MAX = 1_024
+"""Raw batches waiting for verification; more are dropped and fetched again when a proposal needs them."""
+GROUP_MAX = 64
+RECENT_MAX = 4_096
+"""Committed batches that lagging peers may still ask for by digest."""
+REQUEST_MAX = 64
+ASK_AGAIN_S = 0.25
+
+
+@dataclass(slots=True)
+class _Author:
+    """Uncommitted batches of one validator, by seq."""
+
+    batches: dict[int, HeldBatch] = field(default_factory=dict)
+    bytes_held: int = 0
+    last_committed_seq: int = -1
+
+
+class BatchBuffer:
+    """See the module. Everything but verification and disk runs on the event loop."""
+
+    def __init__(
+        self,
+        *,
+        config: MempoolConfig,
+        chain_id: bytes,
+        account: bytes,
+        validators: ValidatorSet,
+        accounts: Accounts,
+        pool: Pool,
+        batch_log: BatchLog,
+        network: Network,
+        metrics: Metrics,
+        verify_threads: ThreadPoolExecutor,
+        disk_thread: ThreadPoolExecutor,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._config = config
+        self._chain_id = chain_id
+        self._account = account
+        self._validators = validators
+        self._powers = {account: power for account, _, power in validators.validators}
+        self._accounts = accounts
+        self._pool = pool
+        self._batch_log = batch_log
+        self._network = network
+        self._metrics = metrics
+        self._verify_threads = verify_threads
+        self._disk_thread = disk_thread
+        self._on_fatal = on_fatal
+        self._held: dict[bytes, HeldBatch] = {}
+        self._authors: dict[bytes, _Author] = {a: _Author() for a in self._powers}
+        self._acks: dict[bytes, set[bytes]] = {}
+        self._recent: OrderedDict[bytes, BatchLocation] = OrderedDict()
+        self._intake: deque[tuple[bytes, bytes]] = deque()
+        self._intake_ready = asyncio.Event()
+        self._wanted: dict[bytes, asyncio.Future[HeldBatch]] = {}
+        self._acked_waiters: dict[bytes, list[asyncio.Future[None]]] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._random = random.Random(account)
+        self._task: asyncio.Task[None] | None = None
+        self._answers: set[asyncio.Task[None]] = set()
+
+    # -------------------------------------------------------------- life
+    def start(self) -> None:
+        self._network.on_frames(Channel.BULK, self._on_bulk_frames)
+        self._task = asyncio.create_task(self._work(), name="batches")
+
+    async def stop(self) -> None:
+        tasks = [t for t in (self._task, *self._answers) if t is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def restore(self, batches: Iterable[HeldBatch], author_seqs: Iterable[tuple[bytes, int]]) -> None:
+        """Fill from disk before `start`: the uncommitted tail of the batch log and the last committed seq of each author."""
+        for author, seq in author_seqs:
+            if author in self._authors:
+                self._authors[author].last_committed_seq = seq
+        for held in batches:
+            self._hold(held)
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Called when a batch became held or acknowledged by a quorum."""
+        self._listeners.append(listener)
+
+    # -------------------------------------------------------------- reading
+    def get(self, digest: bytes) -> HeldBatch | None:
+        return self._held.get(digest)
+
+    def waiting(self) -> bool:
+        return bool(self._held)
+
+    def last_seqs(self) -> list[tuple[bytes, int]]:
+        """(author, last committed seq) of the authors that have committed any batch."""
+        return [(a, s.last_committed_seq) for a, s in self._authors.items() if s.last_committed_seq >= 0]
+
+    def proposable(self, batches_max: int, bytes_max: int, tx_count_max: int) -> list[HeldBatch]:
+        queues = []
+        for account in sorted(self._authors):
+            author = self._authors[account]
+            ready = []
+            for seq in sorted(author.batches):
+                held = author.batches[seq]
+                if not self._acked_by_quorum(held.batch.digest):
+                    break
+                ready.append(held)
+            if ready:
+                queues.append(deque(ready))
+        chosen: list[HeldBatch] = []
+        total_bytes = total_txs = 0
+        while queues and len(chosen) < batches_max:
+            for queue in list(queues):
+                head = queue[0].batch
+                size, txs = len(head.data), head.tx_count
+                if len(chosen) == batches_max or total_bytes + size > bytes_max or total_txs + txs > tx_count_max:
+                    queues.remove(queue)
+                    continue
+                chosen.append(queue.popleft())
+                total_bytes += size
+                total_txs += txs
+                if not queue:
+                    queues.remove(queue)
+        return chosen
+
+    def _acked_by_quorum(self, digest: bytes) -> bool:
+        return sum(self._powers.get(a, 0) for a in self._acks.get(digest, ())) >= self._validators.quorum
+
+    async def wait_acked(self, digest: bytes) -> None:
+        """Until a quorum of validators holds the batch durably."""
+        if self._acked_by_quorum(digest) or digest in self._recent:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._acked_waiters.setdefault(digest, []).append(future)
+        try:
+            await future
+        finally:
+            waiters = self._acked_waiters.get(digest)
+            if waiters is not None and future in waiters:
+                waiters.remove(future)
+                if not waiters:
+                    del self._acked_waiters[digest]
+
+    # -------------------------------------------------------------- writing
+    async def publish(self, batch: Batch) -> None:
+        """Push an own sealed batch to all validators and make it durable here."""
+        self._network.broadcast(Channel.BULK, Kind.BATCH, batch.data)
+        await self.store([batch])
+
+    async def store(self, batches: Sequence[Batch]) -> list[HeldBatch]:
+        known = {b.digest: self._held[b.digest] for b in batches if b.digest in self._held}
+        new = [b for b in batches if b.digest not in known]
+        if new:
+            loop = asyncio.get_running_loop()
+            locations = await loop.run_in_executor(self._disk_thread, self._append, [b.data for b in new])
+            for batch, location in zip(new, locations, strict=True):
+                held = HeldBatch(batch, location)
+                known[batch.digest] = held
+                self._hold(held)
+            self._acknowledge([b.digest for b in new])
+            self._changed()
+        return [known[b.digest] for b in batches]
+
+    def _append(self, items: list[bytes]) -> list[BatchLocation]:
+        locations = self._batch_log.append(items)
+        self._batch_log.sync()
+        self._metrics.fsyncs.labels("batch_log").inc()
+        return locations
+
+    def _hold(self, held: HeldBatch) -> None:
+        batch = held.batch
+        author = self._authors.get(batch.author)
+        if author is None or batch.digest in self._held:
+            return
+        self._held[batch.digest] = held
+        if batch.seq > author.last_committed_seq and batch.seq not in author.batches:
+            author.batches[batch.seq] = held
+            author.bytes_held += len(batch.data)
+        self._acks.setdefault(batch.digest, set()).add(self._account)
+        wanted = self._wanted.pop(batch.digest, None)
+        if wanted is not None and not wanted.done():
+            wanted.set_result(held)
+
+    def _acknowledge(self, digests: list[bytes]) -> None:
+        if self._account in self._powers:
+            self._network.broadcast(Channel.CONSENSUS, Kind.BATCH_ACK, b"".join(digests))
+        for digest in digests:
+            self._resolve_acked(digest)
+
+    def _resolve_acked(self, digest: bytes) -> None:
+        if digest in self._acked_waiters and self._acked_by_quorum(digest):
+            for future in self._acked_waiters.pop(digest):
+                if not future.done():
+                    future.set_result(None)
+
+    def _changed(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    def on_commit(self, batches: Sequence[HeldBatch], height: int) -> None:
+        for held in batches:
+            batch = held.batch
+            self._recent[batch.digest] = held.location
+            author = self._authors[batch.author]
+            author.last_committed_seq = max(author.last_committed_seq, batch.seq)
+            self._forget(batch.digest)
+        for author in self._authors.values():
+            stale = [
+                h.batch.digest
+                for h in author.batches.values()
+                if h.batch.seq <= author.last_committed_seq or h.batch.valid_until_max() < height
+            ]
+            for digest in stale:
+                self._forget(digest)
+        while len(self._recent) > RECENT_MAX:
+            self._recent.popitem(last=False)
+
+    def _forget(self, digest: bytes) -> None:
+        held = self._held.pop(digest, None)
+        acked = self._acks.pop(digest, None)
+        for future in self._acked_waiters.pop(digest, ()):
+            if not future.done() and acked is not None:
+                future.set_result(None)
+        if held is None:
+            return
+        author = self._authors[held.batch.author]
+        if author.batches.get(held.batch.seq) is held:
+            del author.batches[held.batch.seq]
+            author.bytes_held -= len(held.batch.data)
+
+    # -------------------------------------------------------------- fetching
+    async def fetch(self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes) -> list[HeldBatch]:
+        futures: dict[bytes, asyncio.Future[HeldBatch]] = {}
+        loop = asyncio.get_running_loop()
+        for digest, _ in digests:
+            if digest not in self._held:
+                futures[digest] = self._wanted.setdefault(digest, loop.create_future())
+        attempt = 0
+        while any(not f.done() for f in futures.values()):
+            missing = [(d, a) for d, a in digests if d in futures and not futures[d].done()]
+            self._ask(missing, proposer, attempt)
+            attempt += 1
+            await asyncio.wait(futures.values(), timeout=ASK_AGAIN_S, return_when=asyncio.ALL_COMPLETED)
+        found = {d: f.result() for d, f in futures.items()}
+        return [found.get(d) or self._held[d] for d, _ in digests]
+
+    def _ask(self, missing: Sequence[tuple[bytes, bytes]], proposer: bytes, attempt: int) -> None:
+        """First the proposer, then each batch's author, then anybody."""
+        connected = [p for p in self._network.connected() if p != self._account]
+        if not connected:
+            return
+        asked: dict[bytes, list[bytes]] = {}
+        for digest, author in missing[:REQUEST_MAX]:
+            choices = [p for p in (proposer, author) if p in connected]
+            peer = choices[attempt] if attempt < len(choices) else self._random.choice(connected)
+            asked.setdefault(peer, []).append(digest)
+        for peer, wanted in asked.items():
+            self._network.send(peer, Channel.BULK, Kind.BATCH_REQUEST, b"".join(wanted))
+
+    # -------------------------------------------------------------- frames
+    def on_ack(self, peer: bytes, payload: bytes) -> None:
+        """Digests that a peer holds durably."""
+        if len(payload) % DIGEST_BYTES or len(payload) > DIGEST_BYTES * self._config.author_batches_max:
+            self._network.punish(peer, CODES["FRAME_MALFORMED"])
+            return
+        if peer not in self._powers:
+            return
+        changed = False
+        for start in range(0, len(payload), DIGEST_BYTES):
+            digest = payload[start : start + DIGEST_BYTES]
+            if digest in self._recent:
+                continue
+            if digest not in self._acks:
+                if len(self._acks) >= self._config.author_batches_max * max(4, len(self._powers)):
+                    continue
+                self._acks[digest] = set()
+            self._acks[digest].add(peer)
+            self._resolve_acked(digest)
+            changed = changed or digest in self._held
+        if changed:
+            self._changed()
+
+    def _on_bulk_frames(self, peer: bytes, frames: Sequence[tuple[int, bytes]]) -> None:
+        for kind, payload in frames:
+            if kind == Kind.BATCH:
+                if len(self._intake) >= INTAKE_MAX:
+                    self._metrics.dropped.labels("batch_intake").inc()
+                    continue
+                self._intake.append((peer, payload))
+                self._intake_ready.set()
+            elif kind == Kind.BATCH_REQUEST:
+                self._answer(peer, payload)
+            elif kind != Kind.BATCH_MISSING:
+                for handler in self._other_bulk:
+                    handler(peer, kind, payload)
+
+    _other_bulk: tuple[Callable[[bytes, int, bytes], None], ...] = ()
+
+    def on_other_bulk(self, handler: Callable[[bytes, int, bytes], None]) -> None:
+        """Where bulk frames go that are not batches (block sync)."""
+        self._other_bulk = (*self._other_bulk, handler)
+
+    def _answer(self, peer: bytes, payload: bytes) -> None:
+        if len(payload) % DIGEST_BYTES or len(payload) > DIGEST_BYTES * REQUEST_MAX:
+            self._network.punish(peer, CODES["FRAME_MALFORMED"])
+            return
+        if len(self._answers) >= REQUEST_MAX:
+            self._metrics.dropped.labels("batch_request").inc()
+            return
+        digests = [payload[i : i + DIGEST_BYTES] for i in range(0, len(payload), DIGEST_BYTES)]
+        task = asyncio.create_task(self._send_batches(peer, digests))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    async def _send_batches(self, peer: bytes, digests: list[bytes]) -> None:
+        missing = []
+        for digest in digests:
+            held = self._held.get(digest)
+            location = self._recent.get(digest)
+            if held is not None:
+                self._network.send(peer, Channel.BULK, Kind.BATCH, held.batch.data)
+            elif location is not None:
+                data = await asyncio.get_running_loop().run_in_executor(None, self._batch_log.read, location)
+                self._network.send(peer, Channel.BULK, Kind.BATCH, data)
+            else:
+                missing.append(digest)
+        if missing:
+            self._network.send(peer, Channel.BULK, Kind.BATCH_MISSING, b"".join(missing))
+
+    # -------------------------------------------------------------- intake
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await self._intake_ready.wait()
+                group = [self._intake.popleft() for _ in range(min(GROUP_MAX, len(self._intake)))]
+                if not self._intake:
+                    self._intake_ready.clear()
+                decoded = await loop.run_in_executor(self._verify_threads, self._decode, group)
+                accepted = self._accept(decoded)
+                if not accepted:
+                    continue
+                codes = await loop.run_in_executor(self._verify_threads, self._verify, [b for _, b in accepted])
+                valid = []
+                for (peer, batch), code in zip(accepted, codes, strict=True):
+                    if code == 0:
+                        valid.append(batch)
+                        continue
+                    # The author signed it, or the sender forged it: whoever handed it over is charged, the author as well when it is he.
+                    log.warning("batch refused", peer=peer.hex(), author=batch.author.hex(), seq=batch.seq, code=code)
+                    self._network.punish(peer, code)
+                if valid:
+                    await self.store(valid)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as e:
+            self._on_fatal(e)
+            raise
+
+    def _decode(self, group: list[tuple[bytes, bytes]]) -> list[tuple[bytes, Batch | int]]:
+        out: list[tuple[bytes, Batch | int]] = []
+        for peer, data in group:
+            try:
+                out.append((peer, Batch.decode(data)))
+            except NativeError as e:
+                out.append((peer, e.code))
+        return out
+
+    def _accept(self, decoded: list[tuple[bytes, Batch | int]]) -> list[tuple[bytes, Batch]]:
+        accepted: dict[bytes, tuple[bytes, Batch]] = {}
+        for peer, batch in decoded:
+            if isinstance(batch, int):
+                log.warning("batch malformed", peer=peer.hex(), code=batch)
+                self._network.punish(peer, batch)
+                continue
+            if batch.digest in self._held or batch.digest in self._recent:
+                continue
+            author = self._authors.get(batch.author)
+            if author is None:
+                self._network.punish(peer, CODES["BATCH_AUTHOR_UNKNOWN"])
+                continue
+            if batch.digest not in self._wanted:
+                full = (
+                    len(author.batches) >= self._config.author_batches_max
+                    or author.bytes_held + len(batch.data) > self._config.author_bytes_max
+                )
+                if full or batch.seq <= author.last_committed_seq:
+                    self._metrics.dropped.labels("batch_quota").inc()
+                    continue
+                other = author.batches.get(batch.seq)
+                if other is not None:
+                    log.error("author signed two batches for one seq", author=batch.author.hex(), seq=batch.seq)
+                    self._network.punish(batch.author, CODES["BATCH_SEQ_INVALID"])
+                    continue
+            accepted[batch.digest] = (peer, batch)
+        return list(accepted.values())
+
+    def _verify(self, batches: list[Batch]) -> list[int]:
+        return verify_batches(batches, self._chain_id, self._validators, self._accounts, self._pool)

@@ -1,0 +1,39 @@
+"""Metrics of one node, in Prometheus form. One registry a node, so that several nodes can live in one test process."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+LATENCY_BUCKETS_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.3, 2.6, 5.2, 10.0, 20.0, 40.0, 80.0, 120.0)
+
+
+class Metrics:
+    """Counters and gauges by the rooms that own them. Names start with `hn_`."""
+
+    def __init__(self) -> None:
+        r = self.registry = CollectorRegistry()
+        self.blocks = Counter("hn_blocks", "Committed blocks", registry=r)
+        self.txs = Counter("hn_txs", "Committed transactions by outcome", ["outcome"], registry=r)
+        self.admitted = Counter("hn_admitted_txs", "Transactions admitted at this node's door", registry=r)
+        self.refused = Counter("hn_refused_txs", "Transactions refused at this node's door", ["code"], registry=r)
+        self.fsyncs = Counter("hn_fsyncs", "Synced writes by file", ["file"], registry=r)
+        self.verified = Gauge("hn_signatures_verified", "Transaction signatures verified since start", registry=r)
+        self.votes_verified = Gauge("hn_votes_verified", "Consensus signatures verified since start", registry=r)
+        self.dropped = Counter("hn_dropped", "Frames and requests dropped by a full queue", ["queue"], registry=r)
+        self.height = Gauge("hn_height", "Last committed height", registry=r)
+        self.round = Gauge("hn_round", "Consensus round of the open height", registry=r)
+        self.peers = Gauge("hn_peers", "Connected peers", registry=r)
+        self.pool_txs = Gauge("hn_pool_txs", "Transactions waiting to be sealed", registry=r)
+        self.pool_bytes = Gauge("hn_pool_bytes", "Bytes held by the pool", registry=r)
+        self.syncing = Gauge("hn_syncing", "1 while the node catches up", registry=r)
+        self.loop_lag = Gauge("hn_loop_lag_seconds", "Latest delay of the event loop", registry=r)
+        self.commit_age = Gauge("hn_commit_age_seconds", "Seconds since the last commit", registry=r)
+        self.disk_free = Gauge("hn_disk_free_bytes", "Free bytes on the data disk", registry=r)
+        self.stage = Histogram("hn_stage_seconds", "Time of a block in each stage", ["stage"], buckets=LATENCY_BUCKETS_S, registry=r)
+        self.block_interval = Histogram(
+            "hn_block_interval_seconds", "Time between commits", buckets=LATENCY_BUCKETS_S, registry=r
+        )
+
+    def render(self) -> bytes:
+        """Prometheus text."""
+        return generate_latest(self.registry)
