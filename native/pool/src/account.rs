@@ -32,16 +32,34 @@ impl AccountState {
     /// # Errors
     /// [`PoolError::AccountRecordInvalid`] when the record does not decode, or its key is no point or another account's.
     pub fn decode(account: &[u8], value: &[u8]) -> Result<(Account, Self), PoolError> {
-        let invalid = |reason| PoolError::AccountRecordInvalid { account: hex(account), reason };
+        let invalid = |reason| PoolError::AccountRecordInvalid {
+            account: hex(account),
+            reason,
+        };
         let account: Account = account.try_into().map_err(|_| invalid("key is not 20 bytes"))?;
         let record = AccountRecord::decode(value).map_err(|_| invalid("value does not decode"))?;
         let public_key = PublicKey::from_bytes(&record.key).map_err(|_| invalid("public key is no point"))?;
         if sm2::address(&public_key) != account {
             return Err(invalid("public key belongs to another account"));
         }
-        let AccountRecord { active, since_height, organisation, roles, .. } = record;
+        let AccountRecord {
+            active,
+            since_height,
+            organisation,
+            roles,
+            ..
+        } = record;
         let organisation = organisation.as_str().into();
-        Ok((account, Self { public_key, active, since_height, organisation, roles }))
+        Ok((
+            account,
+            Self {
+                public_key,
+                active,
+                since_height,
+                organisation,
+                roles,
+            },
+        ))
     }
 
     /// Whether the account holds `role`.
@@ -62,7 +80,10 @@ pub struct Accounts {
 impl Accounts {
     /// An empty table that verifies through `keys`.
     pub fn new(keys: KeyCache) -> Self {
-        Self { table: RwLock::new(HashMap::new()), keys }
+        Self {
+            table: RwLock::new(HashMap::new()),
+            keys,
+        }
     }
 
     /// Replaces the table by the (key, value) pairs of application `identity` and returns how many there are.
@@ -128,7 +149,9 @@ impl Accounts {
 
     /// One consistent view for many lookups; updates wait until it is dropped, so keep it short.
     pub fn read(&self) -> AccountsView<'_> {
-        AccountsView { table: self.table.read().unwrap_or_else(PoisonError::into_inner) }
+        AccountsView {
+            table: self.table.read().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 
     /// The cache of prepared keys for [`sm2::verify_batch`].

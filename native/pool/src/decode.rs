@@ -45,7 +45,10 @@ impl DecodedTxs {
 
     /// The signed transaction as it was submitted; empty when `tx` is of another call.
     pub fn bytes(&self, tx: &DecodedTx) -> &[u8] {
-        self.bytes.get(tx.start..).and_then(|rest| rest.get(..tx.len)).unwrap_or_default()
+        self.bytes
+            .get(tx.start..)
+            .and_then(|rest| rest.get(..tx.len))
+            .unwrap_or_default()
     }
 }
 
@@ -54,7 +57,11 @@ impl DecodedTxs {
 /// Codes: `TX_TOO_LARGE`, `TX_MALFORMED`, `WRONG_CHAIN`, and `BATCH_TOO_LARGE` for what lies behind the bounds of one call.
 /// Cost: one id hash and one copy an item.
 pub fn decode_txs(chain_id: &Hash32, items: &[&[u8]]) -> DecodedTxs {
-    let total = items.iter().take(DECODE_TX_COUNT_MAX).map(|item| item.len()).sum::<usize>();
+    let total = items
+        .iter()
+        .take(DECODE_TX_COUNT_MAX)
+        .map(|item| item.len())
+        .sum::<usize>();
     let mut txs = DecodedTxs {
         bytes: Vec::with_capacity(total.min(DECODE_BYTES_MAX)),
         items: Vec::with_capacity(items.len()),

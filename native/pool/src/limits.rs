@@ -49,7 +49,13 @@ impl PoolLimits {
         // The largest transaction has to fit, else it would stay at the head of the queue for ever.
         let tx_bytes = TX_BYTES_MAX as u64 + 4;
         let ranges = [
-            ("batch_tx_count_max", self.batch_tx_count_max, 1, BATCH_TX_COUNT_MAX as u64, "1 to 4,096"),
+            (
+                "batch_tx_count_max",
+                self.batch_tx_count_max,
+                1,
+                BATCH_TX_COUNT_MAX as u64,
+                "1 to 4,096",
+            ),
             (
                 "batch_bytes_max",
                 self.batch_bytes_max,
@@ -57,12 +63,36 @@ impl PoolLimits {
                 BATCH_BODY_BYTES_MAX as u64,
                 "66,004 (one transaction) to 1,048,576",
             ),
-            ("account_bytes_max", self.account_bytes_max, tx_bytes, u64::MAX, "at least 66,004 (one transaction)"),
-            ("pool_bytes_max", self.pool_bytes_max, self.account_bytes_max, u64::MAX, "at least account_bytes_max"),
-            ("pool_tx_count_max", self.pool_tx_count_max, 1, 1 << 24, "1 to 16,777,216"),
+            (
+                "account_bytes_max",
+                self.account_bytes_max,
+                tx_bytes,
+                u64::MAX,
+                "at least 66,004 (one transaction)",
+            ),
+            (
+                "pool_bytes_max",
+                self.pool_bytes_max,
+                self.account_bytes_max,
+                u64::MAX,
+                "at least account_bytes_max",
+            ),
+            (
+                "pool_tx_count_max",
+                self.pool_tx_count_max,
+                1,
+                1 << 24,
+                "1 to 16,777,216",
+            ),
             ("valid_blocks_max", self.valid_blocks_max, 1, u64::MAX, "at least 1"),
             ("requeue_blocks", self.requeue_blocks, 1, u64::MAX, "at least 1"),
-            ("dropped_count_max", self.dropped_count_max, 1, 1 << 24, "1 to 16,777,216"),
+            (
+                "dropped_count_max",
+                self.dropped_count_max,
+                1,
+                1 << 24,
+                "1 to 16,777,216",
+            ),
         ];
         for (name, value, min, max, want) in ranges {
             if value < min || value > max {

@@ -48,7 +48,10 @@ impl Pool {
     /// [`PoolError::LimitInvalid`] for the first limit out of its range.
     pub fn new(limits: PoolLimits) -> Result<Self, PoolError> {
         limits.check()?;
-        Ok(Self { limits, table: Mutex::default() })
+        Ok(Self {
+            limits,
+            table: Mutex::default(),
+        })
     }
 
     /// The bounds given to [`Pool::new`].
@@ -81,8 +84,10 @@ impl Pool {
             });
         }
         verify(txs, accounts, &mut candidates, &mut answers);
-        let verified: Vec<(usize, &DecodedTx, Arc<[u8]>)> =
-            candidates.into_iter().map(|(i, tx, _)| (i, tx, txs.bytes(tx).into())).collect();
+        let verified: Vec<(usize, &DecodedTx, Arc<[u8]>)> = candidates
+            .into_iter()
+            .map(|(i, tx, _)| (i, tx, txs.bytes(tx).into()))
+            .collect();
         let mut table = self.table();
         table.height = table.height.max(height);
         for (i, tx, bytes) in verified {
@@ -142,8 +147,14 @@ impl Pool {
             (number, table.sealed_bytes(number))
         };
         let account = account_of(author.public_key());
-        let batch =
-            Batch::build(*chain_id, account, seq, &txs, |txs| block_tree::root(txs), |digest| author.sign(digest));
+        let batch = Batch::build(
+            *chain_id,
+            account,
+            seq,
+            &txs,
+            |txs| block_tree::root(txs),
+            |digest| author.sign(digest),
+        );
         let mut table = self.table();
         match batch {
             Ok(batch) => {
@@ -183,7 +194,10 @@ impl Pool {
 
     /// Whether the pool holds this transaction with exactly this signature, which it then has verified.
     pub fn verified(&self, tx_id: &Hash32, signature: &Sig64) -> bool {
-        self.table().entries.get(tx_id).is_some_and(|entry| entry.bytes.last_chunk::<64>() == Some(signature))
+        self.table()
+            .entries
+            .get(tx_id)
+            .is_some_and(|entry| entry.bytes.last_chunk::<64>() == Some(signature))
     }
 
     /// The signed transaction, while the pool holds it.

@@ -80,12 +80,23 @@ impl Table {
         *self.account_bytes.entry(sender).or_default() += len;
         self.queue.insert(arrival, tx_id);
         self.expiry.insert((valid_until_height, arrival), tx_id);
-        self.entries.insert(tx_id, Entry { bytes, sender, valid_until_height, arrival, sealed: None });
+        self.entries.insert(
+            tx_id,
+            Entry {
+                bytes,
+                sender,
+                valid_until_height,
+                arrival,
+                sealed: None,
+            },
+        );
     }
 
     /// Forgets a transaction; unknown ids change nothing.
     pub fn remove(&mut self, tx_id: &Hash32) {
-        let Some(entry) = self.entries.remove(tx_id) else { return };
+        let Some(entry) = self.entries.remove(tx_id) else {
+            return;
+        };
         let len = entry.bytes.len() as u64;
         self.bytes -= len;
         self.expiry.remove(&(entry.valid_until_height, entry.arrival));
@@ -159,14 +170,30 @@ impl Table {
         }
         self.next_batch += 1;
         let left = tx_ids.len();
-        self.sealed.insert(number, SealedBatch { digest: None, height: self.height, tx_ids, left });
+        self.sealed.insert(
+            number,
+            SealedBatch {
+                digest: None,
+                height: self.height,
+                tx_ids,
+                left,
+            },
+        );
         Some(number)
     }
 
     /// The transactions of an own batch, in its order. The caller has taken them under the same lock.
     pub fn sealed_bytes(&self, number: u64) -> Vec<Arc<[u8]>> {
-        let tx_ids = self.sealed.get(&number).map(|batch| batch.tx_ids.as_slice()).unwrap_or_default();
-        tx_ids.iter().filter_map(|tx_id| self.entries.get(tx_id)).map(|entry| entry.bytes.clone()).collect()
+        let tx_ids = self
+            .sealed
+            .get(&number)
+            .map(|batch| batch.tx_ids.as_slice())
+            .unwrap_or_default();
+        tx_ids
+            .iter()
+            .filter_map(|tx_id| self.entries.get(tx_id))
+            .map(|entry| entry.bytes.clone())
+            .collect()
     }
 
     /// Names an own batch, unless all its transactions were committed or dropped meanwhile.
@@ -178,8 +205,13 @@ impl Table {
 
     /// Where a transaction stands; one whose batch is being built is still pending.
     pub fn status(&self, tx_id: &Hash32) -> TxStatus {
-        let Some(entry) = self.entries.get(tx_id) else { return TxStatus::Unknown };
-        let digest = entry.sealed.and_then(|number| self.sealed.get(&number)).and_then(|batch| batch.digest);
+        let Some(entry) = self.entries.get(tx_id) else {
+            return TxStatus::Unknown;
+        };
+        let digest = entry
+            .sealed
+            .and_then(|number| self.sealed.get(&number))
+            .and_then(|batch| batch.digest);
         digest.map_or(TxStatus::Pending, TxStatus::Sealed)
     }
 
@@ -203,7 +235,9 @@ impl Table {
 
     /// Forgets an own batch; what is left of it becomes pending again. Returns those ids.
     pub fn unseal(&mut self, number: u64) -> Vec<Hash32> {
-        let Some(mut batch) = self.sealed.remove(&number) else { return Vec::new() };
+        let Some(mut batch) = self.sealed.remove(&number) else {
+            return Vec::new();
+        };
         batch.tx_ids.retain(|tx_id| {
             let Some(entry) = self.entries.get_mut(tx_id).filter(|entry| entry.sealed == Some(number)) else {
                 return false;

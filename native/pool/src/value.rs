@@ -48,9 +48,17 @@ pub struct Expected {
 pub fn build_value(header_template: &Header, batches: &[Arc<Batch>]) -> Value {
     let refs: Vec<BatchRef> = batches
         .iter()
-        .map(|batch| BatchRef { digest: batch.digest, author: batch.header.author, seq: batch.header.seq })
+        .map(|batch| BatchRef {
+            digest: batch.digest,
+            author: batch.header.author,
+            seq: batch.header.seq,
+        })
         .collect();
-    let header = Header { batches_root: batches_root(&refs), tx_root: tx_root(batches), ..*header_template };
+    let header = Header {
+        batches_root: batches_root(&refs),
+        tx_root: tx_root(batches),
+        ..*header_template
+    };
     Value { header, batches: refs }
 }
 
@@ -63,18 +71,45 @@ pub fn build_value(header_template: &Header, batches: &[Arc<Batch>]) -> Value {
 pub fn check_value(value: &Value, expected: &Expected) -> Result<(), ValueError> {
     let header = &value.header;
     ensure(header.chain_id == expected.chain_id, ValueError::Chain)?;
-    ensure(header.height == expected.height, ValueError::Height { got: header.height, want: expected.height })?;
-    ensure(expected.proposer.is_none_or(|proposer| proposer == header.proposer), ValueError::Proposer)?;
+    ensure(
+        header.height == expected.height,
+        ValueError::Height {
+            got: header.height,
+            want: expected.height,
+        },
+    )?;
+    ensure(
+        expected.proposer.is_none_or(|proposer| proposer == header.proposer),
+        ValueError::Proposer,
+    )?;
     ensure(header.parent_hash == expected.parent_hash, ValueError::Parent)?;
     check_time(header.time_ms, expected)?;
     check_refs(&value.batches)?;
-    ensure(header.batches_root == batches_root(&value.batches), ValueError::BatchesRoot)?;
-    ensure(header.validators_hash == expected.validators_hash, ValueError::Validators)?;
-    ensure(header.next_validators_hash == expected.next_validators_hash, ValueError::NextValidators)?;
+    ensure(
+        header.batches_root == batches_root(&value.batches),
+        ValueError::BatchesRoot,
+    )?;
+    ensure(
+        header.validators_hash == expected.validators_hash,
+        ValueError::Validators,
+    )?;
+    ensure(
+        header.next_validators_hash == expected.next_validators_hash,
+        ValueError::NextValidators,
+    )?;
     ensure(header.plugins_hash == expected.plugins_hash, ValueError::Plugins)?;
-    ensure(header.receipts_root == expected.receipts_root, ValueError::Results("receipts_root"))?;
-    ensure(header.state_root == expected.state_root, ValueError::Results("state_root"))?;
-    ensure(header.outbox_root == expected.outbox_root, ValueError::Results("outbox_root"))
+    ensure(
+        header.receipts_root == expected.receipts_root,
+        ValueError::Results("receipts_root"),
+    )?;
+    ensure(
+        header.state_root == expected.state_root,
+        ValueError::Results("state_root"),
+    )?;
+    ensure(
+        header.outbox_root == expected.outbox_root,
+        ValueError::Results("outbox_root"),
+    )
 }
 
 /// Checks a value against its batches, which the caller holds verified and durable, in the value's order.
@@ -99,14 +134,26 @@ pub fn check_value_batches(
         list(reference.digest == batch.digest, "digest differs from the batch")?;
         list(reference.author == batch.header.author, "author differs from the batch")?;
         list(reference.seq == batch.header.seq, "seq differs from the batch")?;
-        list(validators.index_of(&reference.author).is_some(), "author is no validator")?;
-        list(last_seq.get(&reference.author).is_none_or(|last| reference.seq > *last), "seq is committed already")?;
+        list(
+            validators.index_of(&reference.author).is_some(),
+            "author is no validator",
+        )?;
+        list(
+            last_seq.get(&reference.author).is_none_or(|last| reference.seq > *last),
+            "seq is committed already",
+        )?;
         bytes += batch.bytes.len() as u64;
         tx_count += batch.txs.len() as u64;
     }
     list(bytes <= expected.block_bytes_max, "more bytes than a block may have")?;
-    list(tx_count <= expected.block_tx_count_max, "more transactions than a block may have")?;
-    ensure(value.header.batches_root == batches_root(&value.batches), ValueError::BatchesRoot)?;
+    list(
+        tx_count <= expected.block_tx_count_max,
+        "more transactions than a block may have",
+    )?;
+    ensure(
+        value.header.batches_root == batches_root(&value.batches),
+        ValueError::BatchesRoot,
+    )?;
     ensure(value.header.tx_root == tx_root(batches), ValueError::TxRoot)
 }
 
@@ -116,22 +163,37 @@ fn ensure(holds: bool, error: ValueError) -> Result<(), ValueError> {
 
 fn check_time(time_ms: u64, expected: &Expected) -> Result<(), ValueError> {
     let parent_time_ms = expected.parent_time_ms;
-    ensure(time_ms > parent_time_ms, ValueError::Time { time_ms, parent_time_ms })?;
-    let latest = expected.now_ms.map(|now| now.saturating_add(expected.clock_skew_ms_max));
+    ensure(
+        time_ms > parent_time_ms,
+        ValueError::Time {
+            time_ms,
+            parent_time_ms,
+        },
+    )?;
+    let latest = expected
+        .now_ms
+        .map(|now| now.saturating_add(expected.clock_skew_ms_max));
     match latest {
-        Some(latest) if time_ms > latest => Err(ValueError::TimeAhead { wait_ms: time_ms - latest }),
+        Some(latest) if time_ms > latest => Err(ValueError::TimeAhead {
+            wait_ms: time_ms - latest,
+        }),
         _ => Ok(()),
     }
 }
 
 /// What the references tell by themselves.
 fn check_refs(refs: &[BatchRef]) -> Result<(), ValueError> {
-    ensure(refs.len() <= VALUE_BATCH_COUNT_MAX, ValueError::BatchList("more than 1,024 batches"))?;
+    ensure(
+        refs.len() <= VALUE_BATCH_COUNT_MAX,
+        ValueError::BatchList("more than 1,024 batches"),
+    )?;
     let mut digests = HashSet::with_capacity(refs.len());
     let mut last_seq = BTreeMap::new();
     for reference in refs {
         ensure(digests.insert(reference.digest), ValueError::BatchList("digest twice"))?;
-        let rises = last_seq.insert(reference.author, reference.seq).is_none_or(|last| reference.seq > last);
+        let rises = last_seq
+            .insert(reference.author, reference.seq)
+            .is_none_or(|last| reference.seq > last);
         ensure(rises, ValueError::BatchList("seq does not rise"))?;
     }
     Ok(())
@@ -143,6 +205,10 @@ fn batches_root(refs: &[BatchRef]) -> Hash32 {
 }
 
 fn tx_root(batches: &[Arc<Batch>]) -> Hash32 {
-    let tx_ids: Vec<&Hash32> = batches.iter().flat_map(|batch| &batch.txs).map(|tx| &tx.tx_id).collect();
+    let tx_ids: Vec<&Hash32> = batches
+        .iter()
+        .flat_map(|batch| &batch.txs)
+        .map(|tx| &tx.tx_id)
+        .collect();
     block_tree::root(&tx_ids)
 }

@@ -89,7 +89,11 @@ fn verify_txs(
         .map(|(_, account, tx_id, signature)| (&account.public_key, tx_id.as_slice(), *signature))
         .collect();
     let verdicts = sm2::verify_batch(accounts.key_cache(), &items);
-    match open.iter().zip(verdicts).find(|(_, verdict)| *verdict != VerifyStatus::Valid) {
+    match open
+        .iter()
+        .zip(verdicts)
+        .find(|(_, verdict)| *verdict != VerifyStatus::Valid)
+    {
         Some(((index, ..), _)) => Err(BatchError::TxInvalid { index: *index }),
         None => Ok(unknown),
     }

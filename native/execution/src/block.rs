@@ -1,0 +1,380 @@
+//! Execution of one block: from batches to receipts, writes and roots.
+//!
+//! Flow: [`BlockExecution::begin`] → [`tx_ids`](BlockExecution::tx_ids), which the host looks up →
+//! [`set_committed`](BlockExecution::set_committed) → [`native_keys`](BlockExecution::native_keys), which the host reads →
+//! [`supply`](BlockExecution::supply) → [`run_native`](BlockExecution::run_native), and beside it
+//! [`foreign_groups`](BlockExecution::foreign_groups) → plugin host → [`complete`](BlockExecution::complete) →
+//! [`finish`](BlockExecution::finish).
+//!
+//! Invariants:
+//! 1. The result is a function of the transactions in order, the state before, the header's facts and the applications;
+//!    how the transactions are spread over batches, and in which order the applications run, changes nothing.
+//! 2. Every transaction has one receipt; one that failed has left nothing else.
+//! 3. Signatures are not looked at: the batches passed [`hn_pool::verify_batch`].
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use hn_merkle::{block_tree, state_tree};
+use hn_pool::{AccountState, Accounts};
+use hn_primitives::{Batch, Hash32};
+
+use crate::check::{Outcome, Place, context, done, failed, prepare, screen, succeeded, text};
+use crate::dispatch::Applications;
+use crate::error::ExecutionError;
+use crate::foreign::{ForeignGroup, ForeignResult, ForeignTx, settle};
+use crate::overlay::Namespace;
+use crate::result::{BlockInfo, BlockResult, StateKey, StateWrite};
+
+struct TxState {
+    place: Place,
+    account: Option<Arc<AccountState>>,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Begun,
+    Checked,
+    Supplied,
+    Ran,
+}
+
+/// One block on its way; see the module. Not thread-safe by itself: one owner drives it through `&mut self`.
+pub struct BlockExecution {
+    info: BlockInfo,
+    batches: Vec<Arc<Batch>>,
+    applications: Arc<Applications>,
+    txs: Vec<TxState>,
+    namespaces: Vec<Namespace>,
+    stage: Stage,
+}
+
+impl BlockExecution {
+    /// Starts a block. `accounts` must hold the state after the block before: every sender is looked up here, once.
+    pub fn begin(
+        info: BlockInfo,
+        batches: Vec<Arc<Batch>>,
+        accounts: &Accounts,
+        applications: Arc<Applications>,
+    ) -> Self {
+        let view = accounts.read();
+        let mut txs = Vec::with_capacity(batches.iter().map(|batch| batch.txs.len()).sum());
+        for (batch, content) in batches.iter().enumerate() {
+            for (index, tx) in content.txs.iter().enumerate() {
+                let account = view.get(&tx.sender).cloned();
+                txs.push(TxState {
+                    place: Place { batch, index },
+                    account,
+                    outcome: Outcome::Open,
+                });
+            }
+        }
+        drop(view);
+        let namespaces = (0..applications.count()).map(|_| Namespace::default()).collect();
+        Self {
+            info,
+            batches,
+            applications,
+            txs,
+            namespaces,
+            stage: Stage::Begun,
+        }
+    }
+
+    /// The ids in block order, for the look-up of those already on the chain.
+    pub fn tx_ids(&self) -> Vec<Hash32> {
+        self.batches
+            .iter()
+            .flat_map(|batch| &batch.txs)
+            .map(|tx| tx.tx_id)
+            .collect()
+    }
+
+    /// Says for each transaction whether its id was committed by an earlier block; makes every check before the handlers.
+    ///
+    /// Order of the checks: `WRONG_CHAIN`, `TX_EXPIRED`, `VALIDITY_TOO_FAR`, `ACCOUNT_UNKNOWN`, `ACCOUNT_REVOKED`,
+    /// `TX_DUPLICATE` (committed, or a second time in this block), `APPLICATION_UNKNOWN`, `ACTION_UNKNOWN`,
+    /// `ROLE_MISSING`, then what the native application's decoder says about the payload.
+    ///
+    /// # Errors
+    /// A wrong count; a second call.
+    pub fn set_committed(&mut self, committed: &[bool]) -> Result<(), ExecutionError> {
+        self.expect(Stage::Begun, "set_committed comes once, after begin")?;
+        count("committed flags", committed.len(), self.txs.len())?;
+        let Self {
+            info,
+            batches,
+            applications,
+            txs,
+            namespaces,
+            ..
+        } = self;
+        let mut seen = HashSet::with_capacity(txs.len());
+        for (i, (state, committed)) in txs.iter_mut().zip(committed).enumerate() {
+            let Some((batch, tx)) = state.place.locate(batches) else {
+                continue;
+            };
+            let duplicate = *committed || !seen.insert(tx.tx_id);
+            let checked = screen(info, tx, state.account.as_deref(), duplicate).and_then(|account| {
+                let context = context(info, batch, tx, account);
+                prepare(&context, text(batch, tx.application), applications, namespaces)
+            });
+            state.outcome = checked.unwrap_or_else(|failure| failed(&tx.tx_id, failure));
+            if let Outcome::Foreign { application } = state.outcome
+                && let Some(namespace) = namespaces.get_mut(application)
+            {
+                namespace.foreign_open.push(i);
+            }
+        }
+        self.stage = Stage::Checked;
+        Ok(())
+    }
+
+    /// Every key the native applications may reach, each once; the answer goes to [`BlockExecution::supply`].
+    ///
+    /// # Errors
+    /// Before [`BlockExecution::set_committed`].
+    pub fn native_keys(&self) -> Result<Vec<StateKey>, ExecutionError> {
+        self.expect_from(Stage::Checked, "native_keys comes after set_committed")?;
+        let mut keys = Vec::new();
+        for (index, namespace) in self.namespaces.iter().enumerate() {
+            if let Some(application) = self.applications.name(index) {
+                let own = namespace.overlay.keys();
+                keys.extend(own.map(|key| StateKey {
+                    application: *application,
+                    key: key.to_vec(),
+                }));
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Gives the values before this block, one for each of [`BlockExecution::native_keys`], `None` = absent.
+    ///
+    /// # Errors
+    /// A wrong count; before [`BlockExecution::set_committed`], or a second call.
+    pub fn supply(&mut self, values: Vec<Option<Vec<u8>>>) -> Result<(), ExecutionError> {
+        self.expect(Stage::Checked, "supply comes once, after set_committed")?;
+        let want = self
+            .namespaces
+            .iter()
+            .map(|namespace| namespace.overlay.key_count())
+            .sum();
+        count("values", values.len(), want)?;
+        let mut values = values.into_iter();
+        for namespace in &mut self.namespaces {
+            let count = namespace.overlay.key_count();
+            namespace.overlay.supply(values.by_ref().take(count));
+        }
+        self.stage = Stage::Supplied;
+        Ok(())
+    }
+
+    /// Runs the native handlers in block order.
+    ///
+    /// # Errors
+    /// Before [`BlockExecution::supply`], or a second call.
+    pub fn run_native(&mut self) -> Result<(), ExecutionError> {
+        self.expect(Stage::Supplied, "run_native comes once, after supply")?;
+        let Self {
+            info,
+            batches,
+            applications,
+            txs,
+            namespaces,
+            ..
+        } = self;
+        for state in txs.iter_mut() {
+            let Outcome::Native {
+                application,
+                operation,
+                declared,
+            } = &mut state.outcome
+            else {
+                continue;
+            };
+            let (Some(name), Some(namespace)) = (applications.name(*application), namespaces.get_mut(*application))
+            else {
+                continue;
+            };
+            let Some((batch, tx)) = state.place.locate(batches) else {
+                continue;
+            };
+            let Some(account) = &state.account else { continue };
+            let overlay = &mut namespace.overlay;
+            overlay.enter(std::mem::take(declared));
+            state.outcome = match operation.execute(&context(info, batch, tx, account), overlay) {
+                Ok(()) => succeeded(&tx.tx_id, overlay.commit(name)),
+                Err(failure) => {
+                    overlay.rollback();
+                    failed(&tx.tx_id, failure)
+                }
+            };
+        }
+        self.stage = Stage::Ran;
+        Ok(())
+    }
+
+    /// The transactions of each application that the plugin host has not answered yet, ascending by application.
+    ///
+    /// # Errors
+    /// Before [`BlockExecution::set_committed`].
+    pub fn foreign_groups(&self) -> Result<Vec<ForeignGroup<'_>>, ExecutionError> {
+        self.expect_from(Stage::Checked, "foreign_groups comes after set_committed")?;
+        let mut groups = Vec::new();
+        for (index, namespace) in self.namespaces.iter().enumerate() {
+            let Some(application) = self
+                .applications
+                .name(index)
+                .filter(|_| !namespace.foreign_open.is_empty())
+            else {
+                continue;
+            };
+            let txs = namespace
+                .foreign_open
+                .iter()
+                .filter_map(|i| self.foreign_tx(*i))
+                .collect();
+            groups.push(ForeignGroup {
+                application: application.as_str(),
+                txs,
+            });
+        }
+        Ok(groups)
+    }
+
+    fn foreign_tx(&self, i: usize) -> Option<ForeignTx<'_>> {
+        let state = self.txs.get(i)?;
+        let (batch, tx) = state.place.locate(&self.batches)?;
+        Some(ForeignTx {
+            tx_index: i as u32,
+            tx_id: &tx.tx_id,
+            sender: &tx.sender,
+            account: state.account.as_deref()?,
+            action: text(batch, tx.action),
+            payload: tx.payload.of(&batch.bytes),
+        })
+    }
+
+    /// Takes the plugin host's results for all open transactions of `application`, in the order of its group.
+    /// A result that breaks a bound of [`crate::limits`] becomes a receipt `RESULT_INVALID` without writes.
+    ///
+    /// # Errors
+    /// No open group of this name, or results that do not match it one to one; nothing is taken then.
+    pub fn complete(&mut self, application: &str, results: Vec<ForeignResult>) -> Result<(), ExecutionError> {
+        self.expect_from(Stage::Checked, "complete comes after set_committed")?;
+        let no_group = || ExecutionError::NoOpenGroup(application.chars().take(64).collect());
+        let Self {
+            applications,
+            batches,
+            namespaces,
+            txs,
+            ..
+        } = self;
+        let index = applications.find(application).map_err(|_| no_group())?;
+        let (Some(name), Some(namespace)) = (applications.name(index), namespaces.get_mut(index)) else {
+            return Err(no_group());
+        };
+        if namespace.foreign_open.is_empty() {
+            return Err(no_group());
+        }
+        count("results", results.len(), namespace.foreign_open.len())?;
+        for (result, open) in results.iter().zip(&namespace.foreign_open) {
+            if result.tx_index as usize != *open {
+                let (application, got, want) = (name.to_string(), result.tx_index, *open as u32);
+                return Err(ExecutionError::ResultsMismatch { application, got, want });
+            }
+        }
+        for (result, open) in results.into_iter().zip(std::mem::take(&mut namespace.foreign_open)) {
+            let Some(state) = txs.get_mut(open) else { continue };
+            let Some((_, tx)) = state.place.locate(batches) else {
+                continue;
+            };
+            let (receipt, writes) = settle(name, &tx.tx_id, result);
+            state.outcome = done(receipt);
+            namespace.foreign_writes.extend(writes);
+        }
+        Ok(())
+    }
+
+    /// Ends the block.
+    /// Cost: one key hash and one value hash a write, one Merkle root over the receipts.
+    ///
+    /// # Errors
+    /// When the native handlers have not run, or a transaction waits for the plugin host.
+    pub fn finish(self) -> Result<BlockResult, ExecutionError> {
+        self.expect(Stage::Ran, "finish comes after run_native")?;
+        let open = self
+            .namespaces
+            .iter()
+            .position(|namespace| !namespace.foreign_open.is_empty());
+        if let Some(name) = open.and_then(|index| self.applications.name(index)) {
+            return Err(ExecutionError::Incomplete(name.to_string()));
+        }
+        let tx_ids = self.tx_ids();
+        let (mut codes, mut receipts) = (Vec::with_capacity(self.txs.len()), Vec::with_capacity(self.txs.len()));
+        for state in self.txs {
+            let Outcome::Done { code, receipt } = state.outcome else {
+                return Err(ExecutionError::OutOfOrder("a transaction has no receipt"));
+            };
+            codes.push(code);
+            receipts.push(receipt);
+        }
+        let mut writes = Vec::new();
+        for (index, namespace) in self.namespaces.into_iter().enumerate() {
+            let Some(application) = self.applications.name(index) else {
+                continue;
+            };
+            let own = namespace.into_writes().into_iter();
+            writes.extend(own.map(|(key, value)| StateWrite {
+                application: *application,
+                key,
+                value,
+            }));
+        }
+        let state_updates = writes
+            .iter()
+            .map(|write| {
+                let key_hash = state_tree::key_hash(&write.application, &write.key);
+                (
+                    key_hash,
+                    write.value.as_ref().map(|value| state_tree::value_hash(value)),
+                )
+            })
+            .collect();
+        Ok(BlockResult {
+            receipts_root: block_tree::root(&receipts),
+            outbox_root: block_tree::root::<&[u8]>(&[]),
+            tx_ids,
+            codes,
+            receipts,
+            writes,
+            state_updates,
+        })
+    }
+
+    fn expect(&self, stage: Stage, message: &'static str) -> Result<(), ExecutionError> {
+        if self.stage == stage {
+            Ok(())
+        } else {
+            Err(ExecutionError::OutOfOrder(message))
+        }
+    }
+
+    fn expect_from(&self, stage: Stage, message: &'static str) -> Result<(), ExecutionError> {
+        if self.stage >= stage {
+            Ok(())
+        } else {
+            Err(ExecutionError::OutOfOrder(message))
+        }
+    }
+}
+
+fn count(what: &'static str, got: usize, want: usize) -> Result<(), ExecutionError> {
+    if got == want {
+        Ok(())
+    } else {
+        Err(ExecutionError::CountMismatch { what, got, want })
+    }
+}

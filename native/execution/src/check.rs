@@ -1,0 +1,146 @@
+//! The way of one transaction to its handler and to its receipt.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use hn_pool::AccountState;
+use hn_primitives::{Batch, Hash32, Receipt, Span, Text8, TxEntry, ZERO_HASH, codes};
+
+use crate::application::{Failure, Operation, TxContext};
+use crate::dispatch::{Applications, Handler};
+use crate::overlay::{Committed, Namespace};
+use crate::result::BlockInfo;
+
+/// Where a transaction is: its batch in the block, its index in the batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub batch: usize,
+    pub index: usize,
+}
+
+impl Place {
+    /// The transaction and its batch.
+    pub fn locate(self, batches: &[Arc<Batch>]) -> Option<(&Batch, &TxEntry)> {
+        let batch = batches.get(self.batch)?;
+        Some((batch, batch.txs.get(self.index)?))
+    }
+}
+
+/// How far a transaction has come.
+pub(crate) enum Outcome {
+    /// Not checked yet.
+    Open,
+    /// Waits for its native handler.
+    Native {
+        application: usize,
+        operation: Box<dyn Operation>,
+        declared: Range<usize>,
+    },
+    /// Waits for the plugin host.
+    Foreign { application: usize },
+    /// Has its receipt.
+    Done { code: u32, receipt: Vec<u8> },
+}
+
+/// The checks that every transaction passes before its application is looked up.
+pub(crate) fn screen<'a>(
+    info: &BlockInfo,
+    tx: &TxEntry,
+    account: Option<&'a AccountState>,
+    duplicate: bool,
+) -> Result<&'a AccountState, Failure> {
+    let code = match account {
+        _ if !tx.same_chain => codes::WRONG_CHAIN,
+        _ if info.height > tx.valid_until_height => codes::TX_EXPIRED,
+        _ if tx.valid_until_height - info.height > info.valid_blocks_max => codes::VALIDITY_TOO_FAR,
+        None => codes::ACCOUNT_UNKNOWN,
+        Some(account) if !account.active => codes::ACCOUNT_REVOKED,
+        Some(_) if duplicate => codes::TX_DUPLICATE,
+        Some(account) => return Ok(account),
+    };
+    Err(Failure::new(code))
+}
+
+/// Looks the handler up; a native one decodes the payload and declares its keys.
+pub(crate) fn prepare(
+    tx: &TxContext<'_>,
+    application: &str,
+    applications: &Applications,
+    namespaces: &mut [Namespace],
+) -> Result<Outcome, Failure> {
+    let (application, handler) = applications.resolve(application, tx.action, tx.account)?;
+    match (handler, namespaces.get_mut(application)) {
+        (Handler::Native(native), Some(namespace)) => {
+            let mut keys = namespace.overlay.declare();
+            let operation = native.prepare(tx, &mut keys)?;
+            Ok(Outcome::Native {
+                application,
+                operation,
+                declared: keys.finish(),
+            })
+        }
+        _ => Ok(Outcome::Foreign { application }),
+    }
+}
+
+pub(crate) fn context<'a>(
+    info: &'a BlockInfo,
+    batch: &'a Batch,
+    tx: &'a TxEntry,
+    account: &'a AccountState,
+) -> TxContext<'a> {
+    TxContext {
+        chain_id: &info.chain_id,
+        height: info.height,
+        time_ms: info.time_ms,
+        proposer: &info.proposer,
+        tx_id: &tx.tx_id,
+        sender: &tx.sender,
+        account,
+        action: text(batch, tx.action),
+        payload: tx.payload.of(&batch.bytes),
+    }
+}
+
+/// A name inside a batch; the decoder checked that it is one.
+pub(crate) fn text(batch: &Batch, span: Span) -> &str {
+    std::str::from_utf8(span.of(&batch.bytes)).unwrap_or_default()
+}
+
+/// The receipt of a native transaction that failed.
+pub(crate) fn failed(tx_id: &Hash32, failure: Failure) -> Outcome {
+    // A rule id is a constant of the program that fits the field.
+    let rule = Text8::new(failure.rule).unwrap_or_default();
+    done(Receipt {
+        tx_id: *tx_id,
+        code: failure.code,
+        rule,
+        steps: 0,
+        write_set_digest: ZERO_HASH,
+        events: Vec::new(),
+    })
+}
+
+/// The receipt of a native transaction that succeeded.
+pub(crate) fn succeeded(tx_id: &Hash32, committed: Committed) -> Outcome {
+    let Committed {
+        write_set_digest,
+        events,
+    } = committed;
+    done(Receipt {
+        tx_id: *tx_id,
+        code: codes::OK,
+        rule: Text8::default(),
+        steps: 0,
+        write_set_digest,
+        events,
+    })
+}
+
+/// Ends the way of a transaction.
+pub(crate) fn done(receipt: Receipt) -> Outcome {
+    Outcome::Done {
+        code: receipt.code,
+        receipt: receipt.encode(),
+    }
+}

@@ -1,0 +1,12 @@
+//! Bounds of what one transaction may change and report. All counts or bytes: a time never decides a result.
+
+pub use hn_primitives::{EVENT_COUNT_MAX, EVENT_DATA_BYTES_MAX};
+
+/// Distinct keys one transaction may write.
+pub const TX_WRITE_COUNT_MAX: usize = 64;
+/// Keys one transaction of a native application may declare.
+pub const TX_DECLARED_KEY_COUNT_MAX: usize = 64;
+/// Bytes of one state key, without the application's name.
+pub const KEY_BYTES_MAX: usize = 256;
+/// Bytes of one state value.
+pub const VALUE_BYTES_MAX: usize = 65_536;
