@@ -1,0 +1,159 @@
+"""Log of the consensus engine's inputs: what a restarted node replays so that it never contradicts its own signatures.
+
+append (many) → sync (the engine's barrier) → only then may what depends on it leave the node.
+
+Payload of a record: u64 height ‖ record. Segments are dropped when a new one is begun and the durable committed height
+has passed all their records; the new segment's header says up to which height (`base`) the log no longer speaks. So the
+database may never be behind `floor`: the votes for the blocks in between would be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hnnode.errors import FatalError, invariant
+from hnnode.storage.failure import STORAGE
+from hnnode.storage.files import fsync_directory
+from hnnode.storage.record_file import FILE_BYTES_MAX, HEADER_BYTES, RecordFile, list_segments, segment_path
+
+MAGIC = b"HNCONSL1"
+SUFFIX = ".log"
+SEGMENT_BYTES = 16 * 1024 * 1024
+RECORD_BYTES_MAX = 4 * 1024 * 1024
+_HEIGHT_BYTES = 8
+
+
+class ConsensusLog:
+    """Opened and checked on construction. One thread appends, syncs and reports committed heights.
+
+    `height_max`: highest height of any record, 0 when there is none. `record_count`, `sync_count`, `bytes_appended`:
+    since construction, except `record_count`, which starts with the records found."""
+
+    def __init__(self, directory: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+        """Raises FatalError CONSENSUS_LOG_CORRUPT (5043) for damage anywhere but in a torn end, which is cut;
+        STORAGE_FAILED."""
+        invariant(segment_bytes + RECORD_BYTES_MAX + 1024 <= FILE_BYTES_MAX, f"segment_bytes is {segment_bytes}")
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        self._committed = 0
+        self._segments: list[RecordFile] = []
+        self._heights: list[int] = []
+        self.height_max = 0
+        self.record_count = 0
+        self.sync_count = 0
+        self.bytes_appended = 0
+        with STORAGE:
+            try:
+                found = list_segments(directory, SUFFIX)
+                for number, path in found:
+                    self._adopt(RecordFile.open(path, MAGIC, number), number == found[-1][0])
+            except FatalError as e:
+                if e.info.name != "STORAGE_CORRUPT":
+                    raise
+                raise FatalError("CONSENSUS_LOG_CORRUPT", e.detail) from e
+            if not found:
+                self._segments.append(RecordFile.create(segment_path(directory, 0, SUFFIX), MAGIC, 0, 0))
+                self._heights.append(0)
+
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        """Whether a log was ever begun here."""
+        with STORAGE:
+            return directory.is_dir() and any(path.suffix == SUFFIX for path in directory.iterdir())
+
+    @property
+    def floor(self) -> int:
+        """Height up to which blocks were durably committed when records were dropped; the database must hold at least
+        it."""
+        return self._segments[-1].base
+
+    @property
+    def segment_count(self) -> int:
+        return len(self._segments)
+
+    def replay(self, above_height: int) -> Iterator[bytes]:
+        """Records of heights greater than `above_height`, in the order they were appended."""
+        for segment in self._segments:
+            for head in segment.heads():
+                payload = segment.read(head.offset, head.length)
+                if int.from_bytes(payload[:_HEIGHT_BYTES], "big") > above_height:
+                    yield payload[_HEIGHT_BYTES:]
+
+    def append(self, records: Sequence[bytes], height: int) -> None:
+        """Write records that belong to `height`. Not durable until `sync`. Raises FatalError STORAGE_FAILED."""
+        if not records:
+            return
+        if self._segments[-1].size >= self._segment_bytes:
+            self._rotate()
+        prefix = height.to_bytes(_HEIGHT_BYTES, "big")
+        for record in records:
+            invariant(
+                len(record) <= RECORD_BYTES_MAX,
+                f"consensus record has {len(record)} bytes, want at most {RECORD_BYTES_MAX}",
+            )
+        tail = self._segments[-1]
+        before = tail.size
+        tail.append([prefix + record for record in records])
+        self.bytes_appended += tail.size - before
+        self.record_count += len(records)
+        self._heights[-1] = max(self._heights[-1], height)
+        self.height_max = max(self.height_max, height)
+
+    def sync(self) -> None:
+        """Make every appended record durable (one fdatasync, none when nothing is new). Raises FatalError; never
+        retried."""
+        if self._segments[-1].sync():
+            self.sync_count += 1
+
+    def committed(self, height: int) -> None:
+        """Blocks up to `height` are durable in the database: their records may be dropped when the next segment
+        begins."""
+        self._committed = max(self._committed, height)
+
+    def close(self) -> None:
+        """Sync and let go of the files."""
+        self.sync()
+        self._segments = self._segments[-1:]
+
+    def _adopt(self, segment: RecordFile, is_last: bool) -> None:
+        position, height_max = HEADER_BYTES, 0
+        bad: FatalError | None = None
+        for head in segment.heads():
+            try:
+                payload = segment.read(head.offset, head.length)
+            except FatalError as e:
+                bad = e
+                break
+            if len(payload) < _HEIGHT_BYTES:
+                raise FatalError(
+                    "CONSENSUS_LOG_CORRUPT", f"{segment.path}: record at offset {head.offset} has no height"
+                )
+            height_max = max(height_max, int.from_bytes(payload[:_HEIGHT_BYTES], "big"))
+            position = head.end
+            self.record_count += 1
+        if position < segment.size:
+            if not is_last or segment.synced_beyond(position):
+                raise bad or FatalError("CONSENSUS_LOG_CORRUPT", f"{segment.path}: damaged at offset {position}")
+            segment.cut(position)
+        elif is_last:
+            # A killed process leaves whole records that were never synced; replay is about to rely on them.
+            segment.settle()
+        self._segments.append(segment)
+        self._heights.append(height_max)
+        self.height_max = max(self.height_max, height_max)
+
+    def _rotate(self) -> None:
+        self.sync()
+        number = self._segments[-1].number + 1
+        base = max(self._committed, self.floor)
+        with STORAGE:
+            following = RecordFile.create(segment_path(self._directory, number, SUFFIX), MAGIC, number, base)
+            self._segments.append(following)
+            self._heights.append(0)
+            self.sync_count += 2
+            kept = next(i for i, height in enumerate(self._heights) if height > base or i == len(self._heights) - 1)
+            for segment in self._segments[:kept]:
+                # One by one, oldest first: a crash in between must not leave a gap.
+                segment.path.unlink()
+                fsync_directory(self._directory)
+            del self._segments[:kept], self._heights[:kept]

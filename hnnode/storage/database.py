@@ -1,0 +1,371 @@
+"""Committed blocks, receipts, index, state and tree in one RocksDB; one atomic write a block, one writer.
+
+    write(record)  on the execution thread: one WriteBatch over all families, not synced; seen by `pending_state`
+    flush()        on the storage thread: one fsync of the log for everything written so far
+    publish(h)     the read side (`Chain`) answers for h from here on
+
+Invariants:
+1. The read side answers only from what was flushed and then published: RocksDB itself shows unsynced writes to every
+   reader.
+2. Nothing is written past `write` and `write_genesis`, and the log is never off, so a crash leaves block h or h - 1
+   whole.
+3. Snapshots are taken by the writer between two writes, so state and tree of one snapshot belong to one height.
+4. After a failed write or flush every later one fails too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+from rocksdict import DBRecoveryMode, Rdict, WriteBatch
+
+from hnnode.config import StorageConfig
+from hnnode.errors import FatalError, Unavailable, invariant
+from hnnode.ports import BatchLocation, CommitRecord, StateReader, StoredBlock, Tip, TxLocation
+from hnnode.storage import layout
+from hnnode.storage.batch_log import BatchLog
+from hnnode.storage.failure import STORAGE, corrupt
+from hnnode.storage.layout import FAMILIES, HEIGHT, STAMP_KEY, TX_LOCATION
+from hnnode.storage.options import database_options, family_options
+from hnnode.storage.state_reader import Frozen, FrozenReader, LiveReader, rows_of, scan_rows
+
+RECOVERY_STRICT = DBRecoveryMode.tolerate_corrupted_tail_records
+AUTHOR_COUNT_MAX = 65_536
+RECOVERY_TO_DAMAGE = DBRecoveryMode.point_in_time
+
+
+class Database:
+    """Implements ports.Chain, and the write side for the pipeline.
+
+    Metrics: `write_count`, `bytes_written` (uncompressed), `flush_count` (fsyncs asked for), since construction.
+    """
+
+    def __init__(
+        self, path: Path, batches: BatchLog, config: StorageConfig, recovery: DBRecoveryMode | None = None
+    ) -> None:
+        """Open or create. Raises FatalError STORAGE_FAILED when RocksDB refuses, STORAGE_CORRUPT when the families
+        disagree."""
+        self._path = path
+        self._batches = batches
+        self._snapshots_max = config.snapshots_max
+        self._lock = Lock()
+        self._ring: deque[Frozen] = deque()
+        self._unpublished: dict[int, Tip] = {}
+        self._failed = False
+        self.write_count = 0
+        self.bytes_written = 0
+        self.flush_count = 0
+        with STORAGE:
+            mode = RECOVERY_STRICT() if recovery is None else recovery
+            self._db = Rdict(str(path), options=database_options(config, mode), column_families=family_options(config))
+            self._family = {name: self._db.get_column_family(name) for name in FAMILIES}
+            self._handle = {name: self._db.get_column_family_handle(name) for name in FAMILIES}
+        try:
+            with STORAGE:
+                self._tip = self._load_tip()
+        except BaseException:
+            self.close()
+            raise
+        self._written = self._durable = -1 if self._tip is None else self._tip.height
+        if self._tip is not None:
+            self._freeze(self._tip.height)
+
+    # ------------------------------------------------------------ life
+    def close(self) -> None:
+        """Flush the log, then close every handle: one that stays open keeps the database locked. Readers answer
+        Unavailable afterwards."""
+        with self._lock:
+            ring, self._ring = self._ring, deque()
+        with STORAGE:
+            for frozen in ring:
+                frozen.release()
+            if not self._handle:
+                return
+            self._handle = {}
+            try:
+                if not self._failed:
+                    self._db.flush_wal(True)
+            finally:
+                for family in self._family.values():
+                    family.close()
+                self._db.close()
+
+    def is_empty(self) -> bool:
+        """True before `write_genesis`."""
+        return self._tip is None
+
+    def write_genesis(
+        self,
+        tip: Tip,
+        genesis: bytes,
+        validators: bytes,
+        writes: Sequence[tuple[bytes, bytes | None]],
+        pages: Sequence[tuple[bytes, bytes | None]],
+    ) -> None:
+        """Height 0, durable on return: `tip.block_hash` is the chain id, `genesis` and `validators` are kept as
+        given."""
+        invariant(self._tip is None and tip.height == 0, "genesis is written once, at height 0")
+        batch = WriteBatch(raw_mode=True)
+        meta = self._handle["meta"]
+        batch.put(layout.FORMAT_KEY, layout.U32.pack(layout.FORMAT), meta)
+        batch.put(layout.GENESIS_KEY, genesis, meta)
+        batch.put(layout.VALIDATORS_KEY, validators, meta)
+        self._finish(batch, tip, writes, pages)
+        self.flush()
+        self._publish(tip)
+
+    # ------------------------------------------------------------ write side
+    def write(self, record: CommitRecord) -> None:
+        """Write the block after the last written one, in one batch, not yet durable. One thread; holds the GIL about 2
+        µs a row.
+
+        Its batches must be synced in the batch log before `flush`. Raises FatalError STORAGE_FAILED, and ever after.
+        """
+        height = record.tip.height
+        invariant(height == self._written + 1, f"write of height {height} after {self._written}")
+        invariant(
+            len(record.tx_ids) == len(record.receipts), f"{len(record.tx_ids)} tx ids, {len(record.receipts)} receipts"
+        )
+        key = HEIGHT.pack(height)
+        batch = WriteBatch(raw_mode=True)
+        batch.put(key, layout.encode_block(record), self._handle["blocks"])
+        batch.put(key, layout.pack_receipts(record.receipts), self._handle["receipts"])
+        for _, _, at in record.batches:
+            batch.put(layout.BATCH_KEY.pack(at.segment, at.offset), key, self._handle["batch_index"])
+        for author, seq in record.author_seqs:
+            batch.put(layout.AUTHOR_SEQ_PREFIX + author, HEIGHT.pack(seq), self._handle["meta"])
+        batch.set_default_column_family(self._handle["tx_index"])
+        pack = TX_LOCATION.pack
+        for index, (tx_id, receipt) in enumerate(zip(record.tx_ids, record.receipts, strict=True)):
+            invariant(
+                layout.receipt_tx_id(receipt) == tx_id, f"receipt {index} of height {height} is another transaction's"
+            )
+            if not layout.is_duplicate(receipt):
+                batch[tx_id] = pack(height, index)
+        batch.set_default_column_family(None)
+        self._finish(batch, record.tip, record.writes, record.pages)
+
+    def flush(self) -> int:
+        """Make everything written so far durable (one fsync, the GIL is free meanwhile). Returns the height now
+        durable.
+
+        May run beside `write`, in one thread. Raises FatalError STORAGE_FAILED, and ever after: an fsync is never tried
+        twice."""
+        self._check_usable()
+        target = self._written
+        try:
+            with STORAGE:
+                self._db.flush_wal(True)
+        except FatalError:
+            self._failed = True
+            raise
+        self.flush_count += 1
+        self._durable = max(self._durable, target)
+        return target
+
+    def publish(self, height: int) -> Tip:
+        """Let the read side see `height`, the one after the last published, which `flush` has made durable."""
+        published = -1 if self._tip is None else self._tip.height
+        invariant(height == published + 1, f"publish of height {height} after {published}")
+        invariant(height <= self._durable, f"publish of height {height}, durable is {self._durable}")
+        tip = self._unpublished[height]
+        self._publish(tip)
+        return tip
+
+    def pending_state(self) -> StateReader:
+        """State after the last `write`; for the writing thread, good until its next write."""
+        return LiveReader(self._written, self._family["state"], self._family["tree"])
+
+    def pending_height(self) -> int:
+        """Height of the last `write`; -1 before genesis."""
+        return self._written
+
+    def committed_flags(self, tx_ids: Sequence[bytes]) -> bytes:
+        """One byte an id: 1 when a written block (published or not) holds it. About 3 µs an id, the GIL is free
+        meanwhile."""
+        with STORAGE:
+            found = rows_of(self._family["tx_index"], tx_ids)
+        return bytes(row is not None for row in found)
+
+    def author_seqs(self) -> dict[bytes, int]:
+        """Highest committed batch seq of each author, as of the last write."""
+        prefix = layout.AUTHOR_SEQ_PREFIX
+        with STORAGE:
+            rows = scan_rows(self._family["meta"], prefix, None, AUTHOR_COUNT_MAX)
+        return {key[len(prefix) :]: HEIGHT.unpack(value)[0] for key, value in rows}
+
+    def batches_committed(self, locations: Sequence[BatchLocation]) -> list[bool]:
+        """Which locations of the batch log belong to written blocks; what `BatchLog.recover` asks."""
+        with STORAGE:
+            keys = [layout.BATCH_KEY.pack(at.segment, at.offset) for at in locations]
+            rows = rows_of(self._family["batch_index"], keys)
+        return [row is not None for row in rows]
+
+    # ------------------------------------------------------------ read side: ports.Chain
+    def tip(self) -> Tip:
+        """Raises Unavailable NOT_READY before genesis."""
+        tip = self._tip
+        if tip is None:
+            raise Unavailable("NOT_READY", "the chain has no genesis yet")
+        return tip
+
+    def genesis(self) -> bytes:
+        return self._meta(layout.GENESIS_KEY)
+
+    def validators(self) -> bytes:
+        """Validator set of the genesis, encoded."""
+        return self._meta(layout.VALIDATORS_KEY)
+
+    def block(self, height: int) -> StoredBlock | None:
+        """None for height 0 (genesis is no block) and above the tip."""
+        row = self._row("blocks", height)
+        return None if row is None else layout.decode_block(row)
+
+    def batch(self, location: BatchLocation) -> bytes:
+        return self._batches.read(location)
+
+    def receipt(self, height: int, tx_index: int) -> bytes | None:
+        row = self._row("receipts", height)
+        return None if row is None else layout.unpack_receipt(row, tx_index)
+
+    def receipts(self, height: int) -> list[bytes]:
+        """Empty for a height without block."""
+        row = self._row("receipts", height)
+        return [] if row is None else layout.unpack_receipts(row)
+
+    def tx(self, location: TxLocation) -> bytes:
+        """Signed transaction at a location that `tx_locations` gave. Raises Unavailable NOT_FOUND for one past the tip
+        or block."""
+        block = self.block(location.height)
+        index = location.tx_index
+        for _, tx_count, at in () if block is None else block.batches:
+            if index < tx_count:
+                return layout.tx_in_batch(self._batches.read(at), index)
+            index -= tx_count
+        raise Unavailable("NOT_FOUND", f"no transaction {location.tx_index} at height {location.height}")
+
+    def tx_ids(self, height: int) -> list[bytes]:
+        """In block order, duplicates of earlier transactions included; empty for a height without block."""
+        return [layout.receipt_tx_id(receipt) for receipt in self.receipts(height)]
+
+    def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]:
+        """First place of each id on the chain, None where it is not committed."""
+        tip_height = self.tip().height
+        with STORAGE:
+            rows = rows_of(self._family["tx_index"], tx_ids)
+        locations = [None if row is None else layout.decode_tx_location(row) for row in rows]
+        return [None if at is None or at.height > tip_height else at for at in locations]
+
+    def state(self, height: int | None = None) -> StateReader:
+        """Reader at the tip or one of the `snapshots_max` heights up to it. Raises Unavailable NOT_FOUND (1005) for any
+        other."""
+        with self._lock:
+            tip_height = self.tip().height
+            wanted = tip_height if height is None else height
+            for frozen in self._ring:
+                if frozen.height == wanted <= tip_height:
+                    return FrozenReader(frozen)
+            oldest = self._ring[0].height if self._ring else tip_height
+        raise Unavailable("NOT_FOUND", f"state of height {wanted} is not kept: got heights {oldest} to {tip_height}")
+
+    def memory_bytes(self) -> int:
+        """Memtables and block cache in use, as RocksDB counts them."""
+        with STORAGE:
+            tables = sum(
+                family.property_int_value("rocksdb.cur-size-all-mem-tables") or 0 for family in self._family.values()
+            )
+            return tables + (self._db.property_int_value("rocksdb.block-cache-usage") or 0)
+
+    # ------------------------------------------------------------ inside
+    def _finish(
+        self,
+        batch: WriteBatch,
+        tip: Tip,
+        writes: Sequence[tuple[bytes, bytes | None]],
+        pages: Sequence[tuple[bytes, bytes | None]],
+    ) -> None:
+        """Add state, tree, stamps and tip, write, and freeze the height."""
+        self._check_usable()
+        for name, rows in (("state", writes), ("tree", pages)):
+            batch.set_default_column_family(self._handle[name])
+            for key, value in rows:
+                if value is None:
+                    batch.delete(key)
+                else:
+                    batch[key] = value
+        batch.set_default_column_family(None)
+        stamp = HEIGHT.pack(tip.height)
+        for name in FAMILIES:
+            batch.put(STAMP_KEY, stamp, self._handle[name])
+        batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._handle["meta"])
+        size = batch.size_in_bytes()
+        try:
+            with STORAGE:
+                self._db.write(batch)
+        except FatalError:
+            self._failed = True
+            raise
+        self._freeze(tip.height)
+        self._unpublished[tip.height] = tip
+        self._written = tip.height
+        self.write_count += 1
+        self.bytes_written += size
+
+    def _freeze(self, height: int) -> None:
+        with STORAGE:
+            frozen = Frozen(height, self._family["state"].snapshot(), self._family["tree"].snapshot())
+        with self._lock:
+            self._ring.append(frozen)
+
+    def _publish(self, tip: Tip) -> None:
+        with self._lock:
+            self._unpublished.pop(tip.height, None)
+            self._tip = tip
+            # A reader that still holds an older height keeps its snapshot alive until it is done.
+            while self._ring and self._ring[0].height <= tip.height - self._snapshots_max:
+                self._ring.popleft()
+
+    def _load_tip(self) -> Tip | None:
+        stamps = {name: self._family[name].get(STAMP_KEY) for name in FAMILIES}
+        if len(set(stamps.values())) != 1:
+            heights = {name: None if stamp is None else HEIGHT.unpack(stamp)[0] for name, stamp in stamps.items()}
+            raise corrupt(f"{self._path}: column families stand at different heights: {heights}")
+        row = self._family["meta"].get(layout.TIP_KEY)
+        if row is None:
+            if stamps["meta"] is not None:
+                raise corrupt(f"{self._path}: the tip is missing")
+            return None
+        form = self._family["meta"].get(layout.FORMAT_KEY)
+        if form != layout.U32.pack(layout.FORMAT):
+            raise corrupt(f"{self._path}: format is {form!r}, want {layout.FORMAT}")
+        tip = layout.decode_tip(row)
+        block_row = self._family["blocks"].get(HEIGHT.pack(tip.height))
+        if stamps["meta"] != HEIGHT.pack(tip.height) or (tip.height > 0 and block_row is None):
+            raise corrupt(f"{self._path}: tip {tip.height} does not match its stamp or has no block")
+        if block_row is not None and layout.decode_block(block_row).block_hash != tip.block_hash:
+            raise corrupt(f"{self._path}: tip {tip.height} and its block have different hashes")
+        return tip
+
+    def _meta(self, key: bytes) -> bytes:
+        with STORAGE:
+            value: bytes | None = self._family["meta"].get(key)
+        if value is None:
+            raise Unavailable("NOT_READY", "the chain has no genesis yet")
+        return value
+
+    def _row(self, family: str, height: int) -> bytes | None:
+        tip = self._tip
+        if tip is None or not 0 < height <= tip.height:
+            return None
+        with STORAGE:
+            row: bytes | None = self._family[family].get(HEIGHT.pack(height))
+        if row is None:
+            raise corrupt(f"{self._path}: {family} of height {height} are missing, the tip is {tip.height}")
+        return row
+
+    def _check_usable(self) -> None:
+        if self._failed:
+            raise FatalError("STORAGE_FAILED", f"{self._path}: an earlier write or flush failed")

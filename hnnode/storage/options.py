@@ -1,0 +1,71 @@
+"""RocksDB settings of the node: bounded memory, files, threads and log.
+
+- `raw_mode` always: the default mode pickles values.
+- Atomic flush: all column families reach their files together, so that even a lost log leaves an older height and not a
+  mixture.
+- Sequential families (blocks, receipts) pack well and are compressed; ids and hashes do not pack and are left alone.
+- The whole-key bloom filter stands where keys are looked up that are often absent.
+"""
+
+from __future__ import annotations
+
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options
+
+from hnnode.config import StorageConfig
+from hnnode.storage.layout import FAMILIES
+
+OPEN_FILES_MAX = 256
+BACKGROUND_JOBS_MAX = 2
+_TABLE_FILE_BYTES = 64 * 1024 * 1024
+_ARENA_BYTES = 256 * 1024
+_LOG_BYTES_MAX = 4 * 1024 * 1024
+_PACKED = frozenset({"meta", "blocks", "receipts", "state"})
+_FILTERED = frozenset({"tx_index", "batch_index", "state", "tree"})
+
+
+def database_options(config: StorageConfig, recovery: DBRecoveryMode) -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    options.set_wal_recovery_mode(recovery)
+    options.set_atomic_flush(True)
+    options.set_paranoid_checks(True)
+    options.set_max_background_jobs(BACKGROUND_JOBS_MAX)
+    options.set_max_subcompactions(1)
+    options.set_max_file_opening_threads(1)
+    options.set_max_open_files(OPEN_FILES_MAX)
+    options.set_db_write_buffer_size(config.write_buffer_bytes)
+    options.set_max_total_wal_size(4 * config.write_buffer_bytes)
+    # Spread the kernel's write-back over time, else the fsync of a block pays for everybody's pages.
+    options.set_bytes_per_sync(1024 * 1024)
+    options.set_wal_bytes_per_sync(512 * 1024)
+    options.set_max_log_file_size(_LOG_BYTES_MAX)
+    options.set_keep_log_file_num(2)
+    options.set_max_manifest_file_size(16 * 1024 * 1024)
+    options.set_stats_dump_period_sec(0)
+    options.set_stats_persist_period_sec(0)
+    return options
+
+
+def family_options(config: StorageConfig) -> dict[str, Options]:
+    cache = Cache(config.cache_bytes)
+    return {name: _family(name, cache, config) for name in FAMILIES}
+
+
+def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
+    table = BlockBasedOptions()
+    table.set_block_cache(cache)
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    table.set_format_version(5)
+    if name in _FILTERED:
+        table.set_bloom_filter(10, False)
+    options = Options(raw_mode=True)
+    options.set_block_based_table_factory(table)
+    options.set_compression_type(DBCompressionType.lz4() if name in _PACKED else DBCompressionType.none())
+    options.set_write_buffer_size(config.write_buffer_bytes)
+    options.set_max_write_buffer_number(3)
+    options.set_arena_block_size(_ARENA_BYTES)
+    options.set_target_file_size_base(_TABLE_FILE_BYTES)
+    options.set_level_compaction_dynamic_level_bytes(True)
+    return options

@@ -1,0 +1,198 @@
+"""Open a node's stores in the one order that can prove they belong together, or say what is wrong and what to run.
+
+    lock → sign state → consensus log → batch log → database → floor check → recent batches
+
+The floor comes from files that are fsynced apart from the database: the consensus log knows up to which height it
+forgot its records, the sign state up to where a signature may exist. RocksDB alone cannot know: with its log emptied it
+opens at an older height without a word. So a database below the floor is refused, and one that only opens by giving up
+records is accepted only at or above it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hnnode.config import StorageConfig
+from hnnode.errors import FatalError
+from hnnode.storage.batch_log import BatchLog
+from hnnode.storage.consensus_log import ConsensusLog
+from hnnode.storage.database import RECOVERY_TO_DAMAGE, Database
+from hnnode.storage.failure import STORAGE, corrupt
+from hnnode.storage.files import fsync_directory, make_directory
+from hnnode.storage.home import Home
+from hnnode.storage.lock import HomeLock
+from hnnode.storage.sign_state import SignState
+
+REPAIR_COMMAND = "hnnode storage reset --home {home}"
+"""What the texts of this room tell the operator to run; it calls `reset_home`."""
+SIGN_RESERVE_HEIGHTS = 16
+"""How far ahead of the height it signs in the engine reserves its floor."""
+_BLOCKS_BEHIND_LOG_MAX = 3
+_RECENT_BLOCKS = 2
+
+
+@dataclass(slots=True)
+class Storage:
+    """The open stores of one home.
+
+    sign_floor: height up to which the engine must not sign: 0 while the consensus log that guards it is whole.
+    repaired: RocksDB opened only by giving up records after a damaged place (the copy beside it holds the files as they
+    were)."""
+
+    home: Home
+    lock: HomeLock
+    sign_state: SignState
+    consensus_log: ConsensusLog
+    batch_log: BatchLog
+    database: Database
+    sign_floor: int
+    repaired: bool
+
+    def close(self) -> None:
+        """Close all, the lock last. The first failure is raised after everything was tried."""
+        steps: list[Callable[[], None]] = [
+            self.database.close,
+            self.consensus_log.close,
+            self.batch_log.close,
+            self.lock.release,
+        ]
+        failure: BaseException | None = None
+        for step in steps:
+            try:
+                step()
+            except FatalError as e:
+                failure = failure or e
+        if failure is not None:
+            raise failure
+
+
+def open_storage(home: Home, config: StorageConfig) -> Storage:
+    """Open or create everything under `home`. The batch log still wants its `recover` before the first append.
+
+    Raises: ConfigError: DATABASE_LOCKED, CONFIG_INVALID, KEY_FILE_PERMISSIONS, PREREQUISITE_MISSING. FatalError:
+        STORAGE_FAILED, STORAGE_CORRUPT, CONSENSUS_LOG_CORRUPT, STORAGE_BEHIND_SIGN_STATE (the text names the command).
+    """
+    home.check()
+    home.create()
+    lock = HomeLock(home.lock)
+    try:
+        used = ConsensusLog.exists(home.consensus) or _is_used(home.database)
+        sign_state = (
+            SignState.load(home.sign_state) if used or home.sign_state.exists() else SignState.create(home.sign_state)
+        )
+        consensus_log = ConsensusLog(home.consensus)
+        batch_log = BatchLog(home.batches, config.segment_bytes)
+        database, repaired = _open_database(home, config, batch_log)
+        try:
+            _check_floor(home, database, consensus_log, sign_state)
+            _check_recent_batches(database)
+        except BaseException:
+            database.close()
+            raise
+    except BaseException:
+        lock.release()
+        raise
+    # A log that ends well below the reserved floor was lost or restored: it cannot stop a second vote for what it does
+    # not know.
+    log_is_whole = consensus_log.height_max + SIGN_RESERVE_HEIGHTS >= sign_state.floor and not sign_state.reset
+    sign_floor = 0 if log_is_whole else sign_state.floor
+    return Storage(home, lock, sign_state, consensus_log, batch_log, database, sign_floor, repaired)
+
+
+def reset_home(home: Home) -> Path:
+    """Move the data of a stopped node aside and mark the sign state, so that the node fetches the chain again and never
+    signs twice.
+
+    Returns the directory with the old data (free to delete). Raises ConfigError DATABASE_LOCKED when the node runs.
+    """
+    lock = HomeLock(home.lock)
+    try:
+        with STORAGE:
+            if home.sign_state.exists():
+                SignState.load(home.sign_state).mark_reset()
+            number = 1
+            while (aside := home.root / f"data.old{number}").exists():
+                number += 1
+            if home.data.exists():
+                home.data.rename(aside)
+                fsync_directory(home.root)
+            home.create()
+            return aside
+    finally:
+        lock.release()
+
+
+def segment_to_recover(batch_log: BatchLog, segment_bytes: int, in_flight_bytes: int) -> int:
+    """First segment `BatchLog.recover` must look at, when at most `in_flight_bytes` of uncommitted batches may
+    exist."""
+    last, _ = batch_log.end
+    return max(0, last - 1 - in_flight_bytes // segment_bytes)
+
+
+def _is_used(database: Path) -> bool:
+    return (database / "CURRENT").exists()
+
+
+def _open_database(home: Home, config: StorageConfig, batch_log: BatchLog) -> tuple[Database, bool]:
+    try:
+        return Database(home.database, batch_log, config), False
+    except FatalError as refusal:
+        if refusal.info.name != "STORAGE_FAILED" or "Corruption" not in refusal.detail:
+            raise
+        _keep_copy(home)
+        try:
+            return Database(home.database, batch_log, config, RECOVERY_TO_DAMAGE()), True
+        except FatalError as e:
+            raise corrupt(
+                f"{e.detail}; to fetch the chain again run: {REPAIR_COMMAND.format(home=home.root)}"
+            ) from refusal
+
+
+def _keep_copy(home: Home) -> None:
+    """Keep the refused files: table files as hard links (RocksDB never changes them), the others as copies. An older
+    copy goes."""
+    with STORAGE:
+        aside = home.data / "database.damaged"
+        if aside.exists():
+            shutil.rmtree(aside)
+        make_directory(aside)
+        for path in home.database.iterdir():
+            if path.suffix == ".sst":
+                os.link(path, aside / path.name)
+            elif path.is_file() and path.name != "LOCK":
+                shutil.copy2(path, aside / path.name)
+        fsync_directory(aside)
+
+
+def _check_floor(home: Home, database: Database, log: ConsensusLog, sign_state: SignState) -> None:
+    head = -1 if database.is_empty() else database.tip().height
+    floor = log.floor
+    if log.record_count == 0 and log.floor == 0 and head == -1 and sign_state.floor == 0:
+        return
+    if not sign_state.reset:
+        # The floor is reserved ahead; what is left after the reserve was reached by the chain itself, and storage lags
+        # a few blocks at most.
+        floor = max(floor, sign_state.floor - SIGN_RESERVE_HEIGHTS - _BLOCKS_BEHIND_LOG_MAX)
+        if log.record_count > 0:
+            floor = max(floor, 0)
+    if head < floor:
+        raise FatalError(
+            "STORAGE_BEHIND_SIGN_STATE",
+            f"database is at height {head}, want at least {floor} (sign state {sign_state.floor}, consensus log "
+            f"{log.floor}): it was lost or restored from an old copy; to fetch the chain again run: "
+            f"{REPAIR_COMMAND.format(home=home.root)}",
+        )
+
+
+def _check_recent_batches(database: Database) -> None:
+    """The last blocks' batches must be readable: the batch log is another file and may have been lost alone."""
+    if database.is_empty():
+        return
+    head = database.tip().height
+    for height in range(max(1, head - _RECENT_BLOCKS + 1), head + 1):
+        block = database.block(height)
+        for _, _, at in () if block is None else block.batches:
+            database.batch(at)
