@@ -15,6 +15,7 @@ from hnnode.bench.workload import Bundle
 from hnnode.errors import CODES, Unavailable
 
 CONNECTIONS_PER_NODE = 4
+SETTLE_POLL_S = 0.005
 BATCH_PATH = "/v1/txs:batch"
 BINARY = "application/octet-stream"
 
@@ -54,6 +55,10 @@ class Sender:
                 wait_s = intended_s - time.monotonic()
                 if wait_s > 0:
                     await asyncio.sleep(wait_s)
+                while not self.tally.settled(bundle.after):
+                    if time.monotonic() >= end_s:
+                        return
+                    await asyncio.sleep(SETTLE_POLL_S)
                 await self.send(connection, url, bundle, intended_s)
                 on_sent(len(bundle.tx_ids))
         finally:
@@ -64,7 +69,7 @@ class Sender:
         try:
             answer = await connection.request("POST", BATCH_PATH, bundle.body, BINARY)
         except Unavailable as e:
-            self.tally.unanswered += len(bundle.tx_ids)
+            self.tally.on_silence(bundle.tx_ids)
             self.errors.append(str(e))
             self.paused_until_s[url] = time.monotonic() + 0.2
             return

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+from hnnode.bench.workload import Bundle
 
 
 @dataclass(slots=True)
@@ -18,12 +21,29 @@ class Tally:
     intended_s: dict[bytes, float] = field(default_factory=dict)
     accepted: set[bytes] = field(default_factory=set)
     committed: dict[bytes, float] = field(default_factory=dict)
-    failed: int = 0
-    offered: int = 0
+    failed: Counter[int] = field(default_factory=Counter)
     refused: Counter[int] = field(default_factory=Counter)
+    offered: int = 0
     unanswered: int = 0
     latencies_s: array[float] = field(default_factory=lambda: array("d"))
     block_tx_counts: list[int] = field(default_factory=list)
+    _group_of: dict[bytes, int] = field(default_factory=dict)
+    _unsettled: Counter[int] = field(default_factory=Counter)
+
+    def expect(self, bundles: Iterable[Bundle]) -> None:
+        """Make the groups of these bundles known, so that `settled` can answer for them."""
+        for bundle in bundles:
+            self._unsettled[bundle.group] += len(bundle.tx_ids)
+            self._group_of.update(dict.fromkeys(bundle.tx_ids, bundle.group))
+
+    def settled(self, group: int) -> bool:
+        """Every transaction of the group is committed or refused."""
+        return self._unsettled[group] <= 0
+
+    def _settle(self, tx_id: bytes) -> None:
+        group = self._group_of.pop(tx_id, None)
+        if group is not None:
+            self._unsettled[group] -= 1
 
     def on_offer(self, tx_ids: Sequence[bytes], intended_s: float) -> None:
         self.offered += len(tx_ids)
@@ -36,10 +56,19 @@ class Tally:
                 self.accepted.add(tx_id)
             else:
                 self.refused[code] += 1
+                self._settle(tx_id)
 
     def on_refusal(self, tx_ids: Sequence[bytes], code: int) -> None:
         """The whole request was refused."""
         self.refused[code] += len(tx_ids)
+        for tx_id in tx_ids:
+            self._settle(tx_id)
+
+    def on_silence(self, tx_ids: Sequence[bytes]) -> None:
+        """No answer came: these may commit or not."""
+        self.unanswered += len(tx_ids)
+        for tx_id in tx_ids:
+            self._settle(tx_id)
 
     def on_block(self, tx_ids: Sequence[bytes], codes: Sequence[int], seen_s: float) -> int:
         """Returns how many of the block's transactions are of this run."""
@@ -52,7 +81,9 @@ class Tally:
             own += 1
             self.committed[tx_id] = seen_s
             self.latencies_s.append(seen_s - intended)
-            self.failed += code != 0
+            self._settle(tx_id)
+            if code:
+                self.failed[code] += 1
         return own
 
     def outstanding(self) -> set[bytes]:
@@ -63,18 +94,20 @@ class Tally:
         """Transactions committed in each second of the run."""
         buckets = [0] * seconds
         for seen_s in self.committed.values():
-            index = int(seen_s - start_s)
+            index = math.floor(seen_s - start_s)
             if 0 <= index < seconds:
                 buckets[index] += 1
         return buckets
 
 
+_POINTS = {"p50": 500, "p90": 900, "p99": 990, "p999": 999, "max": 1000}
+
+
 def percentiles_ms(latencies_s: Sequence[float]) -> dict[str, float | None]:
     """Nearest-rank percentiles in milliseconds; None for each when nothing was measured."""
     ordered = sorted(latencies_s)
-    points = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "max": 1.0}
     if not ordered:
-        return dict.fromkeys(points)
-    last = len(ordered) - 1
-    # Rank ceil(p * n); the small constant keeps 0.9 * 10 from becoming rank 10.
-    return {name: round(1e3 * ordered[min(last, max(0, -int(-(p * len(ordered) - 1e-9) // 1) - 1))], 2) for name, p in points.items()}
+        return dict.fromkeys(_POINTS)
+    # Nearest rank ceil(p * n), in whole numbers.
+    ranks = {name: -(-per_mille * len(ordered) // 1000) for name, per_mille in _POINTS.items()}
+    return {name: round(1e3 * ordered[rank - 1], 2) for name, rank in ranks.items()}

@@ -1,79 +1,138 @@
-"""What a benchmark sends: accounts of the genesis and transactions signed before the run."""
+"""What a benchmark sends: transactions of a plugin's workload, signed before the run and packed into requests."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 
 import hnnode_native as native
 import orjson
+import pluggy
 
-from hnnode.errors import Rejected
+from hnnode.errors import ConfigError
+from hnnode.plugin_api.hooks import PROJECT, Hooks
+from hnnode.plugin_api.workload import WorkItem, Workload
 
+EVIDENCE_ACTORS = 8
+PIPELINES = 4
 SIGN_CHUNK = 2_000
 NAME_CHARS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One request: `u32 length || signed transaction` repeated, and the ids in the same order."""
+    """One request: `u32 length || signed transaction` repeated, and the ids in the same order.
+
+    It is sent only when every transaction of group `after` is settled (-1: none).
+    """
 
     body: bytes
     tx_ids: tuple[bytes, ...]
+    group: int
+    after: int
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """`payloads(start, count)` yields payload bytes that are valid in any order and never repeat."""
+class EvidenceWorkload:
+    """One preserved hash a transaction: pure append, no two touch one key. `filler` characters lengthen each payload."""
 
-    application: str
-    action: str
-    roles: tuple[str, ...]
-    payloads: Callable[[int, int], Sequence[bytes]]
+    application = "evidence"
+    actors: Mapping[str, tuple[str, ...]]
+
+    def __init__(self, seed: int, filler: int = 0) -> None:
+        self.actors = {f"writer_{i}": () for i in range(EVIDENCE_ACTORS)}
+        self._seed = seed.to_bytes(8, "big")
+        self._name = "x" * filler
+
+    def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
+        names = sorted(accounts)
+        yield [WorkItem(names[i // 100 % len(names)], "preserve", self.payload(i)) for i in range(count)]
+
+    def payload(self, index: int) -> bytes:
+        digest = native.sm3(self._seed + index.to_bytes(8, "big"))
+        return orjson.dumps({"hash": digest.hex(), "algorithm": "sm3", "size": 1_048_576, "name": self._name})
+
+    def violations(self, view: object) -> list[str]:
+        return []
 
 
-def evidence(run: bytes, payload_bytes: int | None) -> Workload:
-    """One preserved hash a transaction: pure append, no two touch one key."""
-    base = len(_evidence_payload(run, 0, ""))
-    filler = 0 if payload_bytes is None else payload_bytes - base
-    if not 0 <= filler <= NAME_CHARS_MAX:
-        raise Rejected("PARAMETER_INVALID", f"payload: got {payload_bytes} bytes, want {base} to {base + NAME_CHARS_MAX}")
+def workload(application: str, seed: int, payload_bytes: int | None = None) -> Workload:
+    """The workload of an application, deterministic in `seed`. `payload_bytes` sets the payload's length where the application allows it.
 
-    def payloads(start: int, count: int) -> list[bytes]:
-        return [_evidence_payload(run, i, "x" * filler) for i in range(start, start + count)]
-
-    return Workload("evidence", "preserve", (), payloads)
-
-
-def _evidence_payload(run: bytes, index: int, name: str) -> bytes:
-    digest = native.sm3(run + index.to_bytes(8, "big"))
-    return orjson.dumps({"hash": digest.hex(), "algorithm": "sm3", "size": 1_048_576, "name": name})
+    Raises ConfigError 9006 for an application that offers none, 9001 for a length it cannot have.
+    """
+    if application == "evidence":
+        shortest = len(EvidenceWorkload(seed).payload(0))
+        filler = 0 if payload_bytes is None else payload_bytes - shortest
+        if not 0 <= filler <= NAME_CHARS_MAX:
+            detail = f"payload: got {payload_bytes} bytes, want {shortest} to {shortest + NAME_CHARS_MAX}"
+            raise ConfigError("CONFIG_INVALID", detail)
+        return EvidenceWorkload(seed, filler)
+    for point in entry_points(group="hnnode.plugins", name=application):
+        manager = pluggy.PluginManager(PROJECT)
+        manager.add_hookspecs(Hooks)
+        manager.register(point.load())
+        found: Workload | None = manager.hook.hn_bench_workload(seed=seed, flavour="")
+        if found is not None:
+            return found
+    raise ConfigError("PREREQUISITE_MISSING", f"no installed plugin offers a workload for {application}")
 
 
 @dataclass(slots=True)
 class Signing:
-    """Signs with several accounts in turn, so that no single account's quota shapes the result."""
+    """Signs the items of several pipelines. One pipeline is one workload of its own seed; its waves wait for each other, the pipelines' waves
+    are sent in turn, so that a wave's wait is over long before it is due."""
 
-    workload: Workload
-    keys: Sequence[native.SecretKey]
+    keys: Mapping[str, native.SecretKey]
     chain_id: bytes
-    next_index: int = 0
+    application: str
+    next_group: int = field(default=0)
 
-    def bundles(self, count: int, batch: int, valid_until_height: int) -> Iterator[Bundle]:
-        """`count` transactions in requests of `batch`, signed on all cores in chunks."""
-        signed: list[tuple[bytes, bytes]] = []
-        left = count
-        while left:
-            chunk = min(left, SIGN_CHUNK)
-            payloads = self.workload.payloads(self.next_index, chunk)
-            key = self.keys[self.next_index // SIGN_CHUNK % len(self.keys)]
-            nonce = int.from_bytes(os.urandom(7), "big")
-            signed += native.build_txs(
-                key, self.chain_id, nonce, valid_until_height, self.workload.application, self.workload.action, payloads
-            )
-            self.next_index += chunk
-            left -= chunk
-            while len(signed) >= batch or (signed and not left):
-                part, signed = signed[:batch], signed[batch:]
-                yield Bundle(b"".join(len(tx).to_bytes(4, "big") + tx for _, tx in part), tuple(tx_id for tx_id, _ in part))
+    def bundles(
+        self, pipelines: Sequence[Workload], count: int, batch: int, valid_until_height: int, on_signed: Callable[[int], None]
+    ) -> list[Bundle]:
+        """About `count` transactions in requests of at most `batch`."""
+        accounts = {name: key.account() for name, key in self.keys.items()}
+        share = max(1, count // len(pipelines))
+        waves = [list(pipeline.waves({name: accounts[name] for name in pipeline.actors}, share)) for pipeline in pipelines]
+        last_group = [-1] * len(pipelines)
+        bundles: list[Bundle] = []
+        for depth in range(max(map(len, waves))):
+            for index, own in enumerate(waves):
+                if depth < len(own) and own[depth]:
+                    group, self.next_group = self.next_group, self.next_group + 1
+                    signed = self._sign(own[depth], valid_until_height, on_signed)
+                    bundles += _pack(signed, batch, group, last_group[index])
+                    last_group[index] = group
+        return bundles
+
+    def _sign(self, items: Sequence[WorkItem], valid_until_height: int, on_signed: Callable[[int], None]) -> list[tuple[bytes, bytes]]:
+        """(tx id, signed transaction) in the order of the items; one native call for each actor, action and chunk."""
+        places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for place, item in enumerate(items):
+            places[item.actor, item.action].append(place)
+        signed: list[tuple[bytes, bytes]] = [(b"", b"")] * len(items)
+        for (actor, action), mine in places.items():
+            for chunk in _chunks(mine, SIGN_CHUNK):
+                payloads = [items[place].payload for place in chunk]
+                nonce = int.from_bytes(os.urandom(7), "big")
+                made = native.build_txs(
+                    self.keys[actor], self.chain_id, nonce, valid_until_height, self.application, action, payloads
+                )
+                for place, tx in zip(chunk, made, strict=True):
+                    signed[place] = tx
+                on_signed(len(chunk))
+        return signed
+
+
+def _chunks(places: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+    return (places[i : i + size] for i in range(0, len(places), size))
+
+
+def _pack(signed: Sequence[tuple[bytes, bytes]], batch: int, group: int, after: int) -> Iterator[Bundle]:
+    for start in range(0, len(signed), batch):
+        part = signed[start : start + batch]
+        body = b"".join(len(tx).to_bytes(4, "big") + tx for _, tx in part)
+        yield Bundle(body, tuple(tx_id for tx_id, _ in part), group, after)

@@ -1,0 +1,47 @@
+"""Follows the chain block by block through one node and tells the tally what committed, and when that was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import orjson
+
+from hnnode.bench.http import Connection
+from hnnode.bench.tally import Tally
+from hnnode.errors import Unavailable
+
+POLL_S = 0.02
+
+
+@dataclass(slots=True)
+class Follower:
+    """Polls `/v1/blocks/latest` and reads the ids and codes of every new block. Runs until cancelled."""
+
+    url: str
+    tally: Tally
+    height: int
+    blocks: int = field(default=0)
+
+    async def run(self) -> None:
+        connection = Connection(self.url)
+        try:
+            while True:
+                latest = orjson.loads(await self._get(connection, "/v1/blocks/latest"))["height"]
+                for height in range(self.height + 1, latest + 1):
+                    body = orjson.loads(await self._get(connection, f"/v1/blocks/{height}?full=1"))
+                    txs = body["txs"]
+                    ids = [bytes.fromhex(tx["tx_id"]) for tx in txs]
+                    self.tally.on_block(ids, [tx["code"] for tx in txs], time.monotonic())
+                    self.height = height
+                    self.blocks += 1
+                await asyncio.sleep(POLL_S)
+        finally:
+            connection.close()
+
+    async def _get(self, connection: Connection, path: str) -> bytes:
+        answer = await connection.request("GET", path)
+        if answer.status != 200:
+            raise Unavailable("NODE_UNREACHABLE", f"GET {path}: status {answer.status}: {answer.body[:200]!r}")
+        return answer.body

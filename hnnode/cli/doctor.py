@@ -1,0 +1,205 @@
+"""`hnnode doctor`: what is wrong with this machine, this home, this chain, each as one line with its cause in words."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import httpx
+import typer
+
+from hnnode.bench.localnet import port_free
+from hnnode.cli import failure
+from hnnode.cli.language import say, two
+from hnnode.cli.options import HomeOption, NodeOption, OutputOption
+from hnnode.cli.output import Format, columns, emit
+from hnnode.cli.session import node_home, node_url
+from hnnode.config import Config, load_config
+from hnnode.errors import HnError
+from hnnode.storage.home import Home
+
+Level = Literal["ok", "warn", "fail"]
+OPEN_FILES_MIN = 1_024
+COMMIT_AGE_S_MAX = 60
+CLOCK_MS_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    level: Level
+    check: str
+    text: str
+
+
+def _machine() -> Iterator[Finding]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = soft == resource.RLIM_INFINITY or soft >= OPEN_FILES_MIN
+    text = say(f"打开文件上限 {soft}，硬上限 {hard}", f"open files: limit {soft}, hard limit {hard}")
+    if not enough:
+        text += say(f"，应至少 {OPEN_FILES_MIN}（ulimit -n）", f", want at least {OPEN_FILES_MIN} (ulimit -n)")
+    yield Finding("ok" if enough else "fail", "ulimit", text)
+    flags = _cpu_flags()
+    if flags is None:
+        yield Finding("warn", "cpu", say("读不到处理器特性", "cannot read the features of the processor"))
+    else:
+        known = [name for name in ("avx2", "avx512f", "avx512ifma", "bmi2", "adx", "neon", "asimd") if name in flags]
+        yield Finding("ok", "cpu", say("处理器特性：", "features: ") + (" ".join(known) or say("无加速", "none used")))
+
+
+def _cpu_flags() -> set[str] | None:
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return set(value.split())
+    return set()
+
+
+def _home(home: Home, running: bool) -> Iterator[Finding]:
+    try:
+        home.check()
+        config = load_config(home.config)
+    except HnError as e:
+        yield Finding("fail", "home", failure.line(e.code, e.detail))
+        return
+    yield Finding("ok", "config", say(f"{home.config} 有效，节点 {config.name}", f"{home.config} is valid, node {config.name}"))
+    yield _genesis(home)
+    yield _disk(home, config)
+    if not running:
+        yield from _ports(config)
+
+
+def _genesis(home: Home) -> Finding:
+    from hnnode.node.genesis import load_genesis
+
+    try:
+        genesis = load_genesis(home.genesis)
+    except HnError as e:
+        return Finding("fail", "genesis", failure.line(e.code, e.detail))
+    return Finding("ok", "genesis", say(f"链标识 {genesis.chain_id.hex()}", f"chain id {genesis.chain_id.hex()}"))
+
+
+def _disk(home: Home, config: Config) -> Finding:
+    free = shutil.disk_usage(home.root).free
+    least = config.storage.disk_free_bytes_min
+    text = say(f"剩余 {free / 2**30:.1f} GiB，最少 {least / 2**30:.1f} GiB", f"{free / 2**30:.1f} GiB free, at least {least / 2**30:.1f} GiB needed")
+    return Finding("fail" if free < least else "warn" if free < 4 * least else "ok", "disk", text)
+
+
+def _ports(config: Config) -> Iterator[Finding]:
+    for name, host, port in (
+        ("p2p", config.network.host, config.network.port),
+        ("http", config.gateway.host, config.gateway.port),
+        ("metrics", config.metrics.host, config.metrics.port),
+    ):
+        free = port_free(port, host)
+        state = say("空闲", "free") if free else say("被占用", "in use")
+        yield Finding("ok" if free else "fail", f"port {name}", f"{host}:{port} {state}")
+
+
+def _node(url: str, status: dict[str, Any], received_ms: float) -> Iterator[Finding]:
+    yield Finding("ok", "node", say(f"{url} 有应答，版本 {status['version']}", f"{url} answers, version {status['version']}"))
+    if status["halted"]:
+        yield Finding("fail", "halted", say(f"节点已停止：{status['halted']}", f"the node has stopped: {status['halted']}"))
+    elif status["syncing"]:
+        yield Finding("warn", "sync", say(f"正在追赶，高度 {status['height']}", f"catching up, height {status['height']}"))
+    else:
+        yield Finding("ok", "sync", say(f"已同步，高度 {status['height']}", f"in step, height {status['height']}"))
+    peers, known = status["peers_connected"], status["peers_known"]
+    level: Level = "ok" if peers == known else "warn" if peers else "fail"
+    yield Finding(level if known else "ok", "peers", say(f"已连接 {peers}/{known} 个节点", f"{peers} of {known} peers are connected"))
+    waiting = status["consensus"].get("text", "")
+    pending = status["pool"].get("tx_count", 0)
+    age_s = received_ms / 1e3 - status["block_time_ms"] / 1e3
+    if pending and age_s > COMMIT_AGE_S_MAX:
+        text = say(
+            f"{pending} 笔交易在等待，{age_s:.0f} 秒没有新区块：{waiting}", f"{pending} transactions wait, no block for {age_s:.0f} s: {waiting}"
+        )
+        yield Finding("fail", "commits", text)
+    else:
+        yield Finding("ok", "commits", say(f"上一区块在 {age_s:.0f} 秒前；{waiting}", f"last block {age_s:.0f} s ago; {waiting}"))
+
+
+def _clock(skew_ms: float, round_trip_ms: float) -> Finding:
+    level: Level = "ok" if abs(skew_ms) <= CLOCK_MS_MAX + round_trip_ms else "fail"
+    return Finding(level, "clock", say(f"与节点的时差约 {skew_ms:+.0f} 毫秒", f"about {skew_ms:+.0f} ms off the node's clock"))
+
+
+def _home_agrees(home: Home, status: dict[str, Any]) -> Iterator[Finding]:
+    """Only when the home belongs to the node that answered."""
+    from hnnode.node.genesis import load_genesis
+
+    try:
+        own = load_genesis(home.genesis).chain_id.hex()
+    except HnError:
+        return  # reported by the home checks
+    same = own == status["chain_id"]
+    text = say("目录与节点属于同一条链", "home and node are of one chain") if same else say(
+        f"目录的链 {own}，节点的链 {status['chain_id']}", f"chain of the home {own}, of the node {status['chain_id']}"
+    )
+    yield Finding("ok" if same else "fail", "chain", text)
+
+
+def _peers(client: httpx.Client, url: str) -> Iterator[Finding]:
+    answer = client.get(f"{url}/v1/peers")
+    if answer.status_code != 200:
+        yield Finding("warn", "peers", say(f"/v1/peers 状态 {answer.status_code}", f"/v1/peers: status {answer.status_code}"))
+        return
+    for peer in answer.json()["peers"]:
+        if not peer["connected"]:
+            text = say(f"{peer['name']} {peer['host']}:{peer['port']} 未连接", f"{peer['name']} {peer['host']}:{peer['port']} is not connected")
+            yield Finding("warn", "peer", text)
+
+
+def examine(url: str, home: Home | None) -> list[Finding]:
+    """Everything that can be found out from here; a node that does not answer is one finding, not an error."""
+    found = list(_machine())
+    status: dict[str, Any] | None = None
+    with httpx.Client(timeout=3.0, trust_env=False) as client:
+        try:
+            sent = time.time()
+            answer = client.get(f"{url}/v1/status")
+            received = time.time()
+            answer.raise_for_status()
+            status = answer.json()
+        except httpx.HTTPError as e:
+            found.append(Finding("fail", "node", say(f"{url} 没有应答：{e}", f"{url} does not answer: {e}")))
+        if home is not None and home.root.exists():
+            found += _home(home, status is not None)
+        if status is not None:
+            found += _node(url, status, received * 1e3)
+            if isinstance(status.get("now_ms"), int):
+                found.append(_clock((sent + received) * 500 - status["now_ms"], (received - sent) * 1e3))
+            if home is not None and home.root.exists():
+                found += _home_agrees(home, status)
+            found += _peers(client, url)
+    return found
+
+
+_MARKS: dict[Level, str] = {"ok": "✓", "warn": "!", "fail": "✗"}
+
+
+def doctor(
+    home: HomeOption = None,
+    node: NodeOption = None,
+    strict: Annotated[bool, typer.Option("--strict", help=two("警告也算失败", "a warning counts as a failure"))] = False,
+    output: OutputOption = Format.table,
+) -> None:
+    found = examine(node_url(node), Home(node_home(home)))
+    failed = sum(f.level == "fail" or (strict and f.level == "warn") for f in found)
+    data = {"findings": [{"level": f.level, "check": f.check, "text": f.text} for f in found], "failed": failed}
+    emit(output, data, lambda: columns(["", say("检查", "check"), say("结果", "result")], [[_MARKS[f.level], f.check, f.text] for f in found]))
+    if failed:
+        raise typer.Exit(failure.ERROR)
+
+
+def register(application: typer.Typer) -> None:
+    application.command("doctor", help=two("检查本机、节点目录和链的状况", "check this machine, the node's home and the chain"))(doctor)
