@@ -1,0 +1,32 @@
+"""Hook specifications. A hook ships only together with a plugin that uses it.
+
+Hooks are called once at start or by the load generator, never per transaction: a transaction reaches its handler
+through the frozen table that `hn_register` filled. Every plugin has a plugin manager of its own, so hook order cannot
+reach state.
+"""
+
+from __future__ import annotations
+
+import pluggy
+
+from hnnode.plugin_api.registry import Registry
+from hnnode.plugin_api.workload import Workload
+
+API_VERSION = 1
+"""Raised when this package changes in a way that an existing plugin could notice."""
+
+PROJECT = "hnnode"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Hooks:
+    """The whole contract between node and plugin."""
+
+    @hookspec
+    def hn_register(self, registry: Registry) -> None:
+        """Describe the application and fill its table: actions, queries, rules. Called once, at start."""
+
+    @hookspec(firstresult=True)
+    def hn_bench_workload(self, seed: int, flavour: str) -> Workload | None:
+        """A seeded stream of valid transactions and the invariant to check afterwards, for `hnnode bench`."""

@@ -1,0 +1,118 @@
+"""The table a plugin fills in `hn_register`: actions, queries and rules of its application."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from hnnode.plugin_api.context import Context, QueryView, TxInfo
+from hnnode.plugin_api.model import ModelError, check_model
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
+M = TypeVar("M", bound=msgspec.Struct)
+
+Handler = Callable[[Context, Any], None]
+Keys = Callable[[TxInfo, Any], Sequence[bytes]]
+Query = Callable[[QueryView, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """`roles`: the sender needs one of them; empty means any active account."""
+
+    name: str
+    model: type[msgspec.Struct]
+    handler: Handler
+    roles: tuple[str, ...]
+    keys: Keys | None
+    title_zh: str
+    title_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySpec:
+    name: str
+    model: type[msgspec.Struct]
+    handler: Query
+    title_zh: str
+    title_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSpec:
+    id: str
+    zh: str
+    en: str
+
+
+class Registry:
+    """One application while it is being registered. A name given twice, or a bad one, raises ModelError."""
+
+    def __init__(self, application: str) -> None:
+        self.application = _name(application, "application")
+        self.title_zh = application
+        self.title_en = application
+        self.state_version = 1
+        self.actions: dict[str, ActionSpec] = {}
+        self.queries: dict[str, QuerySpec] = {}
+        self.rules: dict[str, RuleSpec] = {}
+
+    def describe(self, title_zh: str, title_en: str, state_version: int = 1) -> None:
+        """Titles of the application, and the version of its state layout."""
+        if not 1 <= state_version < 2**32:
+            raise ModelError(f"state_version: got {state_version}, want 1 or more")
+        self.title_zh, self.title_en, self.state_version = title_zh, title_en, state_version
+
+    def action(
+        self,
+        name: str,
+        model: type[M],
+        handler: Callable[[Context, M], None],
+        *,
+        roles: Sequence[str] = (),
+        keys: Callable[[TxInfo, M], Sequence[bytes]] | None = None,
+        title_zh: str,
+        title_en: str,
+    ) -> None:
+        """Add an action.
+
+        Args:
+            model: shape of the JSON payload; see `model.py` for what it may hold.
+            handler: called with the context and the decoded payload; returns nothing.
+            roles: the sender needs one of them; empty means any active account.
+            keys: state keys the handler will most likely read, from the payload alone; they are fetched together.
+                Only a hint.
+        """
+        check_model(model, "payload")
+        if _name(name, "action") in self.actions:
+            raise ModelError(f"action {name}: registered twice")
+        named = tuple(sorted({_name(role, "role") for role in roles}))
+        self.actions[name] = ActionSpec(name, model, handler, named, keys, title_zh, title_en)
+
+    def query(
+        self, name: str, model: type[M], handler: Callable[[QueryView, M], Any], *, title_zh: str, title_en: str
+    ) -> None:
+        """Add a read-only query; its answer is a JSON object (a dict or a Struct)."""
+        check_model(model, "payload")
+        if _name(name, "query") in self.queries:
+            raise ModelError(f"query {name}: registered twice")
+        self.queries[name] = QuerySpec(name, model, handler, title_zh, title_en)
+
+    def rule(self, rule_id: str, zh: str, en: str) -> None:
+        """Add a rule that handlers may refuse by: `<application>.<name>` with its text in both languages."""
+        prefix, _, name = rule_id.partition(".")
+        if prefix != self.application or not NAME.fullmatch(name):
+            raise ModelError(f"rule {rule_id}: want {self.application}.<name>")
+        if rule_id in self.rules or not zh or not en:
+            raise ModelError(f"rule {rule_id}: registered twice or without text")
+        self.rules[rule_id] = RuleSpec(rule_id, zh, en)
+
+
+def _name(name: str, what: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ModelError(f"{what} {name!r}: want a lower-case name of at most 32 characters")
+    return name

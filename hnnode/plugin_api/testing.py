@@ -1,0 +1,226 @@
+"""Test kit for plugins: one application on a chain in memory, run by the node's own executor.
+
+Nothing is imitated but the things around the executor: storage is a sorted dictionary, consensus is a counter, and
+accounts are made by name. Roles are checked as the core checks them: the sender needs one of the action's roles.
+
+    from hnnode.execution import Host
+    chain = LocalChain(Host([plugin], [], tagged_hash), "coldchain")
+    importer = chain.account("importer", "importer")
+    outcome = chain.submit(importer, "pre_declare", {...})
+    assert outcome.ok
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from hnnode.errors import CODES
+from hnnode.plugin_api.context import QueryView
+
+if TYPE_CHECKING:
+    from hnnode.ports import StateReader
+
+Payload = bytes | Mapping[str, Any] | msgspec.Struct
+Event = tuple[str, str, dict[str, Any]]
+
+_ROLE_MISSING = CODES["ROLE_MISSING"]
+_ACCOUNT_UNKNOWN = CODES["ACCOUNT_UNKNOWN"]
+
+
+class MemoryState:
+    """`ports.StateReader` over a dictionary, with the writes of a block applied in place."""
+
+    def __init__(self) -> None:
+        self.height = 0
+        self._values: dict[bytes, bytes] = {}
+        self._keys: list[bytes] = []
+        self.reads = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        self.reads += 1
+        return self._values.get(key)
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self._values.get(key) for key in keys]
+
+    def scan(self, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
+        start = bisect_left(self._keys, prefix)
+        if after is not None:
+            start = max(start, bisect_right(self._keys, after))
+        found = []
+        for key in self._keys[start : start + limit]:
+            if not key.startswith(prefix):
+                break
+            found.append((key, self._values[key]))
+        return found
+
+    def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
+        """There is no state tree here: every page is absent."""
+        return [None] * len(page_ids)
+
+    def apply(self, writes: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Write database keys, as a commit does."""
+        for key, value in writes:
+            if value is None:
+                if self._values.pop(key, None) is not None:
+                    del self._keys[bisect_left(self._keys, key)]
+            else:
+                if key not in self._values:
+                    insort(self._keys, key)
+                self._values[key] = value
+
+    def dump(self) -> dict[bytes, bytes]:
+        """A copy of everything, for comparing two runs."""
+        return dict(self._values)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of one transaction; `events` with their data decoded."""
+
+    tx_id: bytes
+    code: int
+    rule: str
+    steps: int
+    writes: tuple[tuple[bytes, bytes | None], ...]
+    events: tuple[Event, ...]
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+
+class _Action(Protocol):
+    @property
+    def roles(self) -> tuple[str, ...]: ...
+
+
+class _Application(Protocol):
+    @property
+    def prefix(self) -> bytes: ...
+    @property
+    def actions(self) -> Mapping[str, _Action]: ...
+
+
+_Result = tuple[int, int, str, int, Sequence[tuple[bytes, bytes | None]], Sequence[tuple[str, str, bytes]]]
+
+
+class _Executor(Protocol):
+    def execute_group(
+        self, application: str, txs: Sequence[Any], state: StateReader, height: int, time_ms: int, accounts: Any, /
+    ) -> Sequence[
+        tuple[int, int, str, int, Sequence[tuple[bytes, bytes | None]], Sequence[tuple[str, str, bytes]]]
+    ]: ...
+
+
+class _Queries(Protocol):
+    def query(self, application: str, query: str, arguments: bytes, state: StateReader, /) -> Any: ...
+
+
+class HostLike(Protocol):
+    """The part of `hnnode.execution.Host` that the kit uses; given by the test, so that this package imports no
+    room.
+    """
+
+    @property
+    def applications(self) -> Mapping[str, _Application]: ...
+    def executor(self) -> _Executor: ...
+    def node_applications(self) -> _Queries: ...
+
+
+def account_record(organisation: str, roles: Sequence[str], active: bool = True, since_height: int = 0) -> bytes:
+    """Account record of formats §12 with an all-zero point, which no signature is ever checked against here."""
+    named = organisation.encode("utf-8")
+    head = struct.pack(">B65sBQH", 1, b"\x04" + bytes(64), int(active), since_height, len(named))
+    listed = b"".join(struct.pack("B", len(role)) + role.encode("ascii") for role in sorted(set(roles)))
+    return head + named + struct.pack("B", len(set(roles))) + listed
+
+
+@dataclass
+class LocalChain:
+    """One application on a chain in memory. Each `submit` is a block of its own; `block` puts several transactions
+    into one.
+    """
+
+    host: HostLike
+    application: str
+    time_ms: int = 1_700_000_000_000
+    block_ms: int = 1_000
+    state: MemoryState = field(default_factory=MemoryState)
+
+    def __post_init__(self) -> None:
+        self._executor = self.host.executor()
+        self._queries = self.host.node_applications()
+        self._table = self.host.applications[self.application]
+        self._accounts: dict[bytes, bytes] = {}
+        self._roles: dict[bytes, frozenset[str]] = {}
+        self._count = 0
+
+    def account(self, name: str, *roles: str) -> bytes:
+        """Register an account (20 bytes, made from its name) with these roles."""
+        account = hashlib.sha256(name.encode("utf-8")).digest()[:20]
+        self._accounts[account] = account_record(name, roles)
+        self._roles[account] = frozenset(roles)
+        return account
+
+    def submit(self, sender: bytes, action: str, payload: Payload) -> Outcome:
+        """Execute one transaction in a block of its own."""
+        return self.block([(sender, action, payload)])[0]
+
+    def block(self, txs: Sequence[tuple[bytes, str, Payload]]) -> list[Outcome]:
+        """Execute transactions in one block and commit it."""
+        height = self.state.height + 1
+        self.time_ms += self.block_ms
+        outcomes: list[Outcome | None] = []
+        group = []
+        for index, (sender, action, payload) in enumerate(txs):
+            self._count += 1
+            tx_id = hashlib.sha256(b"tx" + self._count.to_bytes(8, "big")).digest()
+            code = self._refusal(sender, action)
+            outcomes.append(Outcome(tx_id, code, "", 0, (), ()) if code else None)
+            if not code:
+                group.append((index, tx_id, sender, action, _encode(payload)))
+        results = self._executor.execute_group(
+            self.application, group, self.state, height, self.time_ms, self._accounts
+        )
+        prefix = self._table.prefix
+        writes: dict[bytes, bytes | None] = {}
+        for (index, tx_id, *_), (_, code, rule, steps, own, events) in zip(group, results, strict=True):
+            writes.update((prefix + key, value) for key, value in own)
+            decoded = tuple(
+                (name, entity, msgspec.json.decode(data, type=dict[str, Any])) for name, entity, data in events
+            )
+            outcomes[index] = Outcome(tx_id, code, rule, steps, tuple(own), decoded)
+        self.state.apply(sorted(writes.items()))
+        self.state.height = height
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _refusal(self, sender: bytes, action: str) -> int:
+        roles = self._roles.get(sender)
+        if roles is None:
+            return _ACCOUNT_UNKNOWN
+        known = self._table.actions.get(action)
+        return _ROLE_MISSING if known is not None and known.roles and roles.isdisjoint(known.roles) else 0
+
+    def advance(self, ms: int) -> None:
+        """Let block time pass."""
+        self.time_ms += ms
+
+    def query(self, name: str, **arguments: Any) -> Any:
+        """Run a query as the gateway does; raises `hnnode.errors.Rejected`."""
+        return self._queries.query(self.application, name, msgspec.json.encode(arguments), self.state)
+
+    def view(self, rows_max: int = 10_000_000) -> QueryView:
+        """State of the application for checks in tests, with a budget of rows."""
+        return QueryView(self.state, self._table.prefix, rows_max)
+
+
+def _encode(payload: Payload) -> bytes:
+    return payload if isinstance(payload, bytes) else msgspec.json.encode(payload)

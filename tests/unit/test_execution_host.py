@@ -1,0 +1,132 @@
+"""Discovery, registration, the frozen table, code and schema hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hnnode.errors import ConfigError
+from hnnode.execution.host import Host, Plugin, code_hash, discover, schema_hash
+from hnnode.plugin_api import Context, Registry, hookimpl
+
+
+class Empty(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+
+def nothing(tx: Context, payload: Empty) -> None: ...
+
+
+class Demo:
+    def __init__(self, *actions: str) -> None:
+        self.actions = actions
+
+    @hookimpl
+    def hn_register(self, registry: Registry) -> None:
+        for name in self.actions:
+            registry.action(name, Empty, nothing, roles=("clerk",), title_zh=name, title_en=name)
+
+
+def fake_hash(tag: str, data: bytes) -> bytes:
+    return hashlib.sha256(tag.encode() + b"\0" + data).digest()
+
+
+def host(folder: Path, *plugins: tuple[str, Any]) -> Host:
+    native = [("evidence", "preserve", ["b", "a"], '{"type":"object"}')]
+    return Host([Plugin(name, "1.0", made, folder) for name, made in plugins], native, fake_hash)
+
+
+def test_the_table_is_sorted_whatever_the_order_of_plugins(tmp_path: Path) -> None:
+    one, two = ("zeta", Demo("b", "a")), ("alpha", Demo("c"))
+    there, back = host(tmp_path, one, two), host(tmp_path, two, one)
+    assert there.plugin_entries() == back.plugin_entries()
+    assert there.foreign() == [("alpha", "c", ("clerk",)), ("zeta", "a", ("clerk",)), ("zeta", "b", ("clerk",))]
+    assert [entry[5:7] for entry in there.plugin_entries()] == [
+        ("alpha", "c"),
+        ("evidence", "preserve"),
+        ("zeta", "a"),
+        ("zeta", "b"),
+    ]
+    with pytest.raises(TypeError):
+        there.applications["zeta"].actions["x"] = None  # type: ignore[index]
+
+
+def test_bad_plugins_are_refused_with_their_name(tmp_path: Path) -> None:
+    class Misspelt:
+        @hookimpl
+        def hn_registre(self, registry: Registry) -> None: ...
+
+    class Floating:
+        @hookimpl
+        def hn_register(self, registry: Registry) -> None:
+            made = msgspec.defstruct("P", [("x", float)], forbid_unknown_fields=True)
+            registry.action("a", made, nothing, title_zh="a", title_en="a")  # type: ignore[arg-type]
+
+    for bad in (Misspelt(), Floating(), Demo()):
+        with pytest.raises(ConfigError, match="plugin demo"):
+            host(tmp_path, ("demo", bad))
+    for name in ("evidence", "identity"):
+        with pytest.raises(ConfigError, match="taken"):
+            host(tmp_path, (name, Demo("a")))
+    with pytest.raises(ConfigError, match="taken"):
+        host(tmp_path, ("demo", Demo("a")), ("demo", Demo("a")))
+
+
+def test_workload_is_asked_of_one_plugin_only(tmp_path: Path) -> None:
+    class Busy(Demo):
+        @hookimpl
+        def hn_bench_workload(self, seed: int, flavour: str) -> Any:
+            return (seed, flavour) if flavour == "" else None
+
+    made = host(tmp_path, ("busy", Busy("a")), ("demo", Demo("a")))
+    assert made.workload("busy", 5) == (5, "")  # type: ignore[comparison-overlap]
+    for application, flavour in (("busy", "odd"), ("demo", ""), ("none", "")):
+        with pytest.raises(ConfigError):
+            made.workload(application, 5, flavour)
+
+
+def test_code_hash_covers_code_and_data_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.py").write_text("x = 1\n")
+    (tmp_path / "sub" / "b.json").write_text("{}")
+    first = code_hash(tmp_path, fake_hash)
+    files = [("a.py", b"x = 1\n"), ("sub/b.json", b"{}")]
+    packed = b"".join(
+        len(name).to_bytes(2, "big") + name.encode() + len(text).to_bytes(4, "big") + text for name, text in files
+    )
+    assert first == fake_hash("hn/plugin-code/v1", packed)
+    (tmp_path / "notes.md").write_text("prose")
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "a.py").write_text("cached")
+    assert code_hash(tmp_path, fake_hash) == first
+    (tmp_path / "sub" / "b.json").write_text("{ }")
+    assert code_hash(tmp_path, fake_hash) != first
+
+
+def test_schema_hash_ignores_prose_and_key_order() -> None:
+    one = {"type": "object", "title": "A", "properties": {"title": {"type": "string", "description": "x"}}}
+    two = {"properties": {"title": {"type": "string"}}, "description": "other", "type": "object"}
+    three = {"properties": {"title": {"type": "integer"}}, "type": "object"}
+    assert schema_hash(one, fake_hash) == schema_hash(two, fake_hash) != schema_hash(three, fake_hash)
+
+
+def test_discover_imports_only_what_is_enabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("hn_good", "plugin = object()\n"), ("hn_broken", "raise RuntimeError('no')\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = [EntryPoint(n, f"hn_{n}:plugin", "hnnode.plugins") for n in ("broken", "good")]
+    found = discover(["good", "evidence", "identity", "good"], points)
+    assert [(plugin.name, plugin.package.name) for plugin in found] == [("good", "hn_good")]
+    assert discover([], points) == []
+    with pytest.raises(ConfigError, match="cannot be imported"):
+        discover(["broken"], points)
+    with pytest.raises(ConfigError, match=r"found 0.*broken, good"):
+        discover(["absent"], points)
+    with pytest.raises(ConfigError, match="found 2"):
+        discover(["good"], points * 2)
