@@ -221,6 +221,7 @@ class BundleReport:
     block_hashes: list[bytes]
     times_ms: list[int]
     signer_count: int
+    validator_count: int
     signer_power: int
     total_power: int
     txs: list[tuple[int, int, bytes]]
@@ -252,6 +253,8 @@ class Batch:
     author: bytes
     seq: int
     tx_count: int
+    size: int
+    """Bytes of the whole batch."""
     data: bytes
     def tx_ids(self) -> list[bytes]: ...
     def tx(self, index: int) -> bytes:
@@ -292,7 +295,7 @@ class Pool:
     def admit(self, txs: DecodedTxs, accounts: Accounts, committed: bytes, height: int) -> list[int]:
         """Codes, 0 = admitted. committed: one byte an item, 1 = already on chain. height: last committed height."""
     def seal(self, author: SecretKey, seq: int) -> Batch | None: ...
-    def on_commit(self, height: int, batches: Sequence[Batch]) -> None: ...
+    def on_commit(self, height: int, batches: Sequence[Batch], accounts: Accounts) -> None: ...
     def status(self, tx_id: bytes) -> str:
         """unknown | pending | sealed"""
     def sealed_in(self, tx_id: bytes) -> bytes | None: ...
@@ -317,36 +320,48 @@ def build_value(
     outbox_root: bytes,
     batches: Sequence[Batch],
 ) -> bytes: ...
-def check_value(
-    value: bytes,
-    chain_id: bytes,
-    height: int,
-    proposer: bytes | None,
-    parent_hash: bytes,
-    parent_time_ms: int,
-    now_ms: int | None,
-    clock_skew_ms_max: int,
-    validators_hash: bytes,
-    next_validators_hash: bytes,
-    plugins_hash: bytes,
-    receipts_root: bytes,
-    state_root: bytes,
-    outbox_root: bytes,
-    block_bytes_max: int,
-    block_tx_count_max: int,
-) -> int:
-    """First failing rule as a code (5001-5014), 0 when all that can be checked without the batches holds."""
+class Expected:
+    """What the node knows about the block that a value wants to become; `proposer` and `now_ms` are None for a re-proposal."""
+
+    def __init__(
+        self,
+        chain_id: bytes,
+        height: int,
+        proposer: bytes | None,
+        parent_hash: bytes,
+        parent_time_ms: int,
+        now_ms: int | None,
+        clock_skew_ms_max: int,
+        validators_hash: bytes,
+        next_validators_hash: bytes,
+        plugins_hash: bytes,
+        receipts_root: bytes,
+        state_root: bytes,
+        outbox_root: bytes,
+        block_bytes_max: int,
+        block_tx_count_max: int,
+    ) -> None: ...
+
+def check_value(value: bytes, expected: Expected) -> tuple[int, int]:
+    """(first broken rule as a code 5001-5014, or 0; milliseconds after which a header ahead of our clock may be checked again)."""
 
 def check_value_batches(
     value: bytes,
+    expected: Expected,
     batches: Sequence[Batch],
+    validators: ValidatorSet,
+    accounts: Accounts,
     last_seqs: Sequence[tuple[bytes, int]],
-    block_bytes_max: int,
-    block_tx_count_max: int,
 ) -> int:
-    """The rules that need the batches: digests, authors, rising seqs above `last_seqs` (author, seq), totals, both roots."""
+    """The rules that need the batches: digests, authors, rising seqs above `last_seqs` (author, seq), totals, transaction root, and the
+    signatures of transactions whose account was unknown when the batch came."""
 
 # ---------------------------------------------------------------- execution
+
+class DispatchTable:
+    """The applications of a chain: the native ones and `foreign` (application, action, roles) served by Python plugins."""
+
+    def __init__(self, foreign: Sequence[tuple[str, str, Sequence[str]]]) -> None: ...
 
 class BlockExecution:
     def __init__(
@@ -354,12 +369,12 @@ class BlockExecution:
         chain_id: bytes,
         height: int,
         time_ms: int,
+        proposer: bytes,
         valid_blocks_max: int,
         batches: Sequence[Batch],
         accounts: Accounts,
-        foreign: Sequence[tuple[str, str, Sequence[str]]],
-    ) -> None:
-        """foreign: (application, action, roles) served by Python plugins."""
+        dispatch: DispatchTable,
+    ) -> None: ...
     def tx_ids(self) -> list[bytes]: ...
     def set_committed(self, flags: bytes) -> None: ...
     def native_keys(self) -> list[bytes]:
@@ -379,6 +394,7 @@ class BlockExecution:
 class BlockResult:
     receipts_root: bytes
     outbox_root: bytes
+    tx_ids: list[bytes]
     receipts: list[bytes]
     codes: list[int]
     writes: list[tuple[bytes, bytes | None]]

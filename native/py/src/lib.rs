@@ -4,8 +4,11 @@
 
 mod crypto;
 mod error;
+mod execution;
 mod formats;
+mod merkle;
 mod objects;
+mod plane;
 
 use pyo3::prelude::*;
 
@@ -16,6 +19,9 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     crypto::register(m)?;
     formats::register(m)?;
     objects::register(m)?;
+    merkle::register(m)?;
+    plane::register(m)?;
+    execution::register(m)?;
     m.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     Ok(())
 }

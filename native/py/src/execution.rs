@@ -1,0 +1,248 @@
+//! Execution of a block: the native part, and the hand-over to Python plugins.
+
+use crate::error::{array, codec, raise};
+use crate::plane::{PyAccounts, PyBatch};
+use hn_execution::{
+    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ForeignEvent, ForeignResult,
+};
+use hn_primitives::{Batch, Name};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyDispatchTable>()?;
+    m.add_class::<PyBlockExecution>()?;
+    m.add_class::<PyBlockResult>()?;
+    m.add_function(wrap_pyfunction!(native_actions, m)?)?;
+    m.add_function(wrap_pyfunction!(state_key, m)?)
+}
+
+fn failure(error: &ExecutionError) -> PyErr {
+    raise(error.code(), error.to_string())
+}
+
+#[pyfunction]
+fn native_actions() -> Vec<(&'static str, &'static str, Vec<&'static str>, &'static str)> {
+    hn_execution::native_actions()
+        .into_iter()
+        .map(|a| (a.application, a.action, a.roles.to_vec(), a.schema_json))
+        .collect()
+}
+
+/// `u8 length ‖ application ‖ key`.
+fn database_key(application: &Name, key: &[u8]) -> Vec<u8> {
+    let name = application.as_str().as_bytes();
+    let mut out = Vec::with_capacity(1 + name.len() + key.len());
+    out.push(name.len() as u8); // a name has at most 32 bytes
+    out.extend_from_slice(name);
+    out.extend_from_slice(key);
+    out
+}
+
+#[pyfunction]
+fn state_key<'py>(py: Python<'py>, application: &str, key: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    let application = Name::new(application).map_err(codec)?;
+    Ok(PyBytes::new(py, &database_key(&application, key)))
+}
+
+/// The applications of a chain.
+#[pyclass(name = "DispatchTable", frozen)]
+struct PyDispatchTable(Arc<Applications>);
+
+#[pymethods]
+impl PyDispatchTable {
+    #[new]
+    fn new(foreign: Vec<(String, String, Vec<String>)>) -> PyResult<Self> {
+        let mut applications = Applications::native().map_err(|e| failure(&e))?;
+        for (application, action, roles) in &foreign {
+            let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
+            let added = applications.add_foreign(application, action, &roles);
+            added.map_err(|e| failure(&e))?;
+        }
+        Ok(Self(Arc::new(applications)))
+    }
+}
+
+type ForeignTxRow<'py> = (u32, Bound<'py, PyBytes>, Bound<'py, PyBytes>, String, Bound<'py, PyBytes>);
+type WriteRow = (PyBackedBytes, Option<PyBackedBytes>);
+type EventRow = (String, String, PyBackedBytes);
+type ResultRow = (u32, u32, String, u64, Vec<WriteRow>, Vec<EventRow>);
+
+/// One block on its way.
+#[pyclass(name = "BlockExecution", frozen)]
+struct PyBlockExecution(Mutex<Option<BlockExecution>>);
+
+impl PyBlockExecution {
+    /// Runs one step; the object is spent after `finish`.
+    fn step<T>(&self, work: impl FnOnce(&mut BlockExecution) -> Result<T, ExecutionError>) -> PyResult<T> {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match guard.as_mut() {
+            Some(execution) => work(execution).map_err(|e| failure(&e)),
+            None => Err(failure(&ExecutionError::OutOfOrder("the block is finished"))),
+        }
+    }
+}
+
+#[pymethods]
+impl PyBlockExecution {
+    #[new]
+    #[allow(clippy::too_many_arguments)] // the facts of a block
+    fn new(
+        chain_id: &[u8],
+        height: u64,
+        time_ms: u64,
+        proposer: &[u8],
+        valid_blocks_max: u64,
+        batches: Vec<PyRef<'_, PyBatch>>,
+        accounts: &PyAccounts,
+        dispatch: &PyDispatchTable,
+    ) -> PyResult<Self> {
+        let info = BlockInfo {
+            chain_id: array("chain_id", chain_id)?,
+            height,
+            time_ms,
+            proposer: array("proposer", proposer)?,
+            valid_blocks_max,
+        };
+        let batches: Vec<Arc<Batch>> = batches.iter().map(|batch| Arc::clone(&batch.batch)).collect();
+        let execution = BlockExecution::begin(info, batches, &accounts.0, Arc::clone(&dispatch.0));
+        Ok(Self(Mutex::new(Some(execution))))
+    }
+
+    fn tx_ids<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let ids = self.step(|execution| Ok(execution.tx_ids()))?;
+        Ok(ids.iter().map(|id| PyBytes::new(py, id)).collect())
+    }
+
+    fn set_committed(&self, py: Python<'_>, flags: PyBackedBytes) -> PyResult<()> {
+        py.detach(|| {
+            let flags: Vec<bool> = flags.iter().map(|flag| *flag != 0).collect();
+            self.step(|execution| execution.set_committed(&flags))
+        })
+    }
+
+    fn native_keys<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let keys = self.step(|execution| execution.native_keys())?;
+        Ok(keys
+            .iter()
+            .map(|key| PyBytes::new(py, &database_key(&key.application, &key.key)))
+            .collect())
+    }
+
+    fn supply(&self, values: Vec<Option<PyBackedBytes>>) -> PyResult<()> {
+        let values = values.iter().map(|value| value.as_ref().map(|v| v.to_vec())).collect();
+        self.step(|execution| execution.supply(values))
+    }
+
+    fn run_native(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.step(BlockExecution::run_native))
+    }
+
+    fn foreign_groups<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Vec<ForeignTxRow<'py>>)>> {
+        self.step(|execution| {
+            let groups = execution.foreign_groups()?;
+            Ok(groups
+                .iter()
+                .map(|group| {
+                    let txs = group.txs.iter().map(|tx| {
+                        (
+                            tx.tx_index,
+                            PyBytes::new(py, tx.tx_id),
+                            PyBytes::new(py, tx.sender),
+                            tx.action.to_owned(),
+                            PyBytes::new(py, tx.payload),
+                        )
+                    });
+                    (group.application.to_owned(), txs.collect())
+                })
+                .collect())
+        })
+    }
+
+    fn complete(&self, py: Python<'_>, application: &str, results: Vec<ResultRow>) -> PyResult<()> {
+        let results = results
+            .into_iter()
+            .map(|(tx_index, code, rule, steps, writes, events)| ForeignResult {
+                tx_index,
+                code,
+                rule,
+                steps,
+                writes: writes
+                    .iter()
+                    .map(|(key, value)| (key.to_vec(), value.as_ref().map(|v| v.to_vec())))
+                    .collect(),
+                events: events
+                    .into_iter()
+                    .map(|(name, entity, data)| ForeignEvent {
+                        name,
+                        entity,
+                        data: data.to_vec(),
+                    })
+                    .collect(),
+            })
+            .collect();
+        py.detach(|| self.step(|execution| execution.complete(application, results)))
+    }
+
+    fn finish(&self, py: Python<'_>) -> PyResult<PyBlockResult> {
+        let execution = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let finished = match execution {
+            Some(execution) => py.detach(|| execution.finish()),
+            None => Err(ExecutionError::OutOfOrder("the block is finished")),
+        };
+        finished.map(PyBlockResult).map_err(|e| failure(&e))
+    }
+}
+
+/// Everything a block leaves behind.
+#[pyclass(name = "BlockResult", frozen)]
+pub struct PyBlockResult(pub BlockResult);
+
+type Write<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
+
+#[pymethods]
+impl PyBlockResult {
+    #[getter]
+    fn receipts_root<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.receipts_root)
+    }
+
+    #[getter]
+    fn outbox_root<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.outbox_root)
+    }
+
+    #[getter]
+    fn tx_ids<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.tx_ids.iter().map(|id| PyBytes::new(py, id)).collect()
+    }
+
+    #[getter]
+    fn receipts<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.receipts.iter().map(|receipt| PyBytes::new(py, receipt)).collect()
+    }
+
+    #[getter]
+    fn codes(&self) -> Vec<u32> {
+        self.0.codes.clone()
+    }
+
+    #[getter]
+    fn writes<'py>(&self, py: Python<'py>) -> Vec<Write<'py>> {
+        self.0
+            .writes
+            .iter()
+            .map(|write| {
+                let key = PyBytes::new(py, &database_key(&write.application, &write.key));
+                (key, write.value.as_ref().map(|value| PyBytes::new(py, value)))
+            })
+            .collect()
+    }
+
+    #[getter]
+    fn update_count(&self) -> usize {
+        self.0.state_updates.len()
+    }
+}
