@@ -77,7 +77,7 @@ fn run() {
     });
     measure("sm2.public_key_from_bytes", 64, || {
         for key in &keys {
-            black_box(PublicKey::from_bytes(key.as_bytes()).is_ok());
+            drop(black_box(PublicKey::from_bytes(key.as_bytes())));
         }
     });
 
@@ -103,7 +103,7 @@ fn run() {
     });
     println!("{:<44} {:>10.0} MB/s", "", f64::from(1 << 20) / micros);
     measure("sm4.gcm_open/bytes=1048576", 1, || {
-        drop(black_box(gcm_open(&[7; 16], &[8; 12], b"", &sealed).is_ok()))
+        drop(black_box(gcm_open(&[7; 16], &[8; 12], b"", &sealed)))
     });
     measure("sm4.gcm_seal/bytes=256", 1, || {
         drop(black_box(gcm_seal(&[7; 16], &[8; 12], b"", &data[..256])))

@@ -2,7 +2,7 @@
 
 use super::cache::{KeyCache, PreparedKey};
 use super::key::PublicKey;
-use super::verify::{VerifyStatus, verify_digest_known, verify_digest_unknown};
+use super::verify::{VerifyStatus, verify_digest};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -31,8 +31,5 @@ pub fn verify_batch(cache: &KeyCache, items: &[BatchItem<'_>]) -> Vec<VerifyStat
 
 fn verify_item(((pk, message, signature), table): (&BatchItem<'_>, &Option<Arc<PreparedKey>>)) -> VerifyStatus {
     let e = pk.digest(message);
-    match table {
-        Some(prepared) => verify_digest_known(pk, &prepared.table, &e, signature),
-        None => verify_digest_unknown(pk, &e, signature),
-    }
+    verify_digest(pk, table.as_ref().map(|prepared| &prepared.table), &e, signature)
 }

@@ -13,6 +13,9 @@ const VERIFY_WIDTH: usize = 8;
 /// Window of the table of G for signing: 52 windows, 52 KiB, all of it read for each signature.
 const SIGN_WIDTH: usize = 5;
 
+/// Most windows a table for verification has.
+const WINDOWS_MAX: usize = 64;
+
 /// The sum met a doubling or infinity, for which the kernel's formulas do not hold: ask `verify_single`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exception;
@@ -25,7 +28,10 @@ pub(crate) struct Comb<const W: usize> {
 
 impl<const W: usize> Comb<W> {
     /// Windows that cover 256 bits and the carry of the signed recoding.
-    pub(crate) const WINDOWS: usize = 257usize.div_ceil(W);
+    pub(crate) const WINDOWS: usize = {
+        assert!(W >= 5 && W <= 16, "at most 64 windows, and digits of 16 bits");
+        257usize.div_ceil(W)
+    };
     /// Entries of a window: multiples 1..=2^(W−1).
     pub(crate) const HALF: usize = 1 << (W - 1);
     /// Memory of the table.
@@ -66,18 +72,27 @@ impl<const W: usize> Comb<W> {
         mut sum: Option<Jacobian>,
         scalar: &Scalar,
     ) -> Result<Option<Jacobian>, Exception> {
+        // All entries are fetched before the first is used, so that their cache misses overlap.
+        let mut picked = [Affine {
+            x: Fe::ZERO,
+            y: Fe::ZERO,
+        }; WINDOWS_MAX];
+        let mut count = 0;
         for (index, window) in self.entries.chunks_exact(Self::HALF).enumerate() {
             let (magnitude, negative) = scalar.signed_digit(index, W);
             let Some(entry) = (magnitude as usize).checked_sub(1).and_then(|at| window.get(at)) else {
                 continue;
             };
-            let entry = Affine {
+            picked[count] = Affine {
                 x: entry.x,
                 y: Fe::select(negative, &entry.y.neg(), &entry.y),
             };
+            count += 1;
+        }
+        for entry in picked.iter().take(count) {
             sum = Some(match sum {
-                None => Jacobian::from(entry),
-                Some(point) => point.add_affine(&entry).ok_or(Exception)?,
+                None => Jacobian::from(*entry),
+                Some(point) => point.add_affine(entry).ok_or(Exception)?,
             });
         }
         Ok(sum)

@@ -1,17 +1,20 @@
 //! 256-bit integers as four 64-bit words, least significant first. Nothing here branches on the values.
 
-/// a + b + carry as (word, carry).
+/// a + b + carry as (word, carry), the carry 0 or 1.
 #[inline(always)]
 pub(crate) const fn adc(a: u64, b: u64, carry: u64) -> (u64, u64) {
-    let t = (a as u128).wrapping_add(b as u128).wrapping_add(carry as u128);
-    (t as u64, (t >> 64) as u64)
+    // This form, not a 128-bit sum, is what the compiler turns into add-with-carry.
+    let (sum, first) = a.overflowing_add(b);
+    let (sum, second) = sum.overflowing_add(carry);
+    (sum, (first | second) as u64)
 }
 
 /// a − b − borrow as (word, borrow), the borrow 0 or 1.
 #[inline(always)]
 pub(crate) const fn sbb(a: u64, b: u64, borrow: u64) -> (u64, u64) {
-    let t = (a as u128).wrapping_sub(b as u128).wrapping_sub(borrow as u128);
-    (t as u64, (t >> 127) as u64)
+    let (difference, first) = a.overflowing_sub(b);
+    let (difference, second) = difference.overflowing_sub(borrow);
+    (difference, (first | second) as u64)
 }
 
 /// acc + a·b + carry as (word, carry); never overflows 128 bits.

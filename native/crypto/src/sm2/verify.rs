@@ -33,14 +33,14 @@ pub enum VerifyStatus {
 
 /// Answer of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+pub(crate) enum Answer {
     Accept,
     Reject,
     Ask,
 }
 
 /// A signature in range.
-struct Equation {
+pub(crate) struct Equation {
     s: Scalar,
     t: Scalar,
     /// (r − e) mod n: what x1 must be modulo n.
@@ -48,7 +48,7 @@ struct Equation {
 }
 
 impl Equation {
-    fn parse(e: &[u8; 32], signature: &[u8; 64]) -> Result<Self, VerifyStatus> {
+    pub(crate) fn parse(e: &[u8; 32], signature: &[u8; 64]) -> Result<Self, VerifyStatus> {
         let ([r, s], _) = signature.as_chunks::<32>() else {
             return Err(VerifyStatus::OutOfRange);
         };
@@ -119,41 +119,37 @@ pub fn verify_digest_single(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64]) 
     }
 }
 
-/// [`verify_digest_single`] with the comb table of the key: 33 + 43 mixed additions.
-pub(crate) fn verify_digest_known(
+/// [`verify_digest_single`] by a kernel: the comb table of the key where there is one.
+pub(crate) fn verify_digest(
     pk: &PublicKey,
-    table: &Comb<KEY_WIDTH>,
+    table: Option<&Comb<KEY_WIDTH>>,
     e: &[u8; 32],
     signature: &[u8; 64],
 ) -> VerifyStatus {
-    with_kernel(pk, e, signature, |equation| {
-        table
-            .add_multiple(None, &equation.t)
-            .and_then(|sum| verify_table().add_multiple(sum, &equation.s))
-    })
-}
-
-/// [`verify_digest_single`] for a key without a table: signed windows over 16 small multiples, and the comb of G.
-pub(crate) fn verify_digest_unknown(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64]) -> VerifyStatus {
-    with_kernel(pk, e, signature, |equation| {
-        window_multiple(pk, &equation.t).and_then(|sum| verify_table().add_multiple(sum, &equation.s))
-    })
-}
-
-/// Runs a kernel; whatever it does not accept is decided by the rule.
-fn with_kernel(
-    pk: &PublicKey,
-    e: &[u8; 32],
-    signature: &[u8; 64],
-    kernel: impl FnOnce(&Equation) -> Result<Option<Jacobian>, Exception>,
-) -> VerifyStatus {
-    match Equation::parse(e, signature) {
-        Err(status) => status,
-        Ok(equation) => match equation.holds_jacobian(kernel(&equation)) {
-            Answer::Accept => VerifyStatus::Valid,
-            Answer::Reject | Answer::Ask => verify_digest_single(pk, e, signature),
-        },
+    let equation = match Equation::parse(e, signature) {
+        Ok(equation) => equation,
+        Err(status) => return status,
+    };
+    let answer = match table {
+        Some(table) => answer_known(&equation, table),
+        None => answer_unknown(&equation, pk),
+    };
+    match answer {
+        Answer::Accept => VerifyStatus::Valid,
+        Answer::Reject | Answer::Ask => verify_digest_single(pk, e, signature),
     }
+}
+
+/// Kernel for a key with a table: 43 + 33 mixed additions.
+pub(crate) fn answer_known(equation: &Equation, table: &Comb<KEY_WIDTH>) -> Answer {
+    let sum = table.add_multiple(None, &equation.t);
+    equation.holds_jacobian(sum.and_then(|sum| verify_table().add_multiple(sum, &equation.s)))
+}
+
+/// Kernel for a key without a table: signed windows over 16 small multiples, and the comb of G.
+pub(crate) fn answer_unknown(equation: &Equation, pk: &PublicKey) -> Answer {
+    let sum = window_multiple(pk, &equation.t);
+    equation.holds_jacobian(sum.and_then(|sum| verify_table().add_multiple(sum, &equation.s)))
 }
 
 /// scalar·P by signed windows from the top. Variable time.
