@@ -1,5 +1,7 @@
 //! Tests of the crate's public face.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
+
 mod batch;
 mod bytes;
 mod keys;

@@ -38,7 +38,7 @@ fn gcm_example_of_rfc_8998() {
 #[test]
 fn gcm_round_trips_at_the_borders_of_passes() {
     let (key, nonce) = (hex(KEY), [9; 12]);
-    let data: Vec<u8> = (0..5000u32).map(|i| (i * 31 >> 3) as u8).collect();
+    let data: Vec<u8> = (0..5000u32).map(|i| ((i * 31) >> 3) as u8).collect();
     for length in [0, 1, 15, 16, 17, 991, 992, 993, 1007, 1008, 2015, 2016, 2017, 4999] {
         let sealed = gcm_seal(&key, &nonce, &data[..length % 40], &data[..length]);
         assert_eq!(sealed.len(), length + 16);
