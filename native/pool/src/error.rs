@@ -1,6 +1,6 @@
 //! What this crate refuses, one enum a subject, each variant with one permanent code.
 
-use hn_primitives::codes;
+use hn_primitives::{CodecError, codes};
 use thiserror::Error;
 
 /// Faults of configuration or of the caller's stored state; never caused by a transaction or a peer.
@@ -68,6 +68,15 @@ impl BatchError {
 /// Why a proposed value is not acceptable, in the order in which the checks are made.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum ValueError {
+    /// The bytes are no value.
+    #[error(transparent)]
+    Malformed(CodecError),
+    /// The header has a version that this program does not know.
+    #[error("header version: got {got}, want 1")]
+    Version {
+        /// Version found.
+        got: u8,
+    },
     /// The header names another chain.
     #[error("header of another chain")]
     Chain,
@@ -126,6 +135,8 @@ impl ValueError {
     /// The permanent code of this error. [`ValueError::TimeAhead`] shares `HEADER_TIME`; see [`ValueError::wait_ms`].
     pub fn code(&self) -> u32 {
         match self {
+            Self::Malformed(_) => codes::PROPOSAL_MALFORMED,
+            Self::Version { .. } => codes::HEADER_VERSION,
             Self::Chain => codes::HEADER_CHAIN,
             Self::Height { .. } => codes::HEADER_HEIGHT,
             Self::Proposer => codes::HEADER_PROPOSER,

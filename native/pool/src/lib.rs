@@ -2,7 +2,7 @@
 //!
 //! Flow of own transactions: bytes → [`decode_txs`] → [`Pool::admit`] → [`Pool::seal`] → batch.
 //! Flow of others' batches: bytes → decoder → [`verify_batch`] → stored; proposed → [`verify_batch_txs`],
-//! [`check_value`], [`check_value_batches`].
+//! [`decode_value`], [`check_value`], [`check_value_batches`].
 //!
 //! Invariants:
 //! 1. A signature is verified once a transaction and node, in wide batches, through the key cache of [`Accounts`].
@@ -25,5 +25,5 @@ pub use decode::{DECODE_BYTES_MAX, DECODE_TX_COUNT_MAX, DecodedTx, DecodedTxs, d
 pub use error::{BatchError, PoolError, ValueError};
 pub use limits::PoolLimits;
 pub use pool::{Pool, TxStatus};
-pub use value::{Expected, build_value, check_value, check_value_batches};
+pub use value::{Expected, build_value, check_value, check_value_batches, decode_value};
 pub use verify::{verify_batch, verify_batch_txs};

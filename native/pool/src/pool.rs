@@ -147,14 +147,9 @@ impl Pool {
             (number, table.sealed_bytes(number))
         };
         let account = account_of(author.public_key());
-        let batch = Batch::build(
-            *chain_id,
-            account,
-            seq,
-            &txs,
-            |txs| block_tree::root(txs),
-            |digest| author.sign(digest),
-        );
+        let batch = Batch::build(*chain_id, account, seq, &txs, block_tree::root, |digest| {
+            author.sign(digest)
+        });
         let mut table = self.table();
         match batch {
             Ok(batch) => {

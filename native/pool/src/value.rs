@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use hn_merkle::block_tree;
-use hn_primitives::{Account, Batch, BatchRef, Hash32, Header, VALUE_BATCH_COUNT_MAX, ValidatorSet, Value};
+use hn_primitives::{Account, Batch, BatchRef, Fault, Hash32, Header, VALUE_BATCH_COUNT_MAX, ValidatorSet, Value};
 
 use crate::error::ValueError;
 
@@ -62,12 +62,23 @@ pub fn build_value(header_template: &Header, batches: &[Arc<Batch>]) -> Value {
     Value { header, batches: refs }
 }
 
+/// Decodes a proposed value; the first check of all.
+///
+/// # Errors
+/// [`ValueError::Version`] for another header version, [`ValueError::Malformed`] for everything else.
+pub fn decode_value(bytes: &[u8]) -> Result<Value, ValueError> {
+    Value::decode(bytes).map_err(|error| match error.fault {
+        Fault::Version(got) => ValueError::Version { got },
+        _ => ValueError::Malformed(error),
+    })
+}
+
 /// Checks everything about a value that does not need its batches; [`check_value_batches`] does the rest.
 ///
 /// # Errors
 /// The first broken rule, in this order: chain, height, proposer, parent, time, batch list (count, no digest twice, seq
 /// rising for an author), batches root, validators, next validators, plugins, results of the block before.
-/// [`ValueError::TimeAhead`] means "check again later", everything else is final. The version is the decoder's check.
+/// [`ValueError::TimeAhead`] means "check again later", everything else is final. [`decode_value`] comes before.
 pub fn check_value(value: &Value, expected: &Expected) -> Result<(), ValueError> {
     let header = &value.header;
     ensure(header.chain_id == expected.chain_id, ValueError::Chain)?;
