@@ -6,14 +6,12 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 
 import hnnode_native as native
 import orjson
-import pluggy
 
 from hnnode.errors import ConfigError
-from hnnode.plugin_api.hooks import PROJECT, Hooks
+from hnnode.execution.host import Host
 from hnnode.plugin_api.workload import WorkItem, Workload
 
 EVIDENCE_ACTORS = 8
@@ -61,7 +59,7 @@ class EvidenceWorkload:
 def workload(application: str, seed: int, payload_bytes: int | None = None) -> Workload:
     """The workload of an application, deterministic in `seed`. `payload_bytes` sets the payload's length where the application allows it.
 
-    Raises ConfigError 9006 for an application that offers none, 9001 for a length it cannot have.
+    Raises ConfigError: 4009 for a plugin that is not installed, 9006 for one without a workload, 9001 for a length it cannot have.
     """
     if application == "evidence":
         shortest = len(EvidenceWorkload(seed).payload(0))
@@ -70,14 +68,7 @@ def workload(application: str, seed: int, payload_bytes: int | None = None) -> W
             detail = f"payload: got {payload_bytes} bytes, want {shortest} to {shortest + NAME_CHARS_MAX}"
             raise ConfigError("CONFIG_INVALID", detail)
         return EvidenceWorkload(seed, filler)
-    for point in entry_points(group="hnnode.plugins", name=application):
-        manager = pluggy.PluginManager(PROJECT)
-        manager.add_hookspecs(Hooks)
-        manager.register(point.load())
-        found: Workload | None = manager.hook.hn_bench_workload(seed=seed, flavour="")
-        if found is not None:
-            return found
-    raise ConfigError("PREREQUISITE_MISSING", f"no installed plugin offers a workload for {application}")
+    return Host.load([application]).workload(application, seed)
 
 
 @dataclass(slots=True)

@@ -8,8 +8,9 @@ from enum import Enum
 from typing import Any
 
 import orjson
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 JSON_VERSION = 1
 """Rises when a field of the JSON output changes its meaning or goes away; new fields do not raise it."""
@@ -67,17 +68,33 @@ def grid(rows: Iterable[tuple[str, Any]]) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(name, value if isinstance(value, (str, Table)) else str(value))
+        table.add_row(Text(name), value if isinstance(value, Table) else Text(str(value)))
     return table
 
 
 def columns(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """A table with a heading; the cells are plain text, not markup."""
-    from rich.text import Text
-
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in titles:
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     return table
+
+
+def value_table(value: Any) -> RenderableType:
+    """Any JSON value for people: lists of objects as tables, objects as two columns."""
+    if isinstance(value, Mapping):
+        lists = {k: v for k, v in value.items() if isinstance(v, list) and v and all(isinstance(i, Mapping) for i in v)}
+        parts: list[RenderableType] = [grid((k, _cell(v)) for k, v in value.items() if k not in lists)]
+        for name, rows in lists.items():
+            titles = list(dict.fromkeys(key for row in rows for key in row))
+            parts += [Text(f"\n{name}", style="bold"), columns(titles, [[_cell(row.get(t)) for t in titles] for row in rows])]
+        return Group(*parts)
+    return Text(_cell(value))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else orjson.dumps(value, default=_plain).decode()
