@@ -5,9 +5,10 @@ use malachitebft_core_types::{
     CommitCertificate, PolkaCertificate, PolkaSignature, Round, RoundCertificate, RoundCertificateType, RoundSignature,
 };
 
-use crate::context::{Address, BlockId, Context, Height, Validators, core_kind, core_value, wire_kind, wire_value};
+use crate::context::{Address, BlockId, Context, Height, core_kind, core_value, wire_kind, wire_value};
 use crate::message::{PolkaMessage, RoundMessage, RoundVote};
 use crate::statement::{Statement, Verifier};
+use crate::validators::Validators;
 
 type Signed = Vec<(Statement, Sig64)>;
 
@@ -20,7 +21,11 @@ pub(crate) struct Quorums {
 
 impl Quorums {
     fn decides(self, power: u64, total: u64) -> bool {
-        if self.is_minus { self.skips(power, total) } else { 3 * power > 2 * total }
+        if self.is_minus {
+            self.skips(power, total)
+        } else {
+            3 * power > 2 * total
+        }
     }
 
     fn skips(self, power: u64, total: u64) -> bool {
@@ -43,7 +48,11 @@ pub(crate) fn polka_statements(validators: &Validators, quorums: Quorums, polka:
     let power = power_of(validators, polka.signatures.iter().map(|(signer, _)| signer))?;
     quorums.decides(power, validators.total()).then(|| {
         let prevote = |signer| Statement::vote(VoteType::Prevote, polka.height, polka.round, polka.block_hash, signer);
-        polka.signatures.iter().map(|(signer, signature)| (prevote(*signer), *signature)).collect()
+        polka
+            .signatures
+            .iter()
+            .map(|(signer, signature)| (prevote(*signer), *signature))
+            .collect()
     })
 }
 
@@ -58,7 +67,11 @@ pub(crate) fn round_statements(validators: &Validators, quorums: Quorums, round:
     };
     is_enough.then(|| {
         let statement = |v: &RoundVote| Statement::vote(v.kind, round.height, round.round, v.block_hash, v.signer);
-        round.votes.iter().map(|vote| (statement(vote), vote.signature)).collect()
+        round
+            .votes
+            .iter()
+            .map(|vote| (statement(vote), vote.signature))
+            .collect()
     })
 }
 
@@ -88,9 +101,17 @@ pub(crate) fn commit_statements(
     }
     let precommit = |(index, signature): &(u16, Sig64)| {
         let signer = validators.members().get(usize::from(*index))?.address.0;
-        Some((Statement::vote(VoteType::Precommit, height, certificate.round(), *block_hash, signer), *signature))
+        Some((
+            Statement::vote(VoteType::Precommit, height, certificate.round(), *block_hash, signer),
+            *signature,
+        ))
     };
-    certificate.signatures().iter().map(precommit).collect::<Option<_>>().ok_or(codes::CERTIFICATE_SIGNER)
+    certificate
+        .signatures()
+        .iter()
+        .map(precommit)
+        .collect::<Option<_>>()
+        .ok_or(codes::CERTIFICATE_SIGNER)
 }
 
 /// Decode and fully verify a commit certificate.
@@ -108,7 +129,11 @@ pub(crate) fn verify_commit(
 ) -> Result<Certificate, u32> {
     let certificate = Certificate::decode(bytes).map_err(|_| codes::CERTIFICATE_MALFORMED)?;
     let signed = commit_statements(validators, quorums, chain_id, height, block_hash, &certificate)?;
-    if verifier.verify_each(validators, &signed) { Ok(certificate) } else { Err(codes::CERTIFICATE_SIGNATURE) }
+    if verifier.verify_each(validators, &signed) {
+        Ok(certificate)
+    } else {
+        Err(codes::CERTIFICATE_SIGNATURE)
+    }
 }
 
 /// The wire form of a certificate that the core made from verified precommits.
@@ -136,7 +161,13 @@ pub(crate) fn commit_from_core(
 pub(crate) fn commit_core_statements(certificate: &CommitCertificate<Context>) -> Option<Signed> {
     let (height, round) = (certificate.height.0, certificate.round.as_u32()?);
     let precommit = |signer| Statement::vote(VoteType::Precommit, height, round, certificate.value_id.0, signer);
-    Some(certificate.commit_signatures.iter().map(|c| (precommit(c.address.0), c.signature)).collect())
+    Some(
+        certificate
+            .commit_signatures
+            .iter()
+            .map(|c| (precommit(c.address.0), c.signature))
+            .collect(),
+    )
 }
 
 /// Whether the signers of a core certificate decide, every signature being valid.
@@ -162,21 +193,39 @@ pub(crate) fn polka_to_core(polka: &PolkaMessage) -> PolkaCertificate<Context> {
 }
 
 pub(crate) fn polka_from_core(polka: &PolkaCertificate<Context>) -> Option<PolkaMessage> {
-    let mut signatures: Vec<_> = polka.polka_signatures.iter().map(|p| (p.address.0, p.signature)).collect();
+    let mut signatures: Vec<_> = polka
+        .polka_signatures
+        .iter()
+        .map(|p| (p.address.0, p.signature))
+        .collect();
     signatures.sort_by_key(|(signer, _)| *signer);
     signatures.dedup_by_key(|(signer, _)| *signer);
     let (height, round) = (polka.height.0, polka.round.as_u32()?);
-    Some(PolkaMessage { height, round, block_hash: polka.value_id.0, signatures })
+    Some(PolkaMessage {
+        height,
+        round,
+        block_hash: polka.value_id.0,
+        signatures,
+    })
 }
 
 pub(crate) fn round_to_core(round: &RoundMessage) -> RoundCertificate<Context> {
     let signature = |v: &RoundVote| {
-        RoundSignature::new(core_kind(v.kind), core_value(&v.block_hash), Address(v.signer), v.signature)
+        RoundSignature::new(
+            core_kind(v.kind),
+            core_value(&v.block_hash),
+            Address(v.signer),
+            v.signature,
+        )
     };
     RoundCertificate {
         height: Height(round.height),
         round: Round::new(round.round),
-        cert_type: if round.is_precommit { RoundCertificateType::Precommit } else { RoundCertificateType::Skip },
+        cert_type: if round.is_precommit {
+            RoundCertificateType::Precommit
+        } else {
+            RoundCertificateType::Skip
+        },
         round_signatures: round.votes.iter().map(signature).collect(),
     }
 }
@@ -192,5 +241,10 @@ pub(crate) fn round_from_core(round: &RoundCertificate<Context>) -> Option<Round
     votes.sort_by_key(|vote| vote.signer);
     votes.dedup_by_key(|vote| vote.signer);
     let is_precommit = round.cert_type == RoundCertificateType::Precommit;
-    Some(RoundMessage { is_precommit, height: round.height.0, round: round.round.as_u32()?, votes })
+    Some(RoundMessage {
+        is_precommit,
+        height: round.height.0,
+        round: round.round.as_u32()?,
+        votes,
+    })
 }

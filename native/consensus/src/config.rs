@@ -57,11 +57,16 @@ impl Timeouts {
 
     /// Wait before re-gossip number `attempt` (from 0).
     pub(crate) fn rebroadcast(&self, attempt: u32) -> u64 {
-        self.rebroadcast_ms.saturating_mul(1 << attempt.min(3)).min(self.cap_ms).max(1)
+        self.rebroadcast_ms
+            .saturating_mul(1 << attempt.min(3))
+            .min(self.cap_ms)
+            .max(1)
     }
 
     fn grown(&self, base: u64, step: u64, round: u32) -> u64 {
-        base.saturating_add(step.saturating_mul(u64::from(round))).min(self.cap_ms).max(1)
+        base.saturating_add(step.saturating_mul(u64::from(round)))
+            .min(self.cap_ms)
+            .max(1)
     }
 }
 

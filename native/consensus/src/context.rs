@@ -6,12 +6,11 @@
 use core::fmt;
 use std::sync::Arc;
 
-use hn_crypto::sm2::PublicKey;
-use hn_primitives::{Account, Hash32, Sig64, ValidatorSet, ZERO_HASH};
+use hn_primitives::{Account, Hash32, Sig64, ZERO_HASH};
 use malachitebft_core_types as core_types;
-use malachitebft_core_types::{LinearTimeouts, NilOrVal, Round, SignedExtension, VoteType, VotingPower};
+use malachitebft_core_types::{LinearTimeouts, NilOrVal, Round, SignedExtension, VoteType};
 
-use crate::proposer::ProposerOrder;
+use crate::validators::{Validator, Validators};
 
 /// The type family of the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,103 +243,6 @@ impl core_types::SigningScheme for Scheme {
     }
 }
 
-/// A member of the set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Validator {
-    pub address: Address,
-    pub key: [u8; 65],
-    pub power: u64,
-}
-
-impl core_types::Validator<Context> for Validator {
-    fn address(&self) -> &Address {
-        &self.address
-    }
-
-    fn public_key(&self) -> &[u8; 65] {
-        &self.key
-    }
-
-    fn voting_power(&self) -> VotingPower {
-        self.power
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Members {
-    set: ValidatorSet,
-    validators: Vec<Validator>,
-    order: ProposerOrder,
-    total: u64,
-}
-
-/// The set of one height with its proposer order; clones share.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Validators(Arc<Members>);
-
-impl fmt::Debug for Validators {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.validators.iter().map(|v| (v.address, v.power))).finish()
-    }
-}
-
-impl Validators {
-    pub(crate) fn new(set: ValidatorSet, demoted: &[Account]) -> Self {
-        let order = ProposerOrder::new(&set, demoted);
-        let total = set.total_power();
-        let validators = set
-            .validators()
-            .iter()
-            .map(|v| Validator { address: Address(v.account), key: v.key, power: v.power })
-            .collect();
-        Self(Arc::new(Members { set, validators, order, total }))
-    }
-
-    /// The set as formats §6 writes it.
-    pub(crate) fn set(&self) -> &ValidatorSet {
-        &self.0.set
-    }
-
-    pub(crate) fn members(&self) -> &[Validator] {
-        &self.0.validators
-    }
-
-    pub(crate) fn member(&self, account: &Account) -> Option<&Validator> {
-        self.0.validators.get(self.0.set.index_of(account)?)
-    }
-
-    /// The checked key of a member.
-    pub(crate) fn public_key(&self, account: &Account) -> Option<&PublicKey> {
-        self.0.set.public_key(self.0.set.index_of(account)?)
-    }
-
-    pub(crate) fn total(&self) -> u64 {
-        self.0.total
-    }
-
-    pub(crate) fn proposer(&self, height: u64, round: u32) -> Option<&Validator> {
-        self.0.validators.get(self.0.order.index(height, round))
-    }
-}
-
-impl core_types::ValidatorSet<Context> for Validators {
-    fn count(&self) -> usize {
-        self.0.validators.len()
-    }
-
-    fn total_voting_power(&self) -> VotingPower {
-        self.0.total
-    }
-
-    fn get_by_address(&self, address: &Address) -> Option<&Validator> {
-        self.member(&address.0)
-    }
-
-    fn get_by_index(&self, index: usize) -> Option<&Validator> {
-        self.0.validators.get(index)
-    }
-}
-
 impl core_types::Context for Context {
     type Address = Address;
     type Height = Height;
@@ -354,30 +256,38 @@ impl core_types::Context for Context {
     type Extension = ();
     type SigningScheme = Scheme;
 
-    // The core offers no way to report an empty set; the engine refuses one before it gets here.
-    #[allow(clippy::indexing_slicing)]
     fn select_proposer<'a>(&self, validator_set: &'a Validators, height: Height, round: Round) -> &'a Validator {
-        let members = &validator_set.0;
-        &members.validators[members.order.index(height.0, round.as_u32().unwrap_or(0))]
+        validator_set.select(height.0, round.as_u32().unwrap_or(0))
     }
 
-    fn new_proposal(
-        &self,
-        height: Height,
-        round: Round,
-        value: Block,
-        pol_round: Round,
-        address: Address,
-    ) -> Proposal {
-        Proposal { height, round, value, pol_round, signer: address }
+    fn new_proposal(&self, height: Height, round: Round, value: Block, pol_round: Round, address: Address) -> Proposal {
+        Proposal {
+            height,
+            round,
+            value,
+            pol_round,
+            signer: address,
+        }
     }
 
     fn new_prevote(&self, height: Height, round: Round, value: NilOrVal<BlockId>, address: Address) -> Vote {
-        Vote { kind: VoteType::Prevote, height, round, value, signer: address }
+        Vote {
+            kind: VoteType::Prevote,
+            height,
+            round,
+            value,
+            signer: address,
+        }
     }
 
     fn new_precommit(&self, height: Height, round: Round, value: NilOrVal<BlockId>, address: Address) -> Vote {
-        Vote { kind: VoteType::Precommit, height, round, value, signer: address }
+        Vote {
+            kind: VoteType::Precommit,
+            height,
+            round,
+            value,
+            signer: address,
+        }
     }
 }
 
@@ -399,7 +309,11 @@ pub(crate) fn wire_kind(kind: VoteType) -> hn_primitives::VoteType {
 
 /// The core's name of a block hash; zeros are nil.
 pub(crate) fn core_value(block_hash: &Hash32) -> NilOrVal<BlockId> {
-    if *block_hash == ZERO_HASH { NilOrVal::Nil } else { NilOrVal::Val(BlockId(*block_hash)) }
+    if *block_hash == ZERO_HASH {
+        NilOrVal::Nil
+    } else {
+        NilOrVal::Val(BlockId(*block_hash))
+    }
 }
 
 /// The product's name of a vote's value; nil is zeros.
@@ -412,9 +326,11 @@ pub(crate) fn wire_value(value: &NilOrVal<BlockId>) -> Hash32 {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        use fmt::Write;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            use fmt::Write;
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

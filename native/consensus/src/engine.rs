@@ -7,30 +7,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use hn_crypto::sm2::{KeyCache, SecretKey, address};
-use hn_primitives::{Account, Hash32, ValidatorSet, VoteType, codes};
-use malachitebft_core_consensus::{
-    Error as CoreError, Input as CoreInput, LocallyProposedValue, Params, ProposedValue, State,
-};
-use malachitebft_core_types::{
-    NilOrVal, Round, SignedMessage, ThresholdParam, ThresholdParams, Validity, ValueOrigin, ValuePayload,
-    VoteExtensionPolicy,
-};
+use hn_primitives::{Account, Hash32, ValidatorSet, codes};
+use malachitebft_core_consensus::State;
 
 use crate::certificates;
 use crate::config::EngineConfig;
-use crate::context::{Address, Block, BlockId, Context, Height, Proposal, Validators, Vote, core_kind, core_value};
+use crate::context::Context;
 use crate::effect::{Effect, Input};
 use crate::evidence::Watch;
 use crate::faults::Faults;
 use crate::guard::SignGuard;
 use crate::intake::Intake;
-use crate::message::{Message, PolkaMessage, ProposalMessage, RoundMessage, VoteMessage};
 use crate::outbox::Outbox;
 use crate::record::{Entry, Record};
-use crate::shell::{Shell, core_timeout};
+use crate::shell::Shell;
 use crate::signatures::{Signatures, Sm2Signatures};
-use crate::statement::{Statement, Verifier};
-use crate::store::{Decided, Pending, Store, read_block};
+use crate::statement::Verifier;
+use crate::store::{Store, read_block};
 use crate::timers::{TimerKind, Timers};
 
 /// The peer of an [`Effect::PeerFault`] that is caused by [`Input::Synced`], which names none.
@@ -53,7 +46,7 @@ pub struct Engine {
     life: Life,
     /// Signs at the current height.
     pub(crate) is_signing: bool,
-    has_key: bool,
+    pub(crate) has_key: bool,
     /// (height, round, step) after the last step, to notice progress.
     mark: (u64, u32, u8),
     /// Re-gossips since anything moved.
@@ -74,7 +67,10 @@ impl Engine {
         let has_key = signer.is_some();
         let mut engine = Self::with_signatures(config, Box::new(Sm2Signatures::new(signer, cache)), has_key);
         if is_foreign {
-            engine.shell.halt(codes::SIGN_GUARD, "the signing key belongs to another account".to_owned());
+            engine.shell.halt(
+                codes::SIGN_GUARD,
+                "the signing key belongs to another account".to_owned(),
+            );
         }
         engine
     }
@@ -128,13 +124,17 @@ impl Engine {
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no message");
             self.shell.stop = None;
-            self.shell.halt(codes::ENGINE_FAILED, format!("panic in the consensus core: {text}"));
+            self.shell
+                .halt(codes::ENGINE_FAILED, format!("panic in the consensus core: {text}"));
         }
         if let Some(stop) = self.shell.stop.take() {
             self.life = Life::Halted;
             self.core = None;
             self.shell.outbox = Outbox::default();
-            return vec![Effect::Halt { code: stop.code, reason: stop.reason }];
+            return vec![Effect::Halt {
+                code: stop.code,
+                reason: stop.reason,
+            }];
         }
         self.shell.outbox.drain(self.shell.faults.barrier_ignored())
     }
@@ -167,28 +167,47 @@ impl Engine {
         match (&mut self.life, input) {
             (Life::Loading(records), Input::Replay(bytes)) => match Record::decode(&bytes) {
                 Some(record) => records.push(record),
-                None => self.shell.halt(codes::CONSENSUS_LOG_CORRUPT, "a log record does not decode".to_owned()),
+                None => self
+                    .shell
+                    .halt(codes::CONSENSUS_LOG_CORRUPT, "a log record does not decode".to_owned()),
             },
             (Life::Loading(records), Input::ReplayDone { floor_height }) => {
                 let records = std::mem::take(records);
                 self.life = Life::Running;
                 self.replay(records, floor_height);
             }
-            (Life::Running, Input::Start { height, validators, proposer_demoted }) => {
+            (
+                Life::Running,
+                Input::Start {
+                    height,
+                    validators,
+                    proposer_demoted,
+                },
+            ) => {
                 self.start(height, validators, proposer_demoted);
             }
             (Life::Running, Input::Propose { height, round, value }) => self.propose(height, round, value.into()),
-            (Life::Running, Input::Validity { height, block_hash, valid }) => {
-                if height == self.shell.height && self.shell.store.block(&block_hash).is_some() {
-                    self.feed(Entry::Validity { block_hash, valid }, None);
-                }
-            }
+            (
+                Life::Running,
+                Input::Validity {
+                    height,
+                    block_hash,
+                    valid,
+                },
+            ) => self.judge(height, block_hash, valid),
             (Life::Running, Input::Timer { id, generation }) => match self.shell.timers.find(id, generation) {
                 Some((TimerKind::Rebroadcast, _)) => self.tick(),
                 Some((timer, round)) => self.feed(Entry::Timeout { timer, round }, None),
                 None => {}
             },
-            (Life::Running, Input::Synced { height, value, certificate }) => {
+            (
+                Life::Running,
+                Input::Synced {
+                    height,
+                    value,
+                    certificate,
+                },
+            ) => {
                 self.sync(height, value.into(), certificate);
             }
             (Life::Running, Input::PeerBehind { peer, height, round }) => self.serve(peer, height, round),
@@ -208,12 +227,19 @@ impl Engine {
             && !self.shell.faults.floor_ignored()
             && let Some(floor) = self.shell.guard.reserve(height)
         {
-            let entry = Entry::Floor { own: self.shell.address };
+            let entry = Entry::Floor {
+                own: self.shell.address,
+            };
             self.shell.outbox.log(&Record { height: floor, entry });
             self.shell.outbox.reserve_floor(floor);
         }
         let own = self.shell.address;
-        let entry = Entry::Start { signing, own, demoted, validators: Arc::new(validators) };
+        let entry = Entry::Start {
+            signing,
+            own,
+            demoted,
+            validators: Arc::new(validators),
+        };
         self.shell.height = height;
         self.feed(entry, None);
         let waiting = self.intake.take_future(height);
@@ -227,7 +253,15 @@ impl Engine {
         }
         match read_block(&value, &self.shell.chain_id, height) {
             Ok(block) => self.feed(Entry::Propose { round, value }, Some(block)),
-            Err(code) => self.shell.halt(code, format!("the node's own value is malformed at height {height}")),
+            Err(code) => self
+                .shell
+                .halt(code, format!("the node's own value is malformed at height {height}")),
+        }
+    }
+
+    fn judge(&mut self, height: u64, block_hash: Hash32, valid: bool) {
+        if height == self.shell.height && self.shell.store.block(&block_hash).is_some() {
+            self.feed(Entry::Validity { block_hash, valid }, None);
         }
     }
 
@@ -235,13 +269,23 @@ impl Engine {
         if height != self.shell.height || self.shell.store.decided.is_some() {
             return;
         }
-        let Some(validators) = self.shell.validators.clone() else { return };
+        let Some(validators) = self.shell.validators.clone() else {
+            return;
+        };
         let quorums = self.shell.quorums();
         let chain_id = self.shell.chain_id;
         let checked = read_block(&value, &chain_id, height).and_then(|block| {
             let verifier = &mut self.shell.verifier;
-            certificates::verify_commit(verifier, &validators, quorums, &chain_id, height, &block.id.0, &certificate)
-                .map(|_| block)
+            certificates::verify_commit(
+                verifier,
+                &validators,
+                quorums,
+                &chain_id,
+                height,
+                &block.id.0,
+                &certificate,
+            )
+            .map(|_| block)
         });
         match checked {
             Ok(block) => self.decide_certified(&block.id.0, value, certificate),
@@ -251,230 +295,24 @@ impl Engine {
 
     /// A quorum committed this block and its batches are here.
     pub(crate) fn decide_certified(&mut self, block_hash: &Hash32, value: Arc<[u8]>, certificate: Vec<u8>) {
-        if self.shell.store.block(block_hash).is_some_and(|candidate| candidate.verdict == Some(false)) {
+        if self
+            .shell
+            .store
+            .block(block_hash)
+            .is_some_and(|candidate| candidate.verdict == Some(false))
+        {
             self.halt_invalid();
         } else {
             self.feed(Entry::Decision { value, certificate }, None);
         }
     }
 
-    fn halt_invalid(&mut self) {
-        let reason = format!("a quorum committed a block at height {} that this node calls invalid", self.shell.height);
-        self.shell.halt(codes::INVALID_VALUE_DECIDED, reason);
-    }
-
-    /// Log an entry of the current height and apply it.
-    pub(crate) fn feed(&mut self, entry: Entry, block: Option<Block>) {
-        if self.shell.stop.is_some() || self.shell.store.decided.is_some() && !matches!(entry, Entry::Start { .. }) {
-            return;
-        }
-        let is_certificate = matches!(entry, Entry::Message(Message::Polka(_) | Message::Round(_)));
-        let record = Record { height: self.shell.height, entry };
-        if !(is_certificate && self.shell.faults.certificates_unlogged()) {
-            self.shell.outbox.log(&record);
-        }
-        self.apply(record.entry, block);
-    }
-
-    /// Apply a logged entry. `block` is the decoded value of a proposal when the caller has it already.
-    pub(crate) fn apply(&mut self, entry: Entry, block: Option<Block>) {
-        match entry {
-            Entry::Start { signing, own, demoted, validators } => {
-                self.begin_height(signing && own == self.shell.address, &demoted, &validators);
-            }
-            Entry::Message(Message::Vote(vote)) => self.apply_vote(vote),
-            Entry::Message(Message::Proposal(proposal)) => self.apply_proposal(proposal, block),
-            Entry::Message(Message::Polka(polka)) => self.apply_polka(&polka),
-            Entry::Message(Message::Round(round)) => self.apply_round(&round),
-            Entry::Propose { round, value } => self.apply_propose(round, &value, block),
-            Entry::Validity { block_hash, valid } => self.apply_validity(&block_hash, valid),
-            Entry::Timeout { timer, round } => {
-                self.shell.timers.clear(timer, round);
-                if let Some(timeout) = core_timeout(timer, round) {
-                    self.drive(CoreInput::TimeoutElapsed(timeout));
-                }
-            }
-            Entry::Decision { value, certificate } => self.apply_decision(value, certificate),
-            // Indexed before the replay begins; a decision is never logged as a message.
-            Entry::Message(Message::Decision { .. }) | Entry::Signed { .. } | Entry::Floor { .. } => {}
-        }
-    }
-
-    fn begin_height(&mut self, signing: bool, demoted: &[Account], validators: &ValidatorSet) {
-        let height = self.shell.height;
-        let validators = Validators::new(validators.clone(), demoted);
-        self.is_signing = signing && self.has_key;
-        self.shell.validators = Some(validators.clone());
-        self.shell.verifier.clear();
-        self.shell.store.begin_height();
-        self.shell.guard.prune(height);
-        let limits = &self.intake.limits;
-        self.shell.watch.prune(height.saturating_sub(limits.evidence_heights), limits.evidence_entries_max);
-        let mut threshold_params = ThresholdParams::default();
-        if self.shell.faults.quorum_minus() {
-            threshold_params.quorum = ThresholdParam::F_PLUS_ONE;
-        }
-        let params = Params {
-            address: Address(self.shell.address),
-            threshold_params,
-            value_payload: ValuePayload::ProposalAndParts,
-            enabled: self.is_signing,
-        };
-        // The core's own queue of future messages stays empty: the intake holds them.
-        self.core = Some(State::new(Context, Height(height), validators.clone(), params, 1, 1));
-        let policy = VoteExtensionPolicy::Disabled;
-        self.drive(CoreInput::StartHeight(Height(height), validators, false, None, policy));
-    }
-
-    fn apply_vote(&mut self, vote: VoteMessage) {
-        let statement = Statement::of_vote(&vote);
-        self.adopt(statement, vote.signature, vote.encode());
-        let core_vote = Vote {
-            kind: core_kind(vote.kind),
-            height: Height(vote.height),
-            round: Round::new(vote.round),
-            value: core_value(&vote.block_hash),
-            signer: Address(vote.signer),
-        };
-        self.drive(CoreInput::Vote(SignedMessage::new(core_vote, vote.signature)));
-    }
-
-    /// A verified statement enters this height.
-    fn adopt(&mut self, statement: Statement, signature: hn_primitives::Sig64, bytes: Vec<u8>) {
-        if statement.signer == self.shell.address && !self.shell.guard.learn(statement, signature) {
-            let reason = format!("another signature of this key exists at height {}", statement.height);
-            self.shell.halt(codes::SIGN_GUARD, reason);
-        }
-        self.shell.verifier.remember(statement, signature);
-        self.shell.note_statement(statement, signature);
-        self.shell.store.keep(&statement, bytes);
-    }
-
-    fn apply_proposal(&mut self, proposal: ProposalMessage, block: Option<Block>) {
-        let Some(block) = block.or_else(|| self.replayed_block(&proposal.value)) else { return };
-        self.adopt(Statement::of_proposal(&proposal, block.id.0), proposal.signature, proposal.encode());
-        if self.shell.store.propose(&block, proposal.round, proposal.pol_round, proposal.signer) {
-            self.ask_validity(&block.id.0);
-        }
-        let core_proposal = Proposal {
-            height: Height(proposal.height),
-            round: Round::new(proposal.round),
-            value: block,
-            pol_round: proposal.pol_round.into(),
-            signer: Address(proposal.signer),
-        };
-        self.drive(CoreInput::Proposal(SignedMessage::new(core_proposal, proposal.signature)));
-    }
-
-    fn replayed_block(&mut self, value: &Arc<[u8]>) -> Option<Block> {
-        let block = read_block(value, &self.shell.chain_id, self.shell.height);
-        if let Err(code) = block {
-            let reason = format!("a logged value is malformed (code {code}) at height {}", self.shell.height);
-            self.shell.halt(codes::CONSENSUS_LOG_CORRUPT, reason);
-        }
-        block.ok()
-    }
-
-    /// Ask the host about a block.
-    pub(crate) fn ask_validity(&mut self, block_hash: &Hash32) {
-        let Some(candidate) = self.shell.store.block(block_hash) else { return };
-        let effect = Effect::Validate {
-            height: self.shell.height,
-            round: candidate.round,
-            block_hash: *block_hash,
-            value: candidate.block.bytes.to_vec(),
-            proposer: candidate.proposer,
-            pol_round: candidate.pol_round,
-        };
-        self.shell.outbox.push(effect);
-    }
-
-    fn apply_polka(&mut self, polka: &PolkaMessage) {
-        let prevote = |signer| Statement::vote(VoteType::Prevote, polka.height, polka.round, polka.block_hash, signer);
-        self.shell.verifier.begin_certificate(polka.signatures.iter().map(|(signer, sig)| (prevote(*signer), *sig)));
-        self.drive(CoreInput::PolkaCertificate(certificates::polka_to_core(polka)));
-        self.shell.verifier.end_certificate();
-    }
-
-    fn apply_round(&mut self, round: &RoundMessage) {
-        let signed = round.votes.iter().map(|vote| {
-            (Statement::vote(vote.kind, round.height, round.round, vote.block_hash, vote.signer), vote.signature)
-        });
-        self.shell.verifier.begin_certificate(signed);
-        self.drive(CoreInput::RoundCertificate(certificates::round_to_core(round)));
-        self.shell.verifier.end_certificate();
-    }
-
-    fn apply_propose(&mut self, round: u32, value: &Arc<[u8]>, block: Option<Block>) {
-        let Some(block) = block.or_else(|| self.replayed_block(value)) else { return };
-        self.shell.awaiting = None;
-        self.shell.store.propose(&block, round, None, self.shell.address);
-        self.shell.store.judge(&block.id.0, true);
-        let height = Height(self.shell.height);
-        self.drive(CoreInput::Propose(LocallyProposedValue { height, round: Round::new(round), value: block }));
-    }
-
-    fn apply_validity(&mut self, block_hash: &Hash32, valid: bool) {
-        if let Some(candidate) = self.shell.store.judge(block_hash, valid) {
-            let value = ProposedValue {
-                height: Height(self.shell.height),
-                round: Round::new(candidate.round),
-                valid_round: candidate.pol_round.into(),
-                proposer: Address(candidate.proposer),
-                value: candidate.block,
-                validity: Validity::from_bool(valid),
-            };
-            self.drive(CoreInput::ProposedValue(value, ValueOrigin::Consensus));
-        }
-        let is_pending = |pending: &&Pending| pending.block_hash == *block_hash;
-        if let Some(pending) = self.shell.store.pending.as_ref().filter(is_pending).cloned()
-            && !self.shell.outbox.is_replaying
-        {
-            self.decide_certified(block_hash, pending.value, pending.certificate);
-        }
-    }
-
-    fn apply_decision(&mut self, value: Arc<[u8]>, certificate: Vec<u8>) {
-        let decoded = hn_primitives::Certificate::decode(&certificate);
-        let Ok(decoded) = decoded else {
-            self.shell.halt(codes::CONSENSUS_LOG_CORRUPT, "a logged certificate does not decode".to_owned());
-            return;
-        };
-        let decided = Decided { height: self.shell.height, block_hash: *decoded.block_hash(), value, certificate };
-        self.shell.finish(decoded.round(), decided);
-    }
-
-    /// Run one input through the core.
-    fn drive(&mut self, input: CoreInput<Context>) {
-        let Some(core) = self.core.as_mut() else { return };
-        let shell = &mut self.shell;
-        let result: Result<(), CoreError<Context>> = malachitebft_core_consensus::process!(
-            input: input,
-            state: core,
-            metrics: &(),
-            with: effect => shell.answer(effect)
+    pub(crate) fn halt_invalid(&mut self) {
+        let reason = format!(
+            "a quorum committed a block at height {} that this node calls invalid",
+            self.shell.height
         );
-        if let Err(error) = result
-            && shell.stop.is_none()
-        {
-            shell.halt(codes::ENGINE_FAILED, format!("consensus core: {error} (height={})", shell.height));
-        }
-        self.check_invalid_quorum();
-    }
-
-    /// The core merely logs a quorum of precommits for a block that this node calls invalid; going on would be wrong.
-    fn check_invalid_quorum(&mut self) {
-        let Some(core) = self.core.as_ref() else { return };
-        let total = core.validator_set().total();
-        let is_decided = self.shell.store.blocks().filter(|block| block.verdict == Some(false)).any(|candidate| {
-            let value = NilOrVal::Val(BlockId(candidate.block.id.0));
-            core.driver.votes().all_rounds().values().any(|round| {
-                3 * round.votes().get_weight(malachitebft_core_types::VoteType::Precommit, &value) > 2 * total
-            })
-        });
-        if is_decided {
-            self.halt_invalid();
-        }
+        self.shell.halt(codes::INVALID_VALUE_DECIDED, reason);
     }
 
     /// Restart the re-gossip clock when the height, round or step moved.

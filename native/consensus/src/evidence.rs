@@ -84,7 +84,17 @@ impl Evidence {
             if pol_round.is_some() && step != Step::Proposal {
                 return None;
             }
-            Some((Statement { height, round, step, signer, block_hash, pol_round }, cursor.array()?))
+            Some((
+                Statement {
+                    height,
+                    round,
+                    step,
+                    signer,
+                    block_hash,
+                    pol_round,
+                },
+                cursor.array()?,
+            ))
         };
         let (first, second) = (signed()?, signed()?);
         cursor.end()?;
@@ -137,8 +147,11 @@ impl Watch {
 
     /// Record a verified statement; the first conflict of a step yields evidence.
     pub(crate) fn record(&mut self, statement: Statement, signature: Sig64) -> Option<Evidence> {
-        let seen =
-            self.seen.entry(slot(&statement)).or_insert_with(|| Seen { statement, signature, is_spent: false });
+        let seen = self.seen.entry(slot(&statement)).or_insert_with(|| Seen {
+            statement,
+            signature,
+            is_spent: false,
+        });
         if seen.is_spent {
             return None;
         }
@@ -151,8 +164,12 @@ impl Watch {
     pub(crate) fn prune(&mut self, floor: u64, entries_max: usize) {
         self.seen = self.seen.split_off(&(floor, 0, Step::Prevote, [0; 20]));
         while self.seen.len() > entries_max {
-            let Some((oldest, ..)) = self.seen.first_key_value().map(|(key, _)| *key) else { return };
-            self.seen = self.seen.split_off(&(oldest.saturating_add(1), 0, Step::Prevote, [0; 20]));
+            let Some((oldest, ..)) = self.seen.first_key_value().map(|(key, _)| *key) else {
+                return;
+            };
+            self.seen = self
+                .seen
+                .split_off(&(oldest.saturating_add(1), 0, Step::Prevote, [0; 20]));
         }
     }
 

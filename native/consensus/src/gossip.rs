@@ -33,27 +33,48 @@ impl Engine {
         if let Some(decided) = decision {
             let bytes = encode_decision(&decided.value, &decided.certificate);
             if self.intake.may_serve(peer, height) {
-                self.shell.outbox.push(Effect::Send { to: SendTo::Peer(peer), bytes });
+                self.shell.outbox.push(Effect::Send {
+                    to: SendTo::Peer(peer),
+                    bytes,
+                });
             }
         } else if height == self.shell.height && round < self.shell.round && self.intake.may_serve(peer, height) {
             for bytes in self.stalled_messages(true) {
-                self.shell.outbox.push(Effect::Send { to: SendTo::Peer(peer), bytes });
+                self.shell.outbox.push(Effect::Send {
+                    to: SendTo::Peer(peer),
+                    bytes,
+                });
             }
         }
     }
 
     /// The certificate of the current round, polka certificates, then stored messages, newest round first.
     fn stalled_messages(&self, is_full: bool) -> Vec<Vec<u8>> {
-        let Some(core) = self.core.as_ref() else { return Vec::new() };
+        let Some(core) = self.core.as_ref() else {
+            return Vec::new();
+        };
         let mut out = Vec::new();
-        let round_certificate = core.round_certificate().filter(|certificate| certificate.enter_round == core.round());
-        out.extend(round_certificate.and_then(|c| round_from_core(&c.certificate)).map(|round| round.encode()));
+        let round_certificate = core
+            .round_certificate()
+            .filter(|certificate| certificate.enter_round == core.round());
+        out.extend(
+            round_certificate
+                .and_then(|c| round_from_core(&c.certificate))
+                .map(|round| round.encode()),
+        );
         if self.shell.faults.no_regossip() {
-            let votes = [&core.last_signed_prevote, &core.last_signed_precommit].into_iter().flatten();
+            let votes = [&core.last_signed_prevote, &core.last_signed_precommit]
+                .into_iter()
+                .flatten();
             out.extend(votes.filter_map(|vote| self.shell.own_message(vote)));
             return out;
         }
-        let polkas: Vec<_> = core.driver.polka_certificates().iter().filter_map(polka_from_core).collect();
+        let polkas: Vec<_> = core
+            .driver
+            .polka_certificates()
+            .iter()
+            .filter_map(polka_from_core)
+            .collect();
         out.extend(polkas.iter().map(|polka| polka.encode()));
         let newest = self.shell.round.saturating_sub(1);
         for round in self.shell.store.rounds() {

@@ -5,18 +5,19 @@
 //! type), two proposals a round, and a few messages a future height; certificates are kept only when they are valid.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hn_primitives::{Account, Certificate, Sig64, codes};
 
-use crate::certificates;
 use crate::config::Limits;
-use crate::context::{Block, Validators};
+use crate::context::Block;
 use crate::engine::Engine;
 use crate::evidence::Sighting;
-use crate::message::{MESSAGE_BYTES_MAX, Message, PolkaMessage, ProposalMessage, RoundMessage, VoteMessage};
+use crate::message::{MESSAGE_BYTES_MAX, Message};
 use crate::record::Entry;
 use crate::statement::{Statement, Step};
-use crate::store::{PROPOSALS_PER_ROUND, Pending, read_block};
+use crate::store::{PROPOSALS_PER_ROUND, Pending};
+use crate::validators::Validators;
 
 /// Peers with a quota account; more than this cannot be connected.
 const PEERS_MAX: usize = 1_024;
@@ -40,7 +41,7 @@ pub(crate) struct Intake {
 
 /// When a message belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     /// A height that is over: only good for evidence.
     Past,
     /// The open height.
@@ -50,17 +51,22 @@ enum Place {
 }
 
 /// A message whose signatures are about to be verified.
-struct Claim {
-    peer: Account,
-    place: Place,
-    message: Message,
-    block: Option<Block>,
-    signed: Vec<(Statement, Sig64)>,
+pub(crate) struct Claim {
+    pub peer: Account,
+    pub place: Place,
+    pub message: Message,
+    pub block: Option<Block>,
+    pub signed: Vec<(Statement, Sig64)>,
 }
 
 impl Intake {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, usage: BTreeMap::new(), future: BTreeMap::new(), served: BTreeSet::new() }
+        Self {
+            limits,
+            usage: BTreeMap::new(),
+            future: BTreeMap::new(),
+            served: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn reset_quotas(&mut self) {
@@ -87,7 +93,10 @@ impl Intake {
         let mut rest = self.future.split_off(&height);
         let taken = rest.remove(&height).unwrap_or_default();
         self.future = rest;
-        taken.into_iter().map(|(statement, (peer, message))| (statement, peer, message)).collect()
+        taken
+            .into_iter()
+            .map(|(statement, (peer, message))| (statement, peer, message))
+            .collect()
     }
 
     /// Charge a peer; `Some(true)` once when it goes over its quota, `Some(false)` while it is over.
@@ -105,11 +114,24 @@ impl Intake {
         is_over.then(|| !std::mem::replace(&mut usage.is_over, true))
     }
 
+    fn keep_future(&mut self, statement: Statement, peer: Account, message: &Message) {
+        if self.has_room(&statement) {
+            self.future
+                .entry(statement.height)
+                .or_default()
+                .insert(statement, (peer, message.clone()));
+        }
+    }
+
     fn has_room(&self, statement: &Statement) -> bool {
-        let Some(kept) = self.future.get(&statement.height) else { return true };
+        let Some(kept) = self.future.get(&statement.height) else {
+            return true;
+        };
         let same_signer = kept.keys().filter(|s| s.signer == statement.signer);
         let is_proposal = statement.step == Step::Proposal;
-        let count = same_signer.filter(|s| (s.step == Step::Proposal) == is_proposal).count();
+        let count = same_signer
+            .filter(|s| (s.step == Step::Proposal) == is_proposal)
+            .count();
         !kept.contains_key(statement) && count < if is_proposal { 1 } else { self.limits.future_votes_max }
     }
 }
@@ -120,7 +142,9 @@ impl Engine {
         if batch.is_empty() || self.shell.stop.is_some() {
             return;
         }
-        let Some(validators) = self.shell.validators.clone() else { return };
+        let Some(validators) = self.shell.validators.clone() else {
+            return;
+        };
         let mut claims = Vec::new();
         for (peer, bytes) in batch {
             if let Some(message) = self.admit(peer, &bytes)
@@ -135,7 +159,9 @@ impl Engine {
 
     /// Messages that were verified when they arrived, for the height that starts now.
     pub(crate) fn receive_future(&mut self, waiting: Vec<(Statement, Account, Message)>) {
-        let Some(validators) = self.shell.validators.clone() else { return };
+        let Some(validators) = self.shell.validators.clone() else {
+            return;
+        };
         let mut claims = Vec::new();
         for (statement, peer, message) in waiting {
             // An account is the hash of its key, so a signature verified under another set stays verified.
@@ -155,7 +181,10 @@ impl Engine {
         let mut verdicts = self.shell.verifier.verify(validators, &signed).into_iter();
         for claim in claims {
             // Take every verdict of the claim even after a bad one: the next claim's follow.
-            let is_valid = verdicts.by_ref().take(claim.signed.len()).fold(true, |all, valid| all & valid);
+            let is_valid = verdicts
+                .by_ref()
+                .take(claim.signed.len())
+                .fold(true, |all, valid| all & valid);
             if is_valid {
                 self.accept(claim);
             } else {
@@ -176,7 +205,9 @@ impl Engine {
         if self.is_over_quota(peer, 1, bytes.len() as u64, 0) {
             return None;
         }
-        let message = Some(bytes).filter(|bytes| bytes.len() <= MESSAGE_BYTES_MAX).and_then(Message::decode);
+        let message = Some(bytes)
+            .filter(|bytes| bytes.len() <= MESSAGE_BYTES_MAX)
+            .and_then(Message::decode);
         if message.is_none() {
             self.shell.outbox.fault(peer, codes::MESSAGE_MALFORMED);
         }
@@ -184,7 +215,7 @@ impl Engine {
     }
 
     /// Where a (height, round) belongs; `None` outside every window.
-    fn place(&self, height: u64, round: u32) -> Option<Place> {
+    pub(crate) fn place(&self, height: u64, round: u32) -> Option<Place> {
         let limits = &self.intake.limits;
         let current = self.shell.height;
         if height < current || height == current && self.shell.store.decided.is_some() {
@@ -207,7 +238,7 @@ impl Engine {
     }
 
     /// Whether a statement is worth verifying at its place; notices peers that repeat a height that is over.
-    fn is_wanted(&mut self, peer: Account, place: Place, statement: &Statement) -> bool {
+    pub(crate) fn is_wanted(&mut self, peer: Account, place: Place, statement: &Statement) -> bool {
         match (place, self.shell.watch.sight(statement)) {
             (Place::Past, Sighting::Known) => {
                 if peer == statement.signer && statement.height.saturating_add(1) >= self.shell.height {
@@ -221,138 +252,15 @@ impl Engine {
         }
     }
 
-    fn claim_vote(&mut self, validators: &Validators, peer: Account, vote: VoteMessage) -> Option<Claim> {
-        let place = self.place(vote.height, vote.round)?;
-        if validators.member(&vote.signer).is_none() {
-            self.blame_stranger(peer, place);
-            return None;
-        }
-        let statement = Statement::of_vote(&vote);
-        let signed = vec![(statement, vote.signature)];
-        self.is_wanted(peer, place, &statement).then(|| Claim {
-            peer,
-            place,
-            message: Message::Vote(vote),
-            block: None,
-            signed,
-        })
-    }
-
-    /// A signer outside the set of the open height is a fault; of another height it may be another set.
-    fn blame_stranger(&mut self, peer: Account, place: Place) {
-        if place == Place::Now {
-            self.shell.outbox.fault(peer, codes::MESSAGE_SIGNER_UNKNOWN);
-        }
-    }
-
-    fn claim_proposal(
-        &mut self,
-        validators: &Validators,
-        peer: Account,
-        proposal: ProposalMessage,
-    ) -> Option<Claim> {
-        let place = self.place(proposal.height, proposal.round)?;
-        let is_known_signer = match place {
-            Place::Now => {
-                validators.proposer(proposal.height, proposal.round).is_some_and(|v| v.address.0 == proposal.signer)
-            }
-            _ => validators.member(&proposal.signer).is_some(),
-        };
-        if !is_known_signer {
-            self.blame_stranger(peer, place);
-            return None;
-        }
-        if place == Place::Now && self.shell.store.has_proposal(proposal.round, &proposal.signature, &proposal.value) {
-            return None;
-        }
-        let block = match read_block(&proposal.value, &self.shell.chain_id, proposal.height) {
-            Ok(block) => block,
-            Err(code) => {
-                self.shell.outbox.fault(peer, code);
-                return None;
-            }
-        };
-        let statement = Statement::of_proposal(&proposal, block.id.0);
-        let signed = vec![(statement, proposal.signature)];
-        self.is_wanted(peer, place, &statement).then(|| Claim {
-            peer,
-            place,
-            message: Message::Proposal(proposal),
-            block: Some(block),
-            signed,
-        })
-    }
-
-    fn is_open(&self, height: u64) -> bool {
-        height == self.shell.height && self.shell.store.decided.is_none()
-    }
-
-    fn claim_polka(&mut self, validators: &Validators, peer: Account, polka: PolkaMessage) -> Option<Claim> {
-        let id = crate::context::BlockId(polka.block_hash);
-        let is_known =
-            self.core.as_ref().is_none_or(|core| core.driver.polka_certificate(polka.round.into(), &id).is_some());
-        if !self.is_open(polka.height) || is_known {
-            return None;
-        }
-        let signed = certificates::polka_statements(validators, self.shell.quorums(), &polka);
-        self.claim_certificate(peer, Message::Polka(polka), signed)
-    }
-
-    fn claim_round(&mut self, validators: &Validators, peer: Account, round: RoundMessage) -> Option<Claim> {
-        let entered = if round.is_precommit { round.round.saturating_add(1) } else { round.round };
-        if !self.is_open(round.height) || entered <= self.shell.round {
-            return None;
-        }
-        let signed = certificates::round_statements(validators, self.shell.quorums(), &round);
-        self.claim_certificate(peer, Message::Round(round), signed)
-    }
-
-    fn claim_certificate(
-        &mut self,
-        peer: Account,
-        message: Message,
-        signed: Option<Vec<(Statement, Sig64)>>,
-    ) -> Option<Claim> {
-        if signed.is_none() {
-            self.shell.outbox.fault(peer, codes::CERTIFICATE_QUORUM);
-        }
-        signed.map(|signed| Claim { peer, place: Place::Now, message, block: None, signed })
-    }
-
-    fn claim_decision(
-        &mut self,
-        validators: &Validators,
-        peer: Account,
-        value: std::sync::Arc<[u8]>,
-        certificate: Vec<u8>,
-    ) -> Option<Claim> {
-        let decoded = Certificate::decode(&certificate);
-        let height = self.shell.height;
-        if decoded.as_ref().is_ok_and(|decoded| !self.is_open(decoded.height())) || self.shell.store.pending.is_some() {
-            return None;
-        }
-        let checked = decoded.map_err(|_| codes::CERTIFICATE_MALFORMED).and_then(|decoded| {
-            let block = read_block(&value, &self.shell.chain_id, height)?;
-            let quorums = self.shell.quorums();
-            let chain_id = &self.shell.chain_id;
-            certificates::commit_statements(validators, quorums, chain_id, height, &block.id.0, &decoded)
-                .map(|signed| (block, signed))
-        });
-        match checked {
-            Ok((block, signed)) => {
-                let message = Message::Decision { value, certificate };
-                Some(Claim { peer, place: Place::Now, message, block: Some(block), signed })
-            }
-            Err(code) => {
-                self.shell.outbox.fault(peer, code);
-                None
-            }
-        }
-    }
-
     /// Act on a message whose signatures are valid. Earlier claims of the same batch may have changed everything.
     fn accept(&mut self, claim: Claim) {
-        let Claim { peer, place, message, block, signed } = claim;
+        let Claim {
+            peer,
+            place,
+            message,
+            block,
+            signed,
+        } = claim;
         if self.shell.stop.is_some() {
             return;
         }
@@ -385,12 +293,7 @@ impl Engine {
     ) {
         let sighting = self.shell.watch.sight(&statement);
         match (place, sighting) {
-            (Place::Future, _) => {
-                if self.intake.has_room(&statement) {
-                    let kept = self.intake.future.entry(statement.height).or_default();
-                    kept.insert(statement, (peer, message.clone()));
-                }
-            }
+            (Place::Future, _) => self.intake.keep_future(statement, peer, message),
             (Place::Now, Sighting::Fresh) => self.feed(Entry::Message(message.clone()), block),
             (_, Sighting::Conflicting) => {
                 if statement.signer == self.shell.address && self.is_signing {
@@ -413,17 +316,25 @@ impl Engine {
     }
 
     /// A decision of a peer: it stands, but it is handed on only when the host holds its batches.
-    fn accept_decision(&mut self, block: Block, value: std::sync::Arc<[u8]>, certificate: Vec<u8>) {
+    fn accept_decision(&mut self, block: Block, value: Arc<[u8]>, certificate: Vec<u8>) {
         let verdict = self.shell.store.block(&block.id.0).map(|candidate| candidate.verdict);
         if verdict.is_some_and(|verdict| verdict.is_some()) {
             self.decide_certified(&block.id.0, value, certificate);
             return;
         }
-        let Ok(decoded) = Certificate::decode(&certificate) else { return };
-        let Ok(header) = hn_primitives::Value::decode(&value).map(|value| value.header) else { return };
+        let Ok(decoded) = Certificate::decode(&certificate) else {
+            return;
+        };
+        let Ok(header) = hn_primitives::Value::decode(&value).map(|value| value.header) else {
+            return;
+        };
         let round = decoded.round();
         self.shell.store.propose(&block, round, Some(round), header.proposer);
-        self.shell.store.pending = Some(Pending { block_hash: block.id.0, value, certificate });
+        self.shell.store.pending = Some(Pending {
+            block_hash: block.id.0,
+            value,
+            certificate,
+        });
         self.ask_validity(&block.id.0);
     }
 }

@@ -23,7 +23,9 @@
 
 #![forbid(unsafe_code)]
 
+mod apply;
 mod certificates;
+mod claims;
 mod config;
 mod context;
 mod cursor;
@@ -45,6 +47,8 @@ mod statement;
 mod status;
 mod store;
 mod timers;
+mod translate;
+mod validators;
 
 pub use config::{EngineConfig, Limits, Timeouts};
 pub use effect::{Effect, Input, SendTo};

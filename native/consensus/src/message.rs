@@ -159,7 +159,10 @@ impl Message {
             },
             KIND_DECISION => {
                 let value = cursor.bytes32(VALUE_BYTES_MAX)?.into();
-                Self::Decision { value, certificate: cursor.bytes32(CERTIFICATE_BYTES_MAX)?.to_vec() }
+                Self::Decision {
+                    value,
+                    certificate: cursor.bytes32(CERTIFICATE_BYTES_MAX)?.to_vec(),
+                }
             }
             _ => return None,
         };
@@ -257,7 +260,12 @@ impl PolkaMessage {
             return None;
         }
         let signatures = read_signers(cursor, |cursor| Some((cursor.array()?, cursor.array()?)), |vote| vote.0)?;
-        Some(Self { height, round, block_hash, signatures })
+        Some(Self {
+            height,
+            round,
+            block_hash,
+            signatures,
+        })
     }
 }
 
@@ -267,7 +275,11 @@ impl RoundMessage {
         let mut out = Vec::with_capacity(16 + self.votes.len() * 117);
         out.extend_from_slice(&[
             KIND_CERTIFICATE,
-            if self.is_precommit { CERTIFICATE_PRECOMMIT } else { CERTIFICATE_SKIP },
+            if self.is_precommit {
+                CERTIFICATE_PRECOMMIT
+            } else {
+                CERTIFICATE_SKIP
+            },
         ]);
         out.extend_from_slice(&self.height.to_be_bytes());
         out.extend_from_slice(&self.round.to_be_bytes());
@@ -295,7 +307,12 @@ impl RoundMessage {
         if is_precommit && votes.iter().any(|vote| vote.kind != VoteType::Precommit) {
             return None;
         }
-        Some(Self { is_precommit, height, round, votes })
+        Some(Self {
+            is_precommit,
+            height,
+            round,
+            votes,
+        })
     }
 }
 

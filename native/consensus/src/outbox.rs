@@ -46,7 +46,8 @@ impl Outbox {
 
     /// Drop everything but decisions and evidence: what a replay produced was carried out before the restart.
     pub(crate) fn keep_results(&mut self) {
-        self.effects.retain(|effect| matches!(effect, Effect::Decide { .. } | Effect::Evidence(_)));
+        self.effects
+            .retain(|effect| matches!(effect, Effect::Decide { .. } | Effect::Evidence(_)));
     }
 
     /// The effects in order. A barrier stands before the first one that another party can see, if records precede it.
@@ -56,7 +57,10 @@ impl Outbox {
         out.extend(self.records.drain(..).map(Effect::Log));
         let is_visible = self.floor.is_some()
             || self.effects.iter().any(|effect| {
-                matches!(effect, Effect::Send { .. } | Effect::Decide { .. } | Effect::Evidence(_))
+                matches!(
+                    effect,
+                    Effect::Send { .. } | Effect::Decide { .. } | Effect::Evidence(_)
+                )
             });
         if self.is_dirty && is_visible {
             self.is_dirty = false;

@@ -15,9 +15,20 @@ pub(crate) struct ProposerOrder {
 impl ProposerOrder {
     /// Split the set. When every validator is demoted nobody is: somebody has to propose.
     pub(crate) fn new(validators: &ValidatorSet, demoted: &[Account]) -> Self {
-        let (last, first): (Vec<usize>, Vec<usize>) = (0..validators.validators().len())
-            .partition(|index| validators.validators().get(*index).is_some_and(|v| demoted.contains(&v.account)));
-        if first.is_empty() { Self { first: last, last: Vec::new() } } else { Self { first, last } }
+        let (last, first): (Vec<usize>, Vec<usize>) = (0..validators.validators().len()).partition(|index| {
+            validators
+                .validators()
+                .get(*index)
+                .is_some_and(|v| demoted.contains(&v.account))
+        });
+        if first.is_empty() {
+            Self {
+                first: last,
+                last: Vec::new(),
+            }
+        } else {
+            Self { first, last }
+        }
     }
 
     /// Index of the proposer of (height, round); 0 for an empty set, which no decoder accepts.
@@ -29,7 +40,8 @@ impl ProposerOrder {
         }
         let position = u64::from(round) % total;
         let chosen = if position < first_count {
-            self.first.get(((height % first_count + position) % first_count) as usize)
+            self.first
+                .get(((height % first_count + position) % first_count) as usize)
         } else {
             self.last.get((position - first_count) as usize)
         };
@@ -42,5 +54,8 @@ impl ProposerOrder {
 /// Cost: O(validators × demoted). The engine keeps the order of its height instead of calling this.
 pub fn proposer(height: u64, round: u32, validators: &ValidatorSet, demoted: &[Account]) -> Option<Account> {
     let order = ProposerOrder::new(validators, demoted);
-    validators.validators().get(order.index(height, round)).map(|validator| validator.account)
+    validators
+        .validators()
+        .get(order.index(height, round))
+        .map(|validator| validator.account)
 }

@@ -35,15 +35,37 @@ pub(crate) struct Record {
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    Start { signing: bool, own: Account, demoted: Vec<Account>, validators: Arc<ValidatorSet> },
+    Start {
+        signing: bool,
+        own: Account,
+        demoted: Vec<Account>,
+        validators: Arc<ValidatorSet>,
+    },
     /// A vote, proposal, polka or round certificate; decisions have their own kind.
     Message(Message),
-    Propose { round: u32, value: Arc<[u8]> },
-    Validity { block_hash: Hash32, valid: bool },
-    Timeout { timer: TimerKind, round: u32 },
-    Decision { value: Arc<[u8]>, certificate: Vec<u8> },
-    Signed { statement: Statement, signature: Sig64 },
-    Floor { own: Account },
+    Propose {
+        round: u32,
+        value: Arc<[u8]>,
+    },
+    Validity {
+        block_hash: Hash32,
+        valid: bool,
+    },
+    Timeout {
+        timer: TimerKind,
+        round: u32,
+    },
+    Decision {
+        value: Arc<[u8]>,
+        certificate: Vec<u8>,
+    },
+    Signed {
+        statement: Statement,
+        signature: Sig64,
+    },
+    Floor {
+        own: Account,
+    },
 }
 
 /// Height of a log record, so that the host can drop segments below the committed height; `None` for foreign bytes.
@@ -59,7 +81,12 @@ impl Record {
         let mut out = vec![1, 0];
         out.extend_from_slice(&self.height.to_be_bytes());
         let kind = match &self.entry {
-            Entry::Start { signing, own, demoted, validators } => {
+            Entry::Start {
+                signing,
+                own,
+                demoted,
+                validators,
+            } => {
                 out.push(u8::from(*signing));
                 out.extend_from_slice(own);
                 out.extend_from_slice(&u16::try_from(demoted.len()).unwrap_or(u16::MAX).to_be_bytes());
@@ -128,9 +155,16 @@ impl Record {
                 let signing = flag(&mut cursor)?;
                 let own = cursor.array()?;
                 let demoted_count = cursor.u16()?;
-                let demoted = (0..demoted_count).map(|_| cursor.array()).collect::<Option<Vec<Account>>>()?;
+                let demoted = (0..demoted_count)
+                    .map(|_| cursor.array())
+                    .collect::<Option<Vec<Account>>>()?;
                 let validators = ValidatorSet::decode(cursor.bytes32(VALIDATORS_BYTES_MAX)?).ok()?;
-                Entry::Start { signing, own, demoted, validators: Arc::new(validators) }
+                Entry::Start {
+                    signing,
+                    own,
+                    demoted,
+                    validators: Arc::new(validators),
+                }
             }
             2 => {
                 let rest = bytes.get(10..)?;
@@ -141,11 +175,23 @@ impl Record {
                 if matches!(message, Message::Decision { .. }) {
                     return None;
                 }
-                return Some(Self { height, entry: Entry::Message(message) });
+                return Some(Self {
+                    height,
+                    entry: Entry::Message(message),
+                });
             }
-            3 => Entry::Propose { round: cursor.u32()?, value: cursor.bytes32(VALUE_BYTES_MAX)?.into() },
-            4 => Entry::Validity { block_hash: cursor.array()?, valid: flag(&mut cursor)? },
-            5 => Entry::Timeout { timer: TimerKind::decode(cursor.u8()?)?, round: cursor.u32()? },
+            3 => Entry::Propose {
+                round: cursor.u32()?,
+                value: cursor.bytes32(VALUE_BYTES_MAX)?.into(),
+            },
+            4 => Entry::Validity {
+                block_hash: cursor.array()?,
+                valid: flag(&mut cursor)?,
+            },
+            5 => Entry::Timeout {
+                timer: TimerKind::decode(cursor.u8()?)?,
+                round: cursor.u32()?,
+            },
             6 => Entry::Decision {
                 value: cursor.bytes32(VALUE_BYTES_MAX)?.into(),
                 certificate: cursor.bytes32(CERTIFICATE_BYTES_MAX)?.to_vec(),
@@ -178,6 +224,16 @@ fn signed(cursor: &mut Cursor<'_>, height: u64) -> Option<Entry> {
     let pol_round = Some(cursor.u32()?).filter(|round| *round != u32::MAX);
     let signer = cursor.array()?;
     let block_hash = cursor.array()?;
-    let statement = Statement { height, round, step, signer, block_hash, pol_round };
-    Some(Entry::Signed { statement, signature: cursor.array()? })
+    let statement = Statement {
+        height,
+        round,
+        step,
+        signer,
+        block_hash,
+        pol_round,
+    };
+    Some(Entry::Signed {
+        statement,
+        signature: cursor.array()?,
+    })
 }

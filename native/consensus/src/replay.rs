@@ -45,16 +45,30 @@ impl Engine {
     fn replay_record(&mut self, record: Record) {
         match record.entry {
             Entry::Signed { .. } | Entry::Floor { .. } => {}
-            Entry::Start { signing, own, demoted, validators } => {
+            Entry::Start {
+                signing,
+                own,
+                demoted,
+                validators,
+            } => {
                 if record.height <= self.shell.height {
                     let reason = format!("the log starts height {} after {}", record.height, self.shell.height);
                     self.shell.halt(codes::CONSENSUS_LOG_CORRUPT, reason);
                     return;
                 }
                 // A log that is not the newest cannot be trusted to hold every signature of these heights.
-                let signing = signing && (self.shell.guard.may_sign(record.height) || self.shell.faults.floor_ignored());
+                let signing =
+                    signing && (self.shell.guard.may_sign(record.height) || self.shell.faults.floor_ignored());
                 self.shell.height = record.height;
-                self.apply(Entry::Start { signing, own, demoted, validators }, None);
+                self.apply(
+                    Entry::Start {
+                        signing,
+                        own,
+                        demoted,
+                        validators,
+                    },
+                    None,
+                );
             }
             // Records of a height whose start went with a dropped segment: that height is committed.
             _ if self.core.is_none() => {}
@@ -69,7 +83,12 @@ impl Engine {
     fn resume(&mut self) {
         let address = self.shell.address;
         if self.is_signing {
-            let own: Vec<Vec<u8>> = self.shell.store.signed_by(&address).map(|bytes| bytes.to_vec()).collect();
+            let own: Vec<Vec<u8>> = self
+                .shell
+                .store
+                .signed_by(&address)
+                .map(|bytes| bytes.to_vec())
+                .collect();
             for bytes in own.into_iter().rev().take(self.intake.limits.regossip_messages_max) {
                 self.shell.outbox.send_all(bytes);
             }
@@ -80,16 +99,33 @@ impl Engine {
                 TimerKind::Propose => self.shell.timeouts.propose(round),
                 _ => self.shell.timeouts.vote(round),
             };
-            self.shell.outbox.push(Effect::SetTimer { id: kind as u32, generation, ms });
+            self.shell.outbox.push(Effect::SetTimer {
+                id: kind as u32,
+                generation,
+                ms,
+            });
         }
-        let open: Vec<_> = self.shell.store.blocks().filter(|b| b.verdict.is_none()).map(|b| b.block.id.0).collect();
+        let open: Vec<_> = self
+            .shell
+            .store
+            .blocks()
+            .filter(|b| b.verdict.is_none())
+            .map(|b| b.block.id.0)
+            .collect();
         for block_hash in open {
             self.ask_validity(&block_hash);
         }
         // Asked again only in the propose step of this very round: anything later would be a second proposal.
         let is_proposing = self.core.as_ref().is_some_and(|core| core.driver.step_is_propose());
-        if let Some(round) = self.shell.awaiting.filter(|round| is_proposing && *round == self.shell.round) {
-            self.shell.outbox.push(Effect::GetValue { height: self.shell.height, round });
+        if let Some(round) = self
+            .shell
+            .awaiting
+            .filter(|round| is_proposing && *round == self.shell.round)
+        {
+            self.shell.outbox.push(Effect::GetValue {
+                height: self.shell.height,
+                round,
+            });
         }
     }
 }

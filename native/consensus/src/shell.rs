@@ -3,27 +3,29 @@
 //! The core asks for signatures, verdicts, timers and publications; it is answered inside the call. Its own wishes about
 //! a log are ignored: the engine logs every input itself.
 
-use hn_primitives::{Account, Hash32, codes};
+use hn_primitives::{Account, Hash32, Sig64, codes};
 use malachitebft_core_consensus::{
     ConsensusMsg, Effect as CoreEffect, LivenessMsg, Resumable, Resume, SignedConsensusMsg,
 };
-use malachitebft_core_types::{
-    CertificateError, NilOrVal, Round, SignedMessage, SignedProposal, SignedVote, Timeout, TimeoutKind,
-};
+use malachitebft_core_types::{CommitCertificate, SignedMessage, SignedProposal, SignedVote, Timeout};
 
 use crate::certificates::{self, Quorums};
 use crate::config::Timeouts;
-use crate::context::{Context, Proposal, Validators, Vote, wire_kind, wire_value};
-use crate::effect::Effect;
+use crate::context::Context;
+use crate::effect::{Effect, SendTo};
 use crate::evidence::{Evidence, Watch};
 use crate::faults::Faults;
 use crate::guard::{SignGuard, Verdict};
-use crate::message::{Message, ProposalMessage, VoteMessage};
+use crate::message::{Message, ProposalMessage};
 use crate::outbox::Outbox;
 use crate::record::{Entry, Record};
 use crate::statement::{Statement, Verifier};
 use crate::store::{Decided, Store};
 use crate::timers::{TimerKind, Timers};
+use crate::translate::{
+    proposal_statement, signed_proposal, signed_vote, timer_kind, verdict, vote_message, vote_statement,
+};
+use crate::validators::Validators;
 
 /// Why an engine stopped.
 #[derive(Clone, Debug)]
@@ -57,7 +59,9 @@ type Answer = Result<Resume<Context>, ()>;
 
 impl Shell {
     pub(crate) fn quorums(&self) -> Quorums {
-        Quorums { is_minus: self.faults.quorum_minus() }
+        Quorums {
+            is_minus: self.faults.quorum_minus(),
+        }
     }
 
     /// Stop for good; the first reason counts.
@@ -116,7 +120,7 @@ impl Shell {
                     }
                 };
                 self.outbox.extend(message.map(|message| Effect::Send {
-                    to: crate::effect::SendTo::All,
+                    to: SendTo::All,
                     bytes: message.encode(),
                 }));
                 Ok(r.resume_with(()))
@@ -127,7 +131,10 @@ impl Shell {
             CoreEffect::RestreamProposal(.., r) => Ok(r.resume_with(())),
             CoreEffect::GetValue(height, round, _, r) => {
                 self.awaiting = round.as_u32();
-                self.outbox.push(Effect::GetValue { height: height.0, round: round.as_u32().unwrap_or(0) });
+                self.outbox.push(Effect::GetValue {
+                    height: height.0,
+                    round: round.as_u32().unwrap_or(0),
+                });
                 Ok(r.resume_with(()))
             }
             CoreEffect::Decide(certificate, _, r) => {
@@ -184,18 +191,22 @@ impl Shell {
             CoreEffect::WalAppend(_, _, r) => Ok(r.resume_with(())),
             // Extensions are disabled at every height.
             CoreEffect::ExtendVote(.., r) => Ok(r.resume_with(None)),
-            CoreEffect::VerifyVoteExtension(.., r) => {
-                Ok(r.resume_with(Err(malachitebft_core_consensus::VoteExtensionError::InvalidVoteExtension)))
-            }
+            CoreEffect::VerifyVoteExtension(.., r) => Ok(r.resume_with(Err(
+                malachitebft_core_consensus::VoteExtensionError::InvalidVoteExtension,
+            ))),
         }
     }
 
-    fn verify(&mut self, signed: &[(Statement, hn_primitives::Sig64)]) -> bool {
-        self.validators.as_ref().is_some_and(|validators| self.verifier.verify_each(validators, signed))
+    fn verify(&mut self, signed: &[(Statement, Sig64)]) -> bool {
+        self.validators
+            .as_ref()
+            .is_some_and(|validators| self.verifier.verify_each(validators, signed))
     }
 
     fn schedule(&mut self, timeout: &Timeout) {
-        let (Some(kind), Some(round)) = (timer_kind(timeout), timeout.round.as_u32()) else { return };
+        let (Some(kind), Some(round)) = (timer_kind(timeout), timeout.round.as_u32()) else {
+            return;
+        };
         let ms = match kind {
             TimerKind::Propose => self.timeouts.propose(round),
             _ => self.timeouts.vote(round),
@@ -205,7 +216,7 @@ impl Shell {
     }
 
     /// Sign through the guard, log the signature, remember it as verified.
-    fn sign(&mut self, statement: Statement) -> Result<hn_primitives::Sig64, ()> {
+    fn sign(&mut self, statement: Statement) -> Result<Sig64, ()> {
         let signature = match self.guard.request(&statement) {
             Verdict::Conflict if !self.faults.guard_off() => {
                 let reason = format!(
@@ -234,13 +245,13 @@ impl Shell {
     }
 
     /// Tell the watch about a verified statement.
-    pub(crate) fn note_statement(&mut self, statement: Statement, signature: hn_primitives::Sig64) {
+    pub(crate) fn note_statement(&mut self, statement: Statement, signature: Sig64) {
         if let Some(evidence) = self.watch.record(statement, signature) {
             self.outbox.push(Effect::Evidence(evidence.encode()));
         }
     }
 
-    fn note_evidence(&mut self, a: (Statement, hn_primitives::Sig64), b: (Statement, hn_primitives::Sig64)) {
+    fn note_evidence(&mut self, a: (Statement, Sig64), b: (Statement, Sig64)) {
         if Evidence::new(a, b).is_some() {
             self.note_statement(a.0, a.1);
             self.note_statement(b.0, b.1);
@@ -267,31 +278,49 @@ impl Shell {
         self.outbox.send_all(bytes);
     }
 
-    fn decide(
-        &mut self,
-        certificate: &malachitebft_core_types::CommitCertificate<Context>,
-    ) -> Result<(), ()> {
+    fn decide(&mut self, certificate: &CommitCertificate<Context>) -> Result<(), ()> {
         let block_hash = certificate.value_id.0;
         let encoded = self.validators.as_ref().and_then(|validators| {
             certificates::commit_from_core(validators, &self.chain_id, certificate).map(|c| (c.round(), c.encode()))
         });
-        let value = self.store.block(&block_hash).map(|candidate| candidate.block.bytes.clone());
+        let value = self
+            .store
+            .block(&block_hash)
+            .map(|candidate| candidate.block.bytes.clone());
         let (Some((round, certificate)), Some(value)) = (encoded, value) else {
-            self.halt(codes::ENGINE_FAILED, format!("decided an unknown block at height {}", self.height));
+            self.halt(
+                codes::ENGINE_FAILED,
+                format!("decided an unknown block at height {}", self.height),
+            );
             return Err(());
         };
-        self.finish(round, Decided { height: self.height, block_hash, value, certificate });
+        self.finish(
+            round,
+            Decided {
+                height: self.height,
+                block_hash,
+                value,
+                certificate,
+            },
+        );
         Ok(())
     }
 
     /// An own vote that the core remembers, as a message.
     pub(crate) fn own_message(&self, vote: &SignedVote<Context>) -> Option<Vec<u8>> {
-        self.store.message(&vote_statement(&vote.message)).map(|bytes| bytes.to_vec())
+        self.store
+            .message(&vote_statement(&vote.message))
+            .map(|bytes| bytes.to_vec())
     }
 
     /// The height is over: hand the block on, wait for the next start.
     pub(crate) fn finish(&mut self, round: u32, decided: Decided) {
-        for kind in [TimerKind::Propose, TimerKind::Prevote, TimerKind::Precommit, TimerKind::Rebroadcast] {
+        for kind in [
+            TimerKind::Propose,
+            TimerKind::Prevote,
+            TimerKind::Precommit,
+            TimerKind::Rebroadcast,
+        ] {
             let cancelled = self.timers.cancel(kind);
             self.outbox.extend(cancelled);
         }
@@ -305,73 +334,5 @@ impl Shell {
             certificate: decided.certificate.clone(),
         });
         self.store.decided = Some(decided);
-    }
-}
-
-fn verdict(valid: bool) -> Result<(), CertificateError<Context>> {
-    if valid { Ok(()) } else { Err(CertificateError::VerificationError(None)) }
-}
-
-fn timer_kind(timeout: &Timeout) -> Option<TimerKind> {
-    match timeout.kind {
-        TimeoutKind::Propose => Some(TimerKind::Propose),
-        TimeoutKind::Prevote => Some(TimerKind::Prevote),
-        TimeoutKind::Precommit => Some(TimerKind::Precommit),
-        // Re-gossip has its own pace, and the host paces blocks.
-        TimeoutKind::Rebroadcast | TimeoutKind::FinalizeHeight(_) => None,
-    }
-}
-
-pub(crate) fn core_timeout(timer: TimerKind, round: u32) -> Option<Timeout> {
-    let round = Round::new(round);
-    match timer {
-        TimerKind::Propose => Some(Timeout::propose(round)),
-        TimerKind::Prevote => Some(Timeout::prevote(round)),
-        TimerKind::Precommit => Some(Timeout::precommit(round)),
-        TimerKind::Rebroadcast => None,
-    }
-}
-
-fn vote_statement(vote: &Vote) -> Statement {
-    let block_hash = match &vote.value {
-        NilOrVal::Nil => hn_primitives::ZERO_HASH,
-        NilOrVal::Val(id) => id.0,
-    };
-    Statement::vote(
-        wire_kind(vote.kind),
-        vote.height.0,
-        vote.round.as_u32().unwrap_or(u32::MAX),
-        block_hash,
-        vote.signer.0,
-    )
-}
-
-fn proposal_statement(proposal: &Proposal) -> Statement {
-    Statement {
-        height: proposal.height.0,
-        round: proposal.round.as_u32().unwrap_or(u32::MAX),
-        step: crate::statement::Step::Proposal,
-        signer: proposal.signer.0,
-        block_hash: proposal.value.id.0,
-        pol_round: proposal.pol_round.as_u32(),
-    }
-}
-
-fn signed_vote(vote: &SignedVote<Context>) -> (Statement, hn_primitives::Sig64) {
-    (vote_statement(&vote.message), vote.signature)
-}
-
-fn signed_proposal(proposal: &SignedProposal<Context>) -> (Statement, hn_primitives::Sig64) {
-    (proposal_statement(&proposal.message), proposal.signature)
-}
-
-fn vote_message(vote: &SignedVote<Context>) -> VoteMessage {
-    VoteMessage {
-        kind: wire_kind(vote.message.kind),
-        height: vote.message.height.0,
-        round: vote.message.round.as_u32().unwrap_or(u32::MAX),
-        block_hash: wire_value(&vote.message.value),
-        signer: vote.message.signer.0,
-        signature: vote.signature,
     }
 }

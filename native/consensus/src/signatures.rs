@@ -33,6 +33,9 @@ impl Signatures for Sm2Signatures {
     }
 
     fn verify(&mut self, items: &[BatchItem<'_>]) -> Vec<bool> {
-        verify_batch(&self.cache, items).into_iter().map(|status| status == VerifyStatus::Valid).collect()
+        verify_batch(&self.cache, items)
+            .into_iter()
+            .map(|status| status == VerifyStatus::Valid)
+            .collect()
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use hn_crypto::sm2::BatchItem;
 use hn_primitives::{Account, Hash32, Sig64, VoteType, ZERO_HASH, proposal_sign_bytes, vote_sign_bytes};
 
-use crate::context::Validators;
 use crate::message::{ProposalMessage, VoteMessage};
 use crate::signatures::Signatures;
+use crate::validators::Validators;
 
 /// The step of a signed statement; one honest signature at most for each (height, round, step).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +35,14 @@ impl Statement {
             VoteType::Prevote => Step::Prevote,
             VoteType::Precommit => Step::Precommit,
         };
-        Self { height, round, step, signer, block_hash, pol_round: None }
+        Self {
+            height,
+            round,
+            step,
+            signer,
+            block_hash,
+            pol_round: None,
+        }
     }
 
     pub(crate) fn of_vote(vote: &VoteMessage) -> Self {
@@ -81,7 +88,13 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     pub(crate) fn new(chain_id: Hash32, signatures: Box<dyn Signatures>) -> Self {
-        Self { chain_id, signatures, verified: BTreeMap::new(), passing: BTreeMap::new(), verifications: 0 }
+        Self {
+            chain_id,
+            signatures,
+            verified: BTreeMap::new(),
+            passing: BTreeMap::new(),
+            verifications: 0,
+        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -112,7 +125,10 @@ impl Verifier {
 
     /// One verdict an item; a signer outside the set is false. Cost: one verification for each item not known.
     pub(crate) fn verify(&mut self, validators: &Validators, items: &[(Statement, Sig64)]) -> Vec<bool> {
-        let mut verdicts: Vec<bool> = items.iter().map(|(statement, sig)| self.knows(statement, sig)).collect();
+        let mut verdicts: Vec<bool> = items
+            .iter()
+            .map(|(statement, sig)| self.knows(statement, sig))
+            .collect();
         let mut messages = Vec::new();
         for (index, (statement, signature)) in items.iter().enumerate() {
             if verdicts.get(index) == Some(&false)
@@ -124,8 +140,10 @@ impl Verifier {
         if messages.is_empty() {
             return verdicts;
         }
-        let batch: Vec<BatchItem<'_>> =
-            messages.iter().map(|(_, key, message, signature)| (*key, message.as_slice(), *signature)).collect();
+        let batch: Vec<BatchItem<'_>> = messages
+            .iter()
+            .map(|(_, key, message, signature)| (*key, message.as_slice(), *signature))
+            .collect();
         self.verifications += batch.len() as u64;
         for ((index, ..), valid) in messages.iter().zip(self.signatures.verify(&batch)) {
             if let Some(verdict) = verdicts.get_mut(*index) {

@@ -33,7 +33,10 @@ pub struct Stats {
 impl Engine {
     /// The figures of now.
     pub fn stats(&self) -> Stats {
-        let round = self.core.as_ref().and_then(|core| core.driver.votes().per_round(core.round()));
+        let round = self
+            .core
+            .as_ref()
+            .and_then(|core| core.driver.votes().per_round(core.round()));
         Stats {
             height: self.shell.height,
             round: self.shell.round,
@@ -90,8 +93,15 @@ impl Engine {
         let kind = match step {
             "propose" => {
                 let proposer = validators.proposer(self.shell.height, self.shell.round);
-                let name = proposer.map(|validator| short(&validator.address.0)).unwrap_or_default();
-                let open = self.shell.store.blocks().filter(|block| block.verdict.is_none()).count();
+                let name = proposer
+                    .map(|validator| short(&validator.address.0))
+                    .unwrap_or_default();
+                let open = self
+                    .shell
+                    .store
+                    .blocks()
+                    .filter(|block| block.verdict.is_none())
+                    .count();
                 return if open > 0 {
                     format!("{place}: waiting for the check of {open} proposed block(s)")
                 } else {
@@ -104,20 +114,44 @@ impl Engine {
         };
         let round = core.driver.votes().per_round(core.round());
         let has_voted = |account| round.is_some_and(|votes| votes.get_vote(kind, account).is_some());
-        let missing: Vec<String> =
-            validators.members().iter().filter(|v| !has_voted(&v.address)).map(|v| short(&v.address.0)).collect();
-        let power: u64 = validators.members().iter().filter(|v| has_voted(&v.address)).map(|v| v.power).sum();
+        let missing: Vec<String> = validators
+            .members()
+            .iter()
+            .filter(|v| !has_voted(&v.address))
+            .map(|v| short(&v.address.0))
+            .collect();
+        let power: u64 = validators
+            .members()
+            .iter()
+            .filter(|v| has_voted(&v.address))
+            .map(|v| v.power)
+            .sum();
         let quorum = validators.set().quorum();
-        format!("{place}: {power} of {quorum} {step} power, missing: {}", missing.join(" "))
+        format!(
+            "{place}: {power} of {quorum} {step} power, missing: {}",
+            missing.join(" ")
+        )
     }
 
     /// Hash of everything that a replay must reproduce: the core, open questions, running waits, the decision.
     ///
     /// Cost: formats the whole core; for tests and diagnosis.
     pub fn state_digest(&self) -> Hash32 {
-        let Some(core) = self.core.as_ref() else { return sm3(b"no core") };
-        let timers: Vec<_> = self.shell.timers.core_timers().map(|(kind, round, _)| (kind, round)).collect();
-        let blocks: Vec<_> = self.shell.store.blocks().map(|b| (b.block.id, b.round, b.pol_round, b.verdict)).collect();
+        let Some(core) = self.core.as_ref() else {
+            return sm3(b"no core");
+        };
+        let timers: Vec<_> = self
+            .shell
+            .timers
+            .core_timers()
+            .map(|(kind, round, _)| (kind, round))
+            .collect();
+        let blocks: Vec<_> = self
+            .shell
+            .store
+            .blocks()
+            .map(|b| (b.block.id, b.round, b.pol_round, b.verdict))
+            .collect();
         let text = format!(
             "{:?} {:?} {:?} {:?} {:?} {timers:?} {blocks:?} {:?} {:?} {:?}",
             core.driver,
@@ -127,7 +161,11 @@ impl Engine {
             core.driver.polka_certificates(),
             core.driver.round_certificate(),
             self.shell.awaiting,
-            self.shell.store.decided.as_ref().map(|decided| (decided.height, decided.block_hash)),
+            self.shell
+                .store
+                .decided
+                .as_ref()
+                .map(|decided| (decided.height, decided.block_hash)),
         );
         sm3(text.as_bytes())
     }

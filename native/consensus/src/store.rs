@@ -9,6 +9,9 @@ use hn_primitives::{Account, Hash32, Sig64, Value, codes};
 use crate::context::{Block, BlockId};
 use crate::statement::{Statement, Step};
 
+/// Where a message is kept: (round, step, signer, block, pol round).
+type Slot = (u32, Step, Account, Hash32, Option<u32>);
+
 /// Proposals kept for one round: the first and one that conflicts with it, as in the core.
 pub(crate) const PROPOSALS_PER_ROUND: usize = 2;
 
@@ -28,7 +31,10 @@ pub(crate) fn read_block(bytes: &Arc<[u8]>, chain_id: &Hash32, height: u64) -> R
     if block_tree::root(&digests) != value.header.batches_root {
         return Err(codes::HEADER_BATCHES_ROOT);
     }
-    Ok(Block { id: BlockId(value.block_hash()), bytes: bytes.clone() })
+    Ok(Block {
+        id: BlockId(value.block_hash()),
+        bytes: bytes.clone(),
+    })
 }
 
 /// A block of the current height.
@@ -65,8 +71,8 @@ pub(crate) struct Pending {
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     blocks: BTreeMap<Hash32, Candidate>,
-    /// Encoded votes and proposals by (round, step, signer, block, pol round).
-    messages: BTreeMap<(u32, Step, Account, Hash32, Option<u32>), Arc<[u8]>>,
+    /// Encoded votes and proposals.
+    messages: BTreeMap<Slot, Arc<[u8]>>,
     /// A decision a peer sent, until its batches are here.
     pub pending: Option<Pending>,
     /// The decision of the current height.
@@ -79,7 +85,10 @@ impl Store {
     /// Forget the height; its decision stays for one more.
     pub(crate) fn begin_height(&mut self) {
         let previous = self.decided.take();
-        *self = Self { previous, ..Self::default() };
+        *self = Self {
+            previous,
+            ..Self::default()
+        };
     }
 
     pub(crate) fn block(&self, block_hash: &Hash32) -> Option<&Candidate> {
@@ -91,13 +100,7 @@ impl Store {
     }
 
     /// Note that a block was proposed; true when the host has to be asked about it.
-    pub(crate) fn propose(
-        &mut self,
-        block: &Block,
-        round: u32,
-        pol_round: Option<u32>,
-        proposer: Account,
-    ) -> bool {
+    pub(crate) fn propose(&mut self, block: &Block, round: u32, pol_round: Option<u32>, proposer: Account) -> bool {
         let candidate = self.blocks.entry(block.id.0).or_insert_with(|| Candidate {
             block: block.clone(),
             round,
@@ -123,18 +126,32 @@ impl Store {
 
     /// Keep a signed message for re-gossip.
     pub(crate) fn keep(&mut self, statement: &Statement, bytes: Vec<u8>) {
-        let key = (statement.round, statement.step, statement.signer, statement.block_hash, statement.pol_round);
+        let key = (
+            statement.round,
+            statement.step,
+            statement.signer,
+            statement.block_hash,
+            statement.pol_round,
+        );
         self.messages.entry(key).or_insert_with(|| bytes.into());
     }
 
     pub(crate) fn message(&self, statement: &Statement) -> Option<&Arc<[u8]>> {
-        let key = (statement.round, statement.step, statement.signer, statement.block_hash, statement.pol_round);
+        let key = (
+            statement.round,
+            statement.step,
+            statement.signer,
+            statement.block_hash,
+            statement.pol_round,
+        );
         self.messages.get(&key)
     }
 
     /// Proposals kept for a round.
     pub(crate) fn proposal_count(&self, round: u32) -> usize {
-        self.round(round).filter(|((_, step, ..), _)| *step == Step::Proposal).count()
+        self.round(round)
+            .filter(|((_, step, ..), _)| *step == Step::Proposal)
+            .count()
     }
 
     /// Whether exactly this signature over exactly this value is kept.
@@ -164,13 +181,13 @@ impl Store {
 
     /// Messages of one signer, in order of rounds.
     pub(crate) fn signed_by<'a>(&'a self, signer: &'a Account) -> impl Iterator<Item = &'a Arc<[u8]>> {
-        self.messages.iter().filter(move |(key, _)| key.2 == *signer).map(|(_, bytes)| bytes)
+        self.messages
+            .iter()
+            .filter(move |(key, _)| key.2 == *signer)
+            .map(|(_, bytes)| bytes)
     }
 
-    fn round(
-        &self,
-        round: u32,
-    ) -> impl Iterator<Item = (&(u32, Step, Account, Hash32, Option<u32>), &Arc<[u8]>)> {
+    fn round(&self, round: u32) -> impl Iterator<Item = (&Slot, &Arc<[u8]>)> {
         let start = (round, Step::Prevote, [0; 20], [0; 32], None);
         self.messages.range(start..).take_while(move |(key, _)| key.0 == round)
     }

@@ -49,12 +49,22 @@ impl Timers {
             return None;
         }
         self.generation += 1;
-        *slot = Some(Live { round, generation: self.generation });
-        Some(Effect::SetTimer { id: kind as u32, generation: self.generation, ms })
+        *slot = Some(Live {
+            round,
+            generation: self.generation,
+        });
+        Some(Effect::SetTimer {
+            id: kind as u32,
+            generation: self.generation,
+            ms,
+        })
     }
 
     pub(crate) fn cancel(&mut self, kind: TimerKind) -> Option<Effect> {
-        self.live.get_mut(kind as usize)?.take().map(|_| Effect::CancelTimer { id: kind as u32 })
+        self.live
+            .get_mut(kind as usize)?
+            .take()
+            .map(|_| Effect::CancelTimer { id: kind as u32 })
     }
 
     /// The live timer that (id, generation) names, with its round; stale ones are `None`.
@@ -75,9 +85,11 @@ impl Timers {
 
     /// The live timers of the core as (kind, round, generation).
     pub(crate) fn core_timers(&self) -> impl Iterator<Item = (TimerKind, u32, u64)> + '_ {
-        [TimerKind::Propose, TimerKind::Prevote, TimerKind::Precommit].into_iter().filter_map(|kind| {
-            let live = (*self.live.get(kind as usize)?)?;
-            Some((kind, live.round, live.generation))
-        })
+        [TimerKind::Propose, TimerKind::Prevote, TimerKind::Precommit]
+            .into_iter()
+            .filter_map(|kind| {
+                let live = (*self.live.get(kind as usize)?)?;
+                Some((kind, live.round, live.generation))
+            })
     }
 }
