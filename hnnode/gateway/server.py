@@ -1,0 +1,113 @@
+"""uvicorn inside the node's own event loop: no signal handlers, no logging set-up, an ordered stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from typing import Protocol
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from hnnode.errors import ConfigError
+from hnnode.gateway.app import GatewayApp
+from hnnode.gateway.protocol import GuardedProtocol
+
+BACKLOG = 1_024
+KEEP_ALIVE_S = 30
+STOP_S_MAX = 5
+UNACKED_MS_MAX = 60_000
+"""A peer that takes no data for this long is cut by the kernel, whatever answer it was reading."""
+
+
+class Listen(Protocol):
+    """Where to listen: GatewayConfig and MetricsConfig both fit."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
+class _Server(uvicorn.Server):
+    """The node handles signals itself."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class RunningServer:
+    """A server that accepts connections. `failed` ends when it stops for any other reason than `stop`."""
+
+    def __init__(self, app: ASGIApp, server: uvicorn.Server, task: asyncio.Task[None], port: int) -> None:
+        self.port = port
+        self.task = task
+        self._app = app
+        self._server = server
+
+    async def stop(self) -> None:
+        """Refuse new connections, end event streams, finish open requests for up to 5 s."""
+        if isinstance(self._app, GatewayApp):
+            self._app.context.streams.stop()
+        self._server.should_exit = True
+        await self.task
+
+
+async def serve(app: ASGIApp, config: Listen) -> RunningServer:
+    """Start serving in the running loop; returns once connections are accepted.
+
+    Raises ConfigError 9003 when the port is in use, 9001 when the address cannot be bound for another reason.
+    """
+    listener = _bind(config.host, config.port)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http=GuardedProtocol,
+            ws="none",
+            lifespan="on" if isinstance(app, GatewayApp) else "off",
+            loop="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=STOP_S_MAX,
+        )
+    )
+    task = asyncio.create_task(server.serve(sockets=[listener]), name=f"http:{config.port}")
+    while not server.started:
+        if task.done():
+            listener.close()
+            await task
+            raise ConfigError("CONFIG_INVALID", f"http server on {config.host}:{config.port} did not start")
+        await asyncio.sleep(0.005)
+    port: int = listener.getsockname()[1]
+    return RunningServer(app, server, task, port)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as e:
+        raise ConfigError("CONFIG_INVALID", f"http address {host}:{port}: {e}") from e
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS_MAX)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as e:
+        listener.close()
+        if e.errno == errno.EADDRINUSE:
+            raise ConfigError("PORT_BUSY", f"{host}:{port} is in use by another process") from e
+        raise ConfigError("CONFIG_INVALID", f"http address {host}:{port}: {e.strerror}") from e
+    return listener

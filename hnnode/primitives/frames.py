@@ -1,0 +1,38 @@
+"""The binary batch body: repeated `u32 length || signed transaction`, big-endian."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from hnnode.errors import Rejected
+
+CONTENT_TYPE = "application/octet-stream"
+_LENGTH = struct.Struct(">I")
+
+
+def encode_frames(txs: Iterable[bytes]) -> bytes:
+    parts: list[bytes] = []
+    for tx in txs:
+        parts += (_LENGTH.pack(len(tx)), tx)
+    return b"".join(parts)
+
+
+def count_frames(data: bytes, count_max: int) -> int:
+    """Number of frames. Raises Rejected 1001 for broken or empty framing, 1008 for more than `count_max`."""
+    offset = 0
+    count = 0
+    size = len(data)
+    while offset < size:
+        if size - offset < _LENGTH.size:
+            raise Rejected("REQUEST_MALFORMED", f"frame {count}: got {size - offset} bytes, want a 4-byte length")
+        length: int = _LENGTH.unpack_from(data, offset)[0]
+        offset += _LENGTH.size + length
+        if offset > size:
+            raise Rejected("REQUEST_MALFORMED", f"frame {count}: got {size - offset + length} bytes, want {length}")
+        count += 1
+        if count > count_max:
+            raise Rejected("BATCH_TOO_LARGE", f"got more than {count_max} transactions, want at most {count_max}")
+    if count == 0:
+        raise Rejected("REQUEST_MALFORMED", "got an empty batch, want at least one transaction")
+    return count
