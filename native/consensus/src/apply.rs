@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hn_primitives::{Account, Hash32, Sig64, ValidatorSet, VoteType, codes};
+use hn_primitives::{Account, Certificate, Hash32, Sig64, ValidatorSet, VoteType, codes};
 use malachitebft_core_consensus::{
     Error as CoreError, Input as CoreInput, LocallyProposedValue, Params, ProposedValue, State,
 };
@@ -63,8 +63,11 @@ impl Engine {
                 }
             }
             Entry::Decision { value, certificate } => self.apply_decision(value, certificate),
-            // Indexed before the replay begins; a decision is never logged as a message.
-            Entry::Message(Message::Decision { .. }) | Entry::Signed { .. } | Entry::Floor { .. } => {}
+            Entry::Message(Message::Decision { value, certificate }) => {
+                self.apply_certified(value, certificate, block);
+            }
+            // Indexed before a replay begins.
+            Entry::Signed { .. } | Entry::Floor { .. } => {}
         }
     }
 
@@ -226,21 +229,62 @@ impl Engine {
             };
             self.drive(CoreInput::ProposedValue(value, ValueOrigin::Consensus));
         }
-        let is_pending = |pending: &&Pending| pending.block_hash == *block_hash;
-        if let Some(pending) = self.shell.store.pending.as_ref().filter(is_pending).cloned()
-            && !self.shell.outbox.is_replaying
-        {
-            self.decide_certified(block_hash, pending.value, pending.certificate);
+        // A replay finds the decision in the log, or decides when the log ends.
+        if !self.shell.outbox.is_replaying {
+            self.decide_pending();
         }
     }
 
-    fn apply_decision(&mut self, value: Arc<[u8]>, certificate: Vec<u8>) {
-        let decoded = hn_primitives::Certificate::decode(&certificate);
-        let Ok(decoded) = decoded else {
+    /// Hand on the certified block that waited for its batches, once they are here.
+    pub(crate) fn decide_pending(&mut self) {
+        let Some(pending) = self.shell.store.pending.clone() else {
+            return;
+        };
+        let verdict = self
+            .shell
+            .store
+            .block(&pending.block_hash)
+            .and_then(|candidate| candidate.verdict);
+        if verdict.is_some() {
+            self.decide_certified(&pending.block_hash, pending.value, pending.certificate);
+        }
+    }
+
+    /// A decision of a peer: it stands, but it is handed on only when the host holds its batches.
+    fn apply_certified(&mut self, value: Arc<[u8]>, certificate: Vec<u8>, block: Option<Block>) {
+        let Some(block) = block.or_else(|| self.replayed_block(&value)) else {
+            return;
+        };
+        let Some(decoded) = self.replayed_certificate(&certificate) else {
+            return;
+        };
+        let Ok(header) = hn_primitives::Value::decode(&value).map(|value| value.header) else {
+            return;
+        };
+        let round = decoded.round();
+        self.shell.store.propose(&block, round, Some(round), header.proposer);
+        let block_hash = block.id.0;
+        self.shell.store.pending = Some(Pending {
+            block_hash,
+            value,
+            certificate,
+        });
+        self.ask_validity(&block_hash);
+    }
+
+    fn replayed_certificate(&mut self, bytes: &[u8]) -> Option<Certificate> {
+        let decoded = Certificate::decode(bytes).ok();
+        if decoded.is_none() {
             self.shell.halt(
                 codes::CONSENSUS_LOG_CORRUPT,
                 "a logged certificate does not decode".to_owned(),
             );
+        }
+        decoded
+    }
+
+    fn apply_decision(&mut self, value: Arc<[u8]>, certificate: Vec<u8>) {
+        let Some(decoded) = self.replayed_certificate(&certificate) else {
             return;
         };
         let decided = Decided {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hn_primitives::{Account, Certificate, Sig64, codes};
+use hn_primitives::{Account, Sig64, codes};
 
 use crate::config::Limits;
 use crate::context::Block;
@@ -16,7 +16,7 @@ use crate::evidence::Sighting;
 use crate::message::{MESSAGE_BYTES_MAX, Message};
 use crate::record::Entry;
 use crate::statement::{Statement, Step};
-use crate::store::{PROPOSALS_PER_ROUND, Pending};
+use crate::store::PROPOSALS_PER_ROUND;
 use crate::validators::Validators;
 
 /// Peers with a quota account; more than this cannot be connected.
@@ -315,26 +315,17 @@ impl Engine {
         }
     }
 
-    /// A decision of a peer: it stands, but it is handed on only when the host holds its batches.
+    /// A decision of a peer: handed on at once when its block was checked here, kept until then otherwise.
     fn accept_decision(&mut self, block: Block, value: Arc<[u8]>, certificate: Vec<u8>) {
-        let verdict = self.shell.store.block(&block.id.0).map(|candidate| candidate.verdict);
-        if verdict.is_some_and(|verdict| verdict.is_some()) {
+        let verdict = self
+            .shell
+            .store
+            .block(&block.id.0)
+            .and_then(|candidate| candidate.verdict);
+        if verdict.is_some() {
             self.decide_certified(&block.id.0, value, certificate);
-            return;
+        } else if self.shell.store.pending.is_none() {
+            self.feed(Entry::Message(Message::Decision { value, certificate }), Some(block));
         }
-        let Ok(decoded) = Certificate::decode(&certificate) else {
-            return;
-        };
-        let Ok(header) = hn_primitives::Value::decode(&value).map(|value| value.header) else {
-            return;
-        };
-        let round = decoded.round();
-        self.shell.store.propose(&block, round, Some(round), header.proposer);
-        self.shell.store.pending = Some(Pending {
-            block_hash: block.id.0,
-            value,
-            certificate,
-        });
-        self.ask_validity(&block.id.0);
     }
 }

@@ -57,7 +57,9 @@ pub use evidence::Evidence;
 #[cfg(feature = "mutations")]
 pub use faults::Faults;
 pub use guard::FLOOR_STRIDE;
-pub use message::{MESSAGE_BYTES_MAX, Message, PolkaMessage, ProposalMessage, RoundMessage, RoundVote, VoteMessage};
+pub use message::{
+    MESSAGE_BYTES_MAX, Message, PolkaMessage, ProposalMessage, RoundMessage, RoundVote, VoteMessage, message_height,
+};
 pub use proposer::proposer;
 pub use record::record_height;
 pub use signatures::{Signatures, Sm2Signatures};

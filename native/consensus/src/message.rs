@@ -171,6 +171,21 @@ impl Message {
     }
 }
 
+/// Height that a message belongs to, without decoding the rest; `None` when the bytes are too short for their kind.
+///
+/// A hint for routing and pacing: it says nothing about the message being well-formed.
+pub fn message_height(message: &[u8]) -> Option<u64> {
+    let at = match message.first()? {
+        &KIND_PROPOSAL => 1,
+        &KIND_VOTE | &KIND_CERTIFICATE => 2,
+        // kind, length of the value, version and chain id of its header
+        &KIND_DECISION => 1 + 4 + 1 + 32,
+        _ => return None,
+    };
+    let mut cursor = Cursor::new(message.get(at..)?);
+    cursor.u64()
+}
+
 /// Encoding of a decision message.
 pub(crate) fn encode_decision(value: &[u8], certificate: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(9 + value.len() + certificate.len());
@@ -352,4 +367,17 @@ fn read_signers<'a, T>(
         list.push(item);
     }
     Some(list)
+}
+
+/// Height a message speaks about, read without checking anything else; `None` when it is too short or of no kind.
+pub fn message_height(bytes: &[u8]) -> Option<u64> {
+    let start = match *bytes.first()? {
+        KIND_VOTE | KIND_CERTIFICATE => 2,
+        KIND_PROPOSAL => 1,
+        // kind, length of the value, then the header's version and chain id.
+        KIND_DECISION => 1 + 4 + 1 + 32,
+        _ => return None,
+    };
+    let field = bytes.get(start..)?.first_chunk()?;
+    Some(u64::from_be_bytes(*field))
 }

@@ -6,7 +6,7 @@
 //! | kind | payload |
 //! |---|---|
 //! | 1 start | `u8 signing ‖ account own ‖ u16 count ‖ demoted accounts ‖ bytes32 validator set` |
-//! | 2 message | vote, proposal or certificate as in `message` (verified before it was logged) |
+//! | 2 message | as in `message`, verified before it was logged |
 //! | 3 propose | `u32 round ‖ bytes32 value` |
 //! | 4 validity | `hash block ‖ u8 valid` |
 //! | 5 timeout | `u8 timer ‖ u32 round` |
@@ -41,7 +41,7 @@ pub(crate) enum Entry {
         demoted: Vec<Account>,
         validators: Arc<ValidatorSet>,
     },
-    /// A vote, proposal, polka or round certificate; decisions have their own kind.
+    /// A verified message; a decision that waits for its batches is one too.
     Message(Message),
     Propose {
         round: u32,
@@ -172,9 +172,6 @@ impl Record {
                     return None;
                 }
                 let message = Message::decode(rest)?;
-                if matches!(message, Message::Decision { .. }) {
-                    return None;
-                }
                 return Some(Self {
                     height,
                     entry: Entry::Message(message),

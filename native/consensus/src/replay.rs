@@ -38,6 +38,9 @@ impl Engine {
         self.shell.outbox.is_replaying = false;
         self.shell.outbox.keep_results();
         if self.core.is_some() && self.shell.store.decided.is_none() {
+            self.decide_pending();
+        }
+        if self.core.is_some() && self.shell.store.decided.is_none() {
             self.resume();
         }
     }

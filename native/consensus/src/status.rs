@@ -160,7 +160,10 @@ impl Engine {
             core.last_signed_precommit,
             core.driver.polka_certificates(),
             core.driver.round_certificate(),
-            self.shell.awaiting,
+            (
+                self.shell.awaiting,
+                self.shell.store.pending.as_ref().map(|pending| pending.block_hash)
+            ),
             self.shell
                 .store
                 .decided
