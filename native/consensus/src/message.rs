@@ -171,21 +171,6 @@ impl Message {
     }
 }
 
-/// Height that a message belongs to, without decoding the rest; `None` when the bytes are too short for their kind.
-///
-/// A hint for routing and pacing: it says nothing about the message being well-formed.
-pub fn message_height(message: &[u8]) -> Option<u64> {
-    let at = match message.first()? {
-        &KIND_PROPOSAL => 1,
-        &KIND_VOTE | &KIND_CERTIFICATE => 2,
-        // kind, length of the value, version and chain id of its header
-        &KIND_DECISION => 1 + 4 + 1 + 32,
-        _ => return None,
-    };
-    let mut cursor = Cursor::new(message.get(at..)?);
-    cursor.u64()
-}
-
 /// Encoding of a decision message.
 pub(crate) fn encode_decision(value: &[u8], certificate: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(9 + value.len() + certificate.len());
