@@ -8,7 +8,7 @@ database may never be behind `floor`: the votes for the blocks in between would 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from hnnode.errors import FatalError, invariant
@@ -21,10 +21,11 @@ SUFFIX = ".log"
 SEGMENT_BYTES = 16 * 1024 * 1024
 RECORD_BYTES_MAX = 4 * 1024 * 1024
 _HEIGHT_BYTES = 8
+_WAITING_BYTES_MAX = 256 * 1024
 
 
 class ConsensusLog:
-    """Opened and checked on construction. One thread appends, syncs and reports committed heights.
+    """Opened and checked on construction. One thread appends and syncs.
 
     `height_max`: highest height of any record, 0 when there is none. `record_count`, `sync_count`, `bytes_appended`:
     since construction, except `record_count`, which starts with the records found."""
@@ -32,12 +33,15 @@ class ConsensusLog:
     def __init__(self, directory: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
         """Raises FatalError CONSENSUS_LOG_CORRUPT (5043) for damage anywhere but in a torn end, which is cut;
         STORAGE_FAILED."""
-        invariant(segment_bytes + RECORD_BYTES_MAX + 1024 <= FILE_BYTES_MAX, f"segment_bytes is {segment_bytes}")
+        invariant(segment_bytes + 2 * RECORD_BYTES_MAX <= FILE_BYTES_MAX, f"segment_bytes is {segment_bytes}")
         self._directory = directory
         self._segment_bytes = segment_bytes
         self._committed = 0
         self._segments: list[RecordFile] = []
         self._heights: list[int] = []
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._waiting_height = 0
         self.height_max = 0
         self.record_count = 0
         self.sync_count = 0
@@ -71,49 +75,58 @@ class ConsensusLog:
     def segment_count(self) -> int:
         return len(self._segments)
 
-    def replay(self, above_height: int) -> Iterator[bytes]:
-        """Records of heights greater than `above_height`, in the order they were appended."""
-        for segment in self._segments:
+    def records(self, above_height: int = 0) -> Iterator[bytes]:
+        """Records on disk of heights greater than `above_height`, in the order they were appended."""
+        for segment in tuple(self._segments):
             for head in segment.heads():
                 payload = segment.read(head.offset, head.length)
                 if int.from_bytes(payload[:_HEIGHT_BYTES], "big") > above_height:
                     yield payload[_HEIGHT_BYTES:]
 
-    def append(self, records: Sequence[bytes], height: int) -> None:
-        """Write records that belong to `height`. Not durable until `sync`. Raises FatalError STORAGE_FAILED."""
-        if not records:
-            return
-        if self._segments[-1].size >= self._segment_bytes:
-            self._rotate()
-        prefix = height.to_bytes(_HEIGHT_BYTES, "big")
-        for record in records:
-            invariant(
-                len(record) <= RECORD_BYTES_MAX,
-                f"consensus record has {len(record)} bytes, want at most {RECORD_BYTES_MAX}",
-            )
-        tail = self._segments[-1]
-        before = tail.size
-        tail.append([prefix + record for record in records])
-        self.bytes_appended += tail.size - before
-        self.record_count += len(records)
-        self._heights[-1] = max(self._heights[-1], height)
-        self.height_max = max(self.height_max, height)
+    def append(self, height: int, record: bytes) -> None:
+        """Take a record that belongs to `height`; written at the next `sync` or when many bytes wait, durable after
+        `sync`.
+
+        Raises FatalError STORAGE_FAILED.
+        """
+        size = len(record)
+        invariant(size <= RECORD_BYTES_MAX, f"consensus record has {size} bytes, want at most {RECORD_BYTES_MAX}")
+        self._waiting.append(height.to_bytes(_HEIGHT_BYTES, "big") + record)
+        self._waiting_bytes += size
+        self._waiting_height = max(self._waiting_height, height)
+        if self._waiting_bytes >= _WAITING_BYTES_MAX:
+            self._write()
 
     def sync(self) -> None:
         """Make every appended record durable (one fdatasync, none when nothing is new). Raises FatalError; never
         retried."""
+        self._write()
         if self._segments[-1].sync():
             self.sync_count += 1
 
-    def committed(self, height: int) -> None:
-        """Blocks up to `height` are durable in the database: their records may be dropped when the next segment
-        begins."""
+    def drop_through(self, height: int) -> None:
+        """Blocks up to `height` are durable in the database: their records go when the next segment begins. Any
+        thread."""
         self._committed = max(self._committed, height)
 
     def close(self) -> None:
         """Sync and let go of the files."""
         self.sync()
         self._segments = self._segments[-1:]
+
+    def _write(self) -> None:
+        if not self._waiting:
+            return
+        if self._segments[-1].size >= self._segment_bytes:
+            self._rotate()
+        tail = self._segments[-1]
+        before = tail.size
+        tail.append(self._waiting)
+        self.bytes_appended += tail.size - before
+        self.record_count += len(self._waiting)
+        self._heights[-1] = max(self._heights[-1], self._waiting_height)
+        self.height_max = max(self.height_max, self._waiting_height)
+        self._waiting, self._waiting_bytes, self._waiting_height = [], 0, 0
 
     def _adopt(self, segment: RecordFile, is_last: bool) -> None:
         position, height_max = HEADER_BYTES, 0
@@ -143,7 +156,8 @@ class ConsensusLog:
         self.height_max = max(self.height_max, height_max)
 
     def _rotate(self) -> None:
-        self.sync()
+        if self._segments[-1].sync():
+            self.sync_count += 1
         number = self._segments[-1].number + 1
         base = max(self._committed, self.floor)
         with STORAGE:

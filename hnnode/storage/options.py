@@ -17,7 +17,7 @@ from hnnode.storage.layout import FAMILIES
 OPEN_FILES_MAX = 256
 BACKGROUND_JOBS_MAX = 2
 _TABLE_FILE_BYTES = 64 * 1024 * 1024
-_ARENA_BYTES = 256 * 1024
+_ARENA_BYTES_MAX = 256 * 1024
 _LOG_BYTES_MAX = 4 * 1024 * 1024
 _PACKED = frozenset({"meta", "blocks", "receipts", "state"})
 _FILTERED = frozenset({"tx_index", "batch_index", "state", "tree"})
@@ -65,7 +65,8 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
     options.set_compression_type(DBCompressionType.lz4() if name in _PACKED else DBCompressionType.none())
     options.set_write_buffer_size(config.write_buffer_bytes)
     options.set_max_write_buffer_number(3)
-    options.set_arena_block_size(_ARENA_BYTES)
+    # Seven families share the write buffer: what each allocates at first must not fill it.
+    options.set_arena_block_size(max(4096, min(_ARENA_BYTES_MAX, config.write_buffer_bytes // 64)))
     options.set_target_file_size_base(_TABLE_FILE_BYTES)
     options.set_level_compaction_dynamic_level_bytes(True)
     return options

@@ -97,8 +97,8 @@ def open_storage(home: Home, config: StorageConfig) -> Storage:
         raise
     # A log that ends well below the reserved floor was lost or restored: it cannot stop a second vote for what it does
     # not know.
-    log_is_whole = consensus_log.height_max + SIGN_RESERVE_HEIGHTS >= sign_state.floor and not sign_state.reset
-    sign_floor = 0 if log_is_whole else sign_state.floor
+    log_is_whole = consensus_log.height_max + SIGN_RESERVE_HEIGHTS >= sign_state.floor() and not sign_state.reset
+    sign_floor = 0 if log_is_whole else sign_state.floor()
     return Storage(home, lock, sign_state, consensus_log, batch_log, database, sign_floor, repaired)
 
 
@@ -169,19 +169,17 @@ def _keep_copy(home: Home) -> None:
 
 def _check_floor(home: Home, database: Database, log: ConsensusLog, sign_state: SignState) -> None:
     head = -1 if database.is_empty() else database.tip().height
-    floor = log.floor
-    if log.record_count == 0 and log.floor == 0 and head == -1 and sign_state.floor == 0:
-        return
-    if not sign_state.reset:
-        # The floor is reserved ahead; what is left after the reserve was reached by the chain itself, and storage lags
-        # a few blocks at most.
-        floor = max(floor, sign_state.floor - SIGN_RESERVE_HEIGHTS - _BLOCKS_BEHIND_LOG_MAX)
-        if log.record_count > 0:
-            floor = max(floor, 0)
+    floor = -1
+    if log.record_count > 0 or log.floor > 0:
+        floor = log.floor
+    if sign_state.floor() > 0 and not sign_state.reset:
+        # The floor is reserved ahead; the chain itself reached what is left without the reserve, and storage lags a few
+        # blocks at most.
+        floor = max(floor, 0, sign_state.floor() - SIGN_RESERVE_HEIGHTS - _BLOCKS_BEHIND_LOG_MAX)
     if head < floor:
         raise FatalError(
             "STORAGE_BEHIND_SIGN_STATE",
-            f"database is at height {head}, want at least {floor} (sign state {sign_state.floor}, consensus log "
+            f"database is at height {head}, want at least {floor} (sign state {sign_state.floor()}, consensus log "
             f"{log.floor}): it was lost or restored from an old copy; to fetch the chain again run: "
             f"{REPAIR_COMMAND.format(home=home.root)}",
         )

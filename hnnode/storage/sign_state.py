@@ -28,7 +28,7 @@ class SignState:
 
     def __init__(self, path: Path, floor: int, reset: bool) -> None:
         self._path = path
-        self.floor = floor
+        self._floor = floor
         self.reset = reset
         self.save_count = 0
 
@@ -60,21 +60,25 @@ class SignState:
             raise corrupt(f"{path}: sign state is damaged")
         return SignState(path, floor, reset == 1)
 
-    def reserve(self, floor: int) -> None:
-        """Raise the floor to `floor` and make it durable before returning. A lower or equal floor writes nothing."""
-        if floor > self.floor:
+    def floor(self) -> int:
+        """Highest height in which a signature may exist; 0 when there is none."""
+        return self._floor
+
+    def reserve(self, height: int) -> None:
+        """Raise the floor to `height` and make it durable before returning. A lower or equal one writes nothing."""
+        if height > self._floor:
             with STORAGE:
-                self._save(floor, False)
+                self._save(height, False)
 
     def mark_reset(self) -> None:
         """Record that the data of this home were discarded; the floor stays."""
         with STORAGE:
-            self._save(self.floor, True)
+            self._save(self._floor, True)
 
     def _save(self, floor: int, reset: bool) -> None:
-        if floor < self.floor:
-            raise FatalError("SIGN_GUARD", f"sign floor would fall: got {floor}, want at least {self.floor}")
+        if floor < self._floor:
+            raise FatalError("SIGN_GUARD", f"sign floor would fall: got {floor}, want at least {self._floor}")
         head = _LAYOUT.pack(_MAGIC, floor, int(reset), 0)[:-8]
         write_atomic(self._path, head + zlib.crc32(head).to_bytes(8, "big"))
-        self.floor, self.reset = floor, reset
+        self._floor, self.reset = floor, reset
         self.save_count += 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from rocksdict import Rdict, ReadOptions, Snapshot
+from rocksdict import Rdict, Snapshot
 
 from hnnode.errors import Unavailable
 from hnnode.storage.failure import STORAGE
@@ -106,18 +106,11 @@ def _snapshot_get(snapshot: Snapshot, key: bytes) -> bytes | None:
     return value
 
 
-def _bounded(prefix: bytes) -> ReadOptions:
-    """Without the bound an iterator walks over the deleted keys behind the prefix."""
-    options = ReadOptions()
-    end = prefix.rstrip(b"\xff")
-    if end:
-        options.set_iterate_upper_bound(end[:-1] + bytes([end[-1] + 1]))
-    return options
-
-
 def scan_rows(source: Rdict | Snapshot, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
     """Up to `limit` rows under `prefix` with a key greater than `after`, ascending; height stamps are left out."""
-    cursor = source.iter(_bounded(prefix))
+    # No upper bound in ReadOptions: rocksdict frees the bound's bytes with the options object while the iterator uses
+    # them.
+    cursor = source.iter()
     start = prefix
     if after is not None and after >= prefix:
         start = after + b"\x00"

@@ -1,0 +1,205 @@
+"""Crashes of real processes: whatever the moment, the store is at a whole block, and nothing published is lost.
+
+This file is also the program of the child processes: `python test_storage_crash.py write <home> [file size limit]`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hnnode.config import StorageConfig
+from hnnode.errors import ConfigError, FatalError
+from hnnode.ports import CommitRecord, Tip, TxLocation
+from hnnode.storage import Home, Storage, open_storage
+
+CONFIG = StorageConfig(
+    cache_bytes=1 << 20, write_buffer_bytes=8 << 20, segment_bytes=1 << 16, tree_cache_bytes=1 << 20, snapshots_max=4
+)
+KILLS = int(os.environ.get("HN_CRASH_KILLS", "6"))
+TXS = 20
+
+
+def tip_of(height: int) -> Tip:
+    return Tip(height, struct.pack(">Q", height) * 4, 1000 + height, b"r" * 32, b"s" * 32, b"o" * 32)
+
+
+def tx_id_of(height: int, index: int) -> bytes:
+    return struct.pack(">QI", height, index) + b"T" * 20
+
+
+def write_block(storage: Storage, height: int) -> None:
+    storage.consensus_log.append(height, b"inputs of %d" % height)
+    storage.consensus_log.sync()
+    storage.sign_state.reserve(height + 15)
+    place = storage.batch_log.append([b"batch %d " % height * 40])[0]
+    storage.batch_log.sync()
+    ids = [tx_id_of(height, i) for i in range(TXS)]
+    writes: list[tuple[bytes, bytes | None]] = [(b"\x01ah", b"%d" % height), (b"\x01a%d" % height, b"x" * 200)]
+    record = CommitRecord(
+        tip_of(height),
+        b"value %d" % height,
+        b"certificate",
+        [(b"D" * 32, TXS, place)],
+        ids,
+        [b"\x01" + tx_id + bytes(4) for tx_id in ids],
+        writes,
+        [(b"\x00", b"%d" % height)],
+        [(b"A" * 20, height)],
+    )
+    storage.database.write(record)
+
+
+def start(home: Home) -> Storage:
+    storage = open_storage(home, CONFIG)
+    list(storage.batch_log.recover(0, storage.database.batches_committed))
+    if storage.database.is_empty():
+        storage.database.write_genesis(tip_of(0), b"genesis", b"validators", [(b"\x01ah", b"0")], [(b"\x00", b"0")])
+    return storage
+
+
+def check_whole(storage: Storage) -> int:
+    """Every part of every block up to the tip agrees, and nothing of a later one shows. Returns the tip's height."""
+    database = storage.database
+    height = database.tip().height
+    assert database.tip() == tip_of(height)
+    assert database.state().get(b"\x01ah") == b"%d" % height
+    assert database.state().pages([b"\x00"]) == [b"%d" % height]
+    assert database.state().get(b"\x01a%d" % (height + 1)) is None
+    assert database.author_seqs() == ({b"A" * 20: height} if height else {})
+    for at in range(1, height + 1):
+        block = database.block(at)
+        assert block is not None
+        assert block.value == b"value %d" % at
+        assert database.batch(block.batches[0][2]) == b"batch %d " % at * 40
+        assert database.tx_ids(at) == [tx_id_of(at, i) for i in range(TXS)]
+        assert database.tx_locations([tx_id_of(at, TXS - 1)]) == [TxLocation(at, TXS - 1)]
+    assert database.committed_flags([tx_id_of(height + 1, 0)]) == b"\x00"
+    assert storage.sign_floor == 0
+    return height
+
+
+def child(home: Path, *args: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, __file__, "write", str(home), *args]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+
+
+def test_killed_at_any_moment_the_store_is_at_a_whole_block(tmp_path: Path) -> None:
+    """The same home again and again; the parent believes only heights that the child published."""
+    home = Home(tmp_path / "node")
+    home.create()
+    seed = random.randrange(1 << 32)
+    rng = random.Random(seed)
+    last = 0
+    for _ in range(KILLS):
+        process = child(home.root)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        published = last
+        for line in process.stdout:
+            published = int(line)
+            if rng.random() < 0.05:
+                break
+        process.send_signal(signal.SIGKILL)
+        for line in process.stdout:
+            published = int(line)
+        assert process.wait() == -signal.SIGKILL, process.stderr.read().decode()
+        process.stdout.close()
+        process.stderr.close()
+        storage = start(home)
+        height = check_whole(storage)
+        storage.close()
+        assert published <= height <= published + 2, f"seed {seed}"
+        last = height
+    assert last > 0
+
+
+def test_a_power_cut_keeps_what_was_flushed_and_no_half_of_the_rest(tmp_path: Path) -> None:
+    """RocksDB's log cut at many lengths past the last fsync, as a power cut may leave it."""
+    alive, kept = Home(tmp_path / "alive"), Home(tmp_path / "kept")
+    alive.create()
+    storage = start(alive)
+    for height in range(1, 11):
+        write_block(storage, height)
+    assert storage.database.flush() == 10
+    log = max(alive.database.glob("*.log"), key=lambda path: path.stat().st_size)
+    synced = log.stat().st_size
+    for height in (11, 12):
+        write_block(storage, height)
+    size = log.stat().st_size
+    shutil.copytree(alive.root, kept.root)
+    storage.close()
+    seen = set()
+    for cut in [*range(synced, size, max(1, (size - synced) // 30)), size]:
+        copy = Home(tmp_path / "copy")
+        shutil.copytree(kept.root, copy.root)
+        with (copy.database / log.name).open("r+b") as file:
+            file.truncate(cut)
+        storage = start(copy)
+        seen.add(check_whole(storage))
+        storage.close()
+        shutil.rmtree(copy.root)
+    assert seen == {10, 11, 12}
+
+
+@pytest.mark.parametrize("limit", [20_000, 40_000, 120_000])
+def test_a_write_that_fails_stops_the_process_and_the_store_stays_whole(tmp_path: Path, limit: int) -> None:
+    """RLIMIT_FSIZE stands in for a full disk: whichever file meets the limit, the process ends with STORAGE_FAILED."""
+    home = Home(tmp_path / "node")
+    home.create()
+    start(home).close()
+    process = child(home.root, str(limit))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"STORAGE_FAILED (6001)" in err.splitlines()[-1]
+    published = max((int(line) for line in out.split()), default=0)
+    storage = start(home)
+    assert check_whole(storage) >= published
+    write_block(storage, storage.database.tip().height + 1)
+    storage.close()
+
+
+def test_a_process_cannot_open_the_home_of_a_running_one(tmp_path: Path) -> None:
+    home = Home(tmp_path / "node")
+    home.create()
+    process = child(home.root)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    with pytest.raises(ConfigError, match=f"6005.*{process.pid}"):
+        open_storage(home, CONFIG)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+    start(home).close()
+
+
+def write_forever(home: Home, file_bytes_max: int | None) -> None:
+    if file_bytes_max is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes_max, file_bytes_max))
+    storage = start(home)
+    while True:
+        height = storage.database.pending_height() + 1
+        write_block(storage, height)
+        storage.database.flush()
+        storage.database.publish(height)
+        storage.consensus_log.drop_through(height)
+        print(height, flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] != "write":
+        raise FatalError("INTERNAL_ERROR", f"unknown command {sys.argv[1]}")
+    write_forever(Home(Path(sys.argv[2])), int(sys.argv[3]) if len(sys.argv) > 3 else None)
