@@ -4,8 +4,7 @@
 //! made of shifts.
 
 use super::limbs::{
-    adc, add_mod, from_be_bytes, less, mask_zero4, mul_wide, reduce_once, sbb, select4, square_wide, sub_mod,
-    to_be_bytes,
+    adc, add_mod, add4, from_be_bytes, less, mask_zero4, reduce_once, sbb, select4, sub_mod, to_be_bytes,
 };
 
 /// The prime p (GB/T 32918.5).
@@ -53,14 +52,35 @@ const fn reduce_word(a: [u64; 4]) -> [u64; 4] {
 
 /// Montgomery reduction of a value below p·2^256.
 #[inline(always)]
-const fn reduce_wide(t: [u64; 8]) -> [u64; 4] {
+fn reduce_wide(t: [u64; 8]) -> [u64; 4] {
     let low = reduce_word(reduce_word(reduce_word(reduce_word([t[0], t[1], t[2], t[3]]))));
-    let (r0, c) = adc(low[0], t[4], 0);
-    let (r1, c) = adc(low[1], t[5], c);
-    let (r2, c) = adc(low[2], t[6], c);
-    let (r3, c) = adc(low[3], t[7], c);
-    reduce_once(&[r0, r1, r2, r3], c, &P)
+    let (words, carry) = add4(&low, &[t[4], t[5], t[6], t[7]]);
+    reduce_once(&words, carry, &P)
 }
+
+/// The products that every target has; also the twin of the kernels in tests.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+pub(super) mod portable {
+    use super::super::limbs::{mul_wide, square_wide};
+    use super::reduce_wide;
+
+    /// a·b·2^−256 mod p for a·b < p·2^256.
+    #[inline(always)]
+    pub(crate) fn mul(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
+        reduce_wide(mul_wide(a, b))
+    }
+
+    /// a²·2^−256 mod p for a² < p·2^256.
+    #[inline(always)]
+    pub(crate) fn square(a: &[u64; 4]) -> [u64; 4] {
+        reduce_wide(square_wide(a))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use super::field_x86 as kernel;
+#[cfg(not(target_arch = "x86_64"))]
+use portable as kernel;
 
 impl Fe {
     /// 0.
@@ -69,7 +89,7 @@ impl Fe {
     pub(crate) const ONE: Self = Self([1, 0x0000_0000_ffff_ffff, 0, 0x0000_0001_0000_0000]);
 
     /// From a plain integer below p.
-    pub(crate) const fn from_words(words: &[u64; 4]) -> Self {
+    pub(crate) fn from_words(words: &[u64; 4]) -> Self {
         Self(*words).mul(&R2)
     }
 
@@ -80,7 +100,7 @@ impl Fe {
     }
 
     /// The plain integer.
-    pub(crate) const fn to_words(self) -> [u64; 4] {
+    pub(crate) fn to_words(self) -> [u64; 4] {
         reduce_wide([self.0[0], self.0[1], self.0[2], self.0[3], 0, 0, 0, 0])
     }
 
@@ -121,14 +141,14 @@ impl Fe {
 
     /// self · other.
     #[inline(always)]
-    pub(crate) const fn mul(&self, other: &Self) -> Self {
-        Self(reduce_wide(mul_wide(&self.0, &other.0)))
+    pub(crate) fn mul(&self, other: &Self) -> Self {
+        Self(kernel::mul(&self.0, &other.0))
     }
 
     /// self².
     #[inline(always)]
-    pub(crate) const fn square(&self) -> Self {
-        Self(reduce_wide(square_wide(&self.0)))
+    pub(crate) fn square(&self) -> Self {
+        Self(kernel::square(&self.0))
     }
 
     /// self^(2^count).

@@ -4,6 +4,8 @@ mod batch;
 mod cache;
 mod comb;
 mod field;
+#[cfg(target_arch = "x86_64")]
+mod field_x86;
 mod jacobian;
 mod key;
 mod limbs;

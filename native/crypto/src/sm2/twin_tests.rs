@@ -93,11 +93,24 @@ fn border_values(m: &Words) -> Vec<Words> {
     out.into_iter().map(|x| reduce(x, m)).collect()
 }
 
+/// The kernel of this processor gives the words of the portable one.
+fn check_kernels(a: &Words, b: &Words) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use super::{field::portable, field_x86};
+        assert_eq!(field_x86::mul(a, b), portable::mul(a, b), "{a:x?} * {b:x?}");
+        assert_eq!(field_x86::square(a), portable::square(a), "{a:x?} squared");
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (a, b);
+}
+
 fn check_field(a: &Words, b: &Words) {
     let (x, y) = (Fe::from_words(a), Fe::from_words(b));
     assert_eq!(x.to_words(), *a);
     assert_eq!(x.mul(&y).to_words(), naive_mul(a, b, &P), "{a:x?} * {b:x?}");
     assert_eq!(x.square(), x.mul(&x), "{a:x?} squared");
+    check_kernels(a, b);
     assert_eq!(x.add(&y).to_words(), naive_add(a, b, &P));
     assert_eq!(x.sub(&y).add(&y), x);
     assert_eq!(x.neg().add(&x), Fe::ZERO);

@@ -48,7 +48,7 @@ fn sm2_example_of_gbt_32918_5() {
     assert_eq!(verify_single(&public, b"message digest", &own), VerifyStatus::Valid);
 }
 
-/// A file of tests/vectors, written by generate_vectors.py from an independent implementation.
+/// A file of tests/vectors, written by generate_vectors from an independent implementation.
 fn file(name: &str) -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/").to_owned() + name;
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
