@@ -1,0 +1,14 @@
+//! Behaviour of block execution through the public API.
+
+// Fixtures unwrap outside of test functions.
+#![allow(clippy::unwrap_used)]
+
+mod bounds;
+mod chain;
+mod checks;
+mod evidence;
+mod foreign;
+mod identity;
+mod probe;
+mod steps;
+mod twin;
