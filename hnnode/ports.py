@@ -227,8 +227,8 @@ class Batches(Protocol):
         """Whether any uncommitted batch is held, acknowledged or not."""
     async def fetch(self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes) -> list[HeldBatch]:
         """Wait for batches (digest, author), asking proposer, author and then others for missing ones. Cancel to give up."""
-    async def store(self, batches: Sequence[Batch]) -> list[HeldBatch]:
-        """Make verified batches durable and hold them (sync)."""
+    async def store(self, batches: Sequence[Batch], *, acknowledge: bool = True) -> list[HeldBatch]:
+        """Make verified batches durable and hold them. acknowledge: tell the validators."""
     def on_commit(self, batches: Sequence[HeldBatch], height: int) -> None: ...
 
 
@@ -265,6 +265,19 @@ class Mempool(Protocol):
     def status(self, tx_id: bytes) -> TxStatus: ...
     def depth(self) -> Mapping[str, int]:
         """{"tx_count": …, "bytes": …, "bytes_max": …}"""
+
+
+class BlockApplier(Protocol):
+    """Consensus as block sync sees it. All calls on the event loop."""
+
+    @property
+    def tip(self) -> Tip:
+        """Last executed block."""
+    def stats(self) -> Mapping[str, int | str]: ...
+    def on_peer_height(self, peer: bytes, height: int, round_: int) -> None: ...
+    def check_decided(self, height: int, value: bytes) -> int:
+        """First broken rule of a certified value on top of the tip, 0 when it holds."""
+    async def apply_synced(self, height: int, value: bytes, certificate: bytes, timeout_s: float) -> bool: ...
 
 
 # ------------------------------------------------------------------ execution

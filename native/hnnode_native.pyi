@@ -455,7 +455,9 @@ class Engine:
     def synced(self, height: int, value: bytes, certificate: bytes) -> list[Effect]: ...
     def peer_behind(self, peer: bytes, height: int, round: int) -> list[Effect]: ...
     def stats(self) -> dict[str, int | str]:
-        """height, round, step, verified (signatures), signed, text (what it waits for, in words)"""
+        """height, round, step, signing (0 or 1), verified (signatures), votes, future_messages, stalled_ticks, text (what it waits for)"""
+    height: int
+    round: int
 
 def message_height(message: bytes) -> int | None:
     """Height a consensus message speaks about, without checking anything else."""

@@ -43,7 +43,6 @@ class ConsensusDriver:
         config: ConsensusConfig,
         engine: Engine,
         validators: ValidatorSet,
-        account: bytes,
         network: Network,
         proposals: Proposals,
         consensus_log: ConsensusLog,
@@ -52,15 +51,15 @@ class ConsensusDriver:
         metrics: Metrics,
         order: ProposerOrder,
         tip: Tip,
+        results_open: bool,
         execute: Callable[[Decided], Awaitable[Tip]],
         batches_waiting: Callable[[], bool],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
-        """execute: runs and writes a decided block; returns its results. It may wait for the disk to keep up."""
+        """results_open: the tip holds transactions whose results no header carries yet. execute: runs and writes a decided block; returns its results. It may wait for the disk to keep up."""
         self._config = config
         self._engine = engine
         self._validators = validators
-        self._account = account
         self._network = network
         self._proposals = proposals
         self._log = consensus_log
@@ -79,7 +78,7 @@ class ConsensusDriver:
         self._proposing: asyncio.Task[None] | None = None
         self._started_height = tip.height
         self._started_at = 0.0
-        self._executed_txs = 0
+        self._results_open = results_open
         self._woken = asyncio.Event()
         self._peer_height = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -95,8 +94,8 @@ class ConsensusDriver:
         self._guard(self._pace(), "consensus pace")
         if replay:
             log.info("replaying consensus log", records=len(replay))
-            self._take(self._engine.replay(replay))
-            self._started_height = max(self._started_height, int(self._engine.stats()["height"]))
+        self._take(self._engine.replay(replay))
+        self._started_height = max(self._started_height, self._engine.height)
         self._woken.set()
 
     def _guard(self, coroutine: Awaitable[None], name: str) -> None:
@@ -129,9 +128,13 @@ class ConsensusDriver:
             height = message_height(message)
             if height is not None and height > self._peer_height:
                 self._peer_height = min(height, self._tip.height + 2)
-        if self._started_height == self._tip.height:
-            # Between heights the engine still takes messages (it keeps a bounded number of future ones); a higher height wakes the pace.
-            self._woken.set()
+        if self._peer_height > self._tip.height == self._started_height:
+            if self._engine.height < self._tip.height:
+                # A restarted engine that rests at no height yet would not know these messages' height.
+                self._start_height(self._tip.height + 1)
+            else:
+                # Between heights the engine keeps a bounded number of messages of the next ones.
+                self._woken.set()
         self._take(self._engine.messages(messages))
 
     def on_batches(self) -> None:
@@ -141,9 +144,12 @@ class ConsensusDriver:
 
     def on_peer_height(self, peer: bytes, height: int, round_: int) -> None:
         """A peer's status: when it is behind in our open height, re-gossip what it may lack."""
-        stats = self._engine.stats()
-        if height == stats["height"] and round_ < int(stats["round"]):
+        if height == self._engine.height and round_ < self._engine.round:
             self._take(self._engine.peer_behind(peer, height, round_))
+
+    def check_decided(self, height: int, value: bytes) -> int:
+        """First broken rule of a certified value on top of the last executed block; 0 when it holds."""
+        return self._proposals.check_decided(height, value, self._tip)
 
     async def apply_synced(self, height: int, value: bytes, certificate: bytes, timeout_s: float) -> bool:
         """Hand a fetched block (checked by sync, its batches held) to the engine and wait until it is executed. False on timeout."""
@@ -175,7 +181,7 @@ class ConsensusDriver:
             self._woken.clear()
             if self._started_height > self._tip.height:
                 continue
-            if not (self._executed_txs or self._batches_waiting() or self._peer_height > self._tip.height):
+            if not (self._results_open or self._batches_waiting() or self._peer_height > self._tip.height):
                 continue
             delay = self._started_at + self._config.block_interval_ms / 1000 - time.monotonic()
             if delay > 0:
@@ -267,7 +273,7 @@ class ConsensusDriver:
             self._proposing.cancel()
 
         async def run() -> None:
-            value = await self._proposals.build(height, self._tip, must_wait=not self._executed_txs)
+            value = await self._proposals.build(height, self._tip, must_wait=not self._results_open)
             self._take(self._engine.propose(height, round_, value))
 
         self._proposing = asyncio.create_task(self._fatal_on_error(run()), name=f"propose {height}/{round_}")
@@ -309,7 +315,7 @@ class ConsensusDriver:
         decided = await self._proposals.resolve(effect, self._tip)
         self._order.note(effect.height, decided.proposer)
         self._tip = await self._execute(decided)
-        self._executed_txs = decided.tx_count
+        self._results_open = decided.tx_count > 0
         async with self._decided:
             self._decided.notify_all()
         self._woken.set()

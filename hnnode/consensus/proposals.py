@@ -9,13 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from hnnode_native import Effect, NativeError, ValidatorSet, Value, build_value, check_value, check_value_batches
+from hnnode_native import (
+    Accounts,
+    Effect,
+    Expected,
+    NativeError,
+    ValidatorSet,
+    Value,
+    build_value,
+    check_value,
+    check_value_batches,
+)
 
 from hnnode.config import ConsensusConfig
-from hnnode.errors import CODES, FatalError
+from hnnode.errors import FatalError
 from hnnode.ports import Batches, Clock, Decided, HeldBatch, Tip
 
-HEADER_TIME = CODES["HEADER_TIME"]
 FUTURE_WAIT_MS_MAX = 10_000
 """A header from a clock ahead of ours is waited for up to this long, then refused."""
 EMPTY_WAIT_S = 0.25
@@ -32,6 +41,7 @@ class Proposals:
         chain_id: bytes,
         account: bytes,
         validators: ValidatorSet,
+        accounts: Accounts,
         plugins_hash: bytes,
         block_bytes_max: int,
         block_tx_count_max: int,
@@ -42,6 +52,7 @@ class Proposals:
         self._chain_id = chain_id
         self._account = account
         self._validators = validators
+        self._accounts = accounts
         self._plugins_hash = plugins_hash
         self._bytes_max = block_bytes_max
         self._tx_count_max = block_tx_count_max
@@ -85,27 +96,27 @@ class Proposals:
 
     async def check(self, height: int, value: bytes, tip: Tip, proposer: bytes, *, fresh: bool) -> int:
         """First broken rule as a code, 0 when valid. Waits for missing batches and for a clock slightly ahead."""
-        code = self._check_header(height, value, tip, proposer, fresh=fresh)
-        if code == HEADER_TIME and fresh:
-            ahead_ms = Value.decode(value).header.time_ms - self._now_ms() - self._config.clock_skew_ms_max
-            if 0 < ahead_ms <= FUTURE_WAIT_MS_MAX:
-                await asyncio.sleep(ahead_ms / 1000)
-                code = self._check_header(height, value, tip, proposer, fresh=fresh)
+        expected = self._expected(height, tip, proposer if fresh else None)
+        code, wait_ms = check_value(value, expected)
+        if code and 0 < wait_ms <= FUTURE_WAIT_MS_MAX:
+            await asyncio.sleep(wait_ms / 1000)
+            expected = self._expected(height, tip, proposer if fresh else None)
+            code, _ = check_value(value, expected)
         if code:
             return code
         references = Value.decode(value).batches
         held = await self._batches.fetch([(digest, author) for digest, author, _ in references], proposer)
-        return self.check_batches(value, held)
+        return self._check_batches(value, expected, held)
 
-    def _check_header(self, height: int, value: bytes, tip: Tip, proposer: bytes, *, fresh: bool) -> int:
-        return check_value(
-            value,
+    def _expected(self, height: int, tip: Tip, proposer: bytes | None) -> Expected:
+        """proposer None: a value that f+1 honest nodes made sure of, so proposer and clock are not asked."""
+        return Expected(
             self._chain_id,
             height,
-            proposer if fresh else None,
+            proposer,
             tip.block_hash,
             tip.time_ms,
-            self._now_ms() if fresh else None,
+            None if proposer is None else self._now_ms(),
             self._config.clock_skew_ms_max,
             self._validators.hash,
             self._validators.hash,
@@ -118,12 +129,13 @@ class Proposals:
         )
 
     def check_decided(self, height: int, value: bytes, tip: Tip) -> int:
-        """Rules for a block that a quorum already decided: all but proposer and clock."""
-        return self._check_header(height, value, tip, b"", fresh=False)
+        """Rules for a block that a quorum already decided: all but proposer, clock and batches."""
+        code, _ = check_value(value, self._expected(height, tip, None))
+        return code
 
-    def check_batches(self, value: bytes, held: Sequence[HeldBatch]) -> int:
+    def _check_batches(self, value: bytes, expected: Expected, held: Sequence[HeldBatch]) -> int:
         return check_value_batches(
-            value, [h.batch for h in held], self._batches.last_seqs(), self._bytes_max, self._tx_count_max
+            value, expected, [h.batch for h in held], self._validators, self._accounts, self._batches.last_seqs()
         )
 
     async def resolve(self, effect: Effect, tip: Tip) -> Decided:
@@ -140,9 +152,12 @@ class Proposals:
                 "STATE_ROOT_MISMATCH",
                 f"results of height {tip.height}: got {[r.hex() for r in own]}, quorum has {[r.hex() for r in results]}",
             )
-        code = self.check_decided(effect.height, effect.data, tip)
-        held = await self._batches.fetch([(d, a) for d, a, _ in value.batches], header.proposer) if not code else []
-        code = code or self.check_batches(effect.data, held)
+        expected = self._expected(effect.height, tip, None)
+        code, _ = check_value(effect.data, expected)
+        held: list[HeldBatch] = []
+        if not code:
+            held = await self._batches.fetch([(d, a) for d, a, _ in value.batches], header.proposer)
+            code = self._check_batches(effect.data, expected, held)
         if code:
             raise FatalError("INVALID_VALUE_DECIDED", f"height {effect.height}: rule {code} broken by a decided block")
         return Decided(

@@ -119,6 +119,10 @@ class BatchBuffer:
     def get(self, digest: bytes) -> HeldBatch | None:
         return self._held.get(digest)
 
+    def held(self) -> list[HeldBatch]:
+        """Every uncommitted batch."""
+        return list(self._held.values())
+
     def waiting(self) -> bool:
         return bool(self._held)
 
@@ -143,7 +147,7 @@ class BatchBuffer:
         while queues and len(chosen) < batches_max:
             for queue in list(queues):
                 head = queue[0].batch
-                size, txs = len(head.data), head.tx_count
+                size, txs = head.size, head.tx_count
                 if len(chosen) == batches_max or total_bytes + size > bytes_max or total_txs + txs > tx_count_max:
                     queues.remove(queue)
                     continue
@@ -178,7 +182,7 @@ class BatchBuffer:
         self._network.broadcast(Channel.BULK, Kind.BATCH, batch.data)
         await self.store([batch])
 
-    async def store(self, batches: Sequence[Batch]) -> list[HeldBatch]:
+    async def store(self, batches: Sequence[Batch], *, acknowledge: bool = True) -> list[HeldBatch]:
         known = {b.digest: self._held[b.digest] for b in batches if b.digest in self._held}
         new = [b for b in batches if b.digest not in known]
         if new:
@@ -188,7 +192,8 @@ class BatchBuffer:
                 held = HeldBatch(batch, location)
                 known[batch.digest] = held
                 self._hold(held)
-            self._acknowledge([b.digest for b in new])
+            if acknowledge:
+                self._acknowledge([b.digest for b in new])
             self._changed()
         return [known[b.digest] for b in batches]
 
@@ -206,7 +211,7 @@ class BatchBuffer:
         self._held[batch.digest] = held
         if batch.seq > author.last_committed_seq and batch.seq not in author.batches:
             author.batches[batch.seq] = held
-            author.bytes_held += len(batch.data)
+            author.bytes_held += batch.size
         self._acks.setdefault(batch.digest, set()).add(self._account)
         wanted = self._wanted.pop(batch.digest, None)
         if wanted is not None and not wanted.done():
@@ -257,7 +262,7 @@ class BatchBuffer:
         author = self._authors[held.batch.author]
         if author.batches.get(held.batch.seq) is held:
             del author.batches[held.batch.seq]
-            author.bytes_held -= len(held.batch.data)
+            author.bytes_held -= held.batch.size
 
     # -------------------------------------------------------------- fetching
     async def fetch(self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes) -> list[HeldBatch]:
@@ -413,7 +418,7 @@ class BatchBuffer:
             if batch.digest not in self._wanted:
                 full = (
                     len(author.batches) >= self._config.author_batches_max
-                    or author.bytes_held + len(batch.data) > self._config.author_bytes_max
+                    or author.bytes_held + batch.size > self._config.author_bytes_max
                 )
                 if full or batch.seq <= author.last_committed_seq:
                     self._metrics.dropped.labels("batch_quota").inc()

@@ -2,6 +2,7 @@
 //!
 //! Every function converts, calls one crate below, and converts back; calls that may take long release the GIL.
 
+mod consensus;
 mod crypto;
 mod error;
 mod execution;
@@ -22,6 +23,7 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     merkle::register(m)?;
     plane::register(m)?;
     execution::register(m)?;
+    consensus::register(m)?;
     m.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     Ok(())
 }

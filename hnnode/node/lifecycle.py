@@ -1,0 +1,107 @@
+"""The process of a node: logs, signals, exit codes, and the one way to stop.
+
+A fatal error ends the process at once after telling why; nothing is signed or acknowledged after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from hnnode.errors import ConfigError, FatalError, HnError
+from hnnode.gateway import create_app, metrics_app, serve
+from hnnode.node.build import open_node
+
+EXIT_OK = 0
+EXIT_ERROR = 1
+STOP_S = 20.0
+
+log = structlog.get_logger("node")
+
+
+def configure_logs(level: str) -> None:
+    """JSON lines on stderr, one an event."""
+    numeric = getattr(logging, level.upper(), None)
+    if not isinstance(numeric, int):
+        raise ConfigError("CONFIG_INVALID", f"log_level: got {level!r}, want debug, info, warning or error")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def run_node(home: Path) -> int:
+    """Run the node of a home until SIGTERM or SIGINT. Returns the exit code: 0 after a clean stop, 1 after a fatal error.
+
+    Raises ConfigError when the node cannot start.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the signing key
+    configure_logs("info")
+    return uvloop.run(_run(home))
+
+
+async def _run(home: Path) -> int:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[BaseException | None] = loop.create_future()
+
+    def finish(reason: BaseException | None) -> None:
+        if not ended.done():
+            ended.set_result(reason)
+
+    def on_fatal(error: BaseException) -> None:
+        """From any thread. The loop is told first; if it is stuck, the process ends all the same."""
+        loop.call_soon_threadsafe(finish, error)
+
+    node = open_node(home, on_fatal)
+    configure_logs(node.config.log_level)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, finish, None)
+    try:
+        gateway = await serve(create_app(node, node.config.gateway), node.config.gateway)
+        metrics = await serve(metrics_app(node.metrics.render), node.config.metrics)
+        await node.start()
+    except BaseException:
+        node.storage.close()
+        raise
+    reason = await ended
+    if reason is not None:
+        _report(reason)
+        # No orderly stop after a broken invariant: the next start recovers from what is durable.
+        sys.stderr.flush()
+        os._exit(EXIT_ERROR)
+    try:
+        async with asyncio.timeout(STOP_S):
+            await gateway.stop()
+            await metrics.stop()
+            await node.stop()
+    except TimeoutError:
+        log.error("stop took too long", seconds=STOP_S)
+        os._exit(EXIT_ERROR)
+    return EXIT_OK
+
+
+def _report(error: BaseException) -> None:
+    if isinstance(error, FatalError):
+        log.critical("node halted", code=error.code, name=error.info.name, detail=error.detail)
+    elif isinstance(error, HnError):
+        log.critical("node halted", code=error.code, detail=str(error))
+    else:
+        log.critical("node halted", detail=repr(error), exc_info=error)
+
+

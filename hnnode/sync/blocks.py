@@ -1,0 +1,274 @@
+"""Block sync: who is ahead, fetching from them, and serving those who are behind.
+
+Flow: status every `status_ms` → a peer is ahead → request a range → check each block (certificate, header, batches, signatures) →
+consensus engine → execution. One loop moves consensus → sync → consensus at any time; a gap of one height is given a moment first,
+because consensus usually closes it by itself.
+
+Invariants:
+1. A peer's height is a claim: only a block with a valid commit certificate moves this node.
+2. A certified block that breaks a rule here stops the node; one without a valid certificate costs the peer that sent it.
+3. Memory is bounded: one request at a time, at most `REQUEST_BLOCKS_MAX` responses of one frame each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from hnnode_native import Accounts, Batch, NativeError, ValidatorSet, Value, verify_batches, verify_certificate
+
+from hnnode.config import SyncConfig
+from hnnode.errors import CODES, FatalError, PeerFault, name_of
+from hnnode.metrics import Metrics
+from hnnode.ports import Batches, BlockApplier, Chain, Channel, Kind, Network
+from hnnode.sync.frames import REQUEST_BLOCKS_MAX, BlockRequest, BlockResponse, Status
+
+log = structlog.get_logger("sync")
+
+GAP_PATIENCE_S = 1.0
+"""How long a gap of one height is left to consensus."""
+SERVING_MAX = 4
+"""Block requests served at once; more are ignored, the peer asks another node."""
+HEADER_RESULTS = CODES["HEADER_RESULTS"]
+SYNC_PEER_FAULT = CODES["SYNC_PEER_FAULT"]
+
+
+class BlockSync:
+    """See the module. Everything but checking and disk reads runs on the event loop."""
+
+    def __init__(
+        self,
+        *,
+        config: SyncConfig,
+        chain_id: bytes,
+        validators: ValidatorSet,
+        accounts: Accounts,
+        chain: Chain,
+        batches: Batches,
+        applier: BlockApplier,
+        network: Network,
+        metrics: Metrics,
+        verify_threads: ThreadPoolExecutor,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._config = config
+        self._chain_id = chain_id
+        self._validators = validators
+        self._accounts = accounts
+        self._chain = chain
+        self._batches = batches
+        self._applier = applier
+        self._network = network
+        self._metrics = metrics
+        self._verify_threads = verify_threads
+        self._on_fatal = on_fatal
+        self._heights: dict[bytes, int] = {}
+        self._seen_at: dict[bytes, float] = {}
+        self._responses: asyncio.Queue[BlockResponse] = asyncio.Queue(REQUEST_BLOCKS_MAX)
+        self._asked: bytes | None = None
+        self._asked_height = 0
+        self._behind_since: float | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._serving: set[asyncio.Task[None]] = set()
+        self._random = random.Random(chain_id)
+        self.syncing = False
+
+    def start(self) -> None:
+        for work, name in ((self._gossip, "status"), (self._run, "sync")):
+            self._tasks.append(asyncio.create_task(self._guarded(work), name=name))
+
+    async def stop(self) -> None:
+        tasks = [*self._tasks, *self._serving]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _guarded(self, work: Callable[[], object]) -> None:
+        try:
+            await work()  # type: ignore[misc]
+        except asyncio.CancelledError:
+            raise
+        except BaseException as e:
+            self._on_fatal(e)
+            raise
+
+    # -------------------------------------------------------------- status
+    async def _gossip(self) -> None:
+        while True:
+            self._send_status(None)
+            await asyncio.sleep(self._config.status_ms / 1000)
+
+    def _send_status(self, peer: bytes | None) -> None:
+        stats = self._applier.stats()
+        status = Status(self._chain.tip().height, int(stats["height"]), int(stats["round"])).encode()
+        if peer is None:
+            self._network.broadcast(Channel.CONSENSUS, Kind.STATUS, status)
+        else:
+            self._network.send(peer, Channel.CONSENSUS, Kind.STATUS, status)
+
+    def on_status(self, peer: bytes, payload: bytes) -> None:
+        status = Status.decode(payload)
+        if status is None:
+            self._network.punish(peer, CODES["FRAME_MALFORMED"])
+            return
+        self._heights[peer] = status.committed
+        self._seen_at[peer] = time.monotonic()
+        self._applier.on_peer_height(peer, status.height, status.round)
+
+    def on_peer(self, peer: bytes, connected: bool) -> None:
+        if connected:
+            self._send_status(peer)
+        else:
+            self._heights.pop(peer, None)
+
+    def last_seen_s(self, peer: bytes) -> float | None:
+        """Seconds since the peer's last status."""
+        at = self._seen_at.get(peer)
+        return None if at is None else time.monotonic() - at
+
+    # -------------------------------------------------------------- serving
+    def on_bulk(self, peer: bytes, kind: int, payload: bytes) -> None:
+        if kind == Kind.BLOCK_REQUEST:
+            request = BlockRequest.decode(payload)
+            if request is None:
+                self._network.punish(peer, CODES["FRAME_MALFORMED"])
+            elif len(self._serving) < SERVING_MAX:
+                task = asyncio.create_task(self._serve(peer, request))
+                self._serving.add(task)
+                task.add_done_callback(self._serving.discard)
+            else:
+                self._metrics.dropped.labels("block_request").inc()
+        elif kind == Kind.BLOCK_RESPONSE:
+            self._on_response(peer, payload)
+        else:
+            self._network.punish(peer, CODES["FRAME_MALFORMED"])
+
+    async def _serve(self, peer: bytes, request: BlockRequest) -> None:
+        sent = 0
+        for height in range(request.height, request.height + request.count):
+            response = await asyncio.to_thread(self._load, height)
+            payload = response.encode()
+            if not self._network.send(peer, Channel.BULK, Kind.BLOCK_RESPONSE, payload):
+                return
+            sent += len(payload)
+            if not response.value or sent > self._config.response_bytes_max:
+                return
+
+    def _load(self, height: int) -> BlockResponse:
+        block = self._chain.block(height)
+        if block is None or height > self._chain.tip().height:
+            return BlockResponse(height, b"", b"", ())
+        batches = tuple(self._chain.batch(location) for _, _, location in block.batches)
+        return BlockResponse(height, block.value, block.certificate, batches)
+
+    # -------------------------------------------------------------- fetching
+    def _on_response(self, peer: bytes, payload: bytes) -> None:
+        response = BlockResponse.decode(payload)
+        if response is None:
+            self._network.punish(peer, CODES["FRAME_MALFORMED"])
+            return
+        if peer != self._asked or self._responses.full():
+            return
+        self._responses.put_nowait(response)
+
+    async def _run(self) -> None:
+        while True:
+            peer = self._peer_ahead()
+            if peer is None:
+                self._set_syncing(False)
+                await asyncio.sleep(self._config.status_ms / 1000 / 2)
+                continue
+            self._set_syncing(self._heights[peer] > self._applier.tip.height + 1)
+            try:
+                await self._fetch_from(peer)
+            except PeerFault as fault:
+                log.warning("sync peer fault", peer=peer.hex(), code=fault.code, detail=fault.detail)
+                self._heights.pop(peer, None)
+                self._network.punish(peer, fault.code)
+            finally:
+                self._asked = None
+
+    def _set_syncing(self, syncing: bool) -> None:
+        if syncing != self.syncing:
+            log.info("catching up" if syncing else "caught up", height=self._applier.tip.height)
+            self.syncing = syncing
+            self._metrics.syncing.set(int(syncing))
+
+    def _peer_ahead(self) -> bytes | None:
+        own = self._applier.tip.height
+        connected = set(self._network.connected())
+        ahead = {p: h for p, h in self._heights.items() if h > own and p in connected}
+        if not ahead:
+            self._behind_since = None
+            return None
+        if max(ahead.values()) == own + 1:
+            now = time.monotonic()
+            if self._behind_since is None:
+                self._behind_since = now
+            if now - self._behind_since < GAP_PATIENCE_S:
+                return None
+        return self._random.choice(sorted(ahead))
+
+    async def _fetch_from(self, peer: bytes) -> None:
+        first = self._applier.tip.height + 1
+        count = min(self._config.blocks_ahead_max, REQUEST_BLOCKS_MAX, self._heights[peer] - first + 1)
+        while not self._responses.empty():
+            self._responses.get_nowait()
+        self._asked = peer
+        self._network.send(peer, Channel.BULK, Kind.BLOCK_REQUEST, BlockRequest(first, count).encode())
+        for height in range(first, first + count):
+            try:
+                async with asyncio.timeout(self._config.request_ms / 1000):
+                    response = await self._responses.get()
+            except TimeoutError:
+                if height == first:
+                    self._heights.pop(peer, None)  # silent or slow: ask another one until its next status
+                return
+            if response.height != height:
+                if response.height <= self._applier.tip.height:
+                    continue
+                raise PeerFault("SYNC_PEER_FAULT", f"block response: got height {response.height}, want {height}")
+            if not response.value:
+                return
+            if height <= self._applier.tip.height:
+                continue  # consensus was faster
+            await self._apply(response)
+            self._behind_since = None
+
+    async def _apply(self, response: BlockResponse) -> None:
+        height = response.height
+        loop = asyncio.get_running_loop()
+        value, batches = await loop.run_in_executor(self._verify_threads, self._check, response)
+        code = self._applier.check_decided(height, response.value)
+        if code:
+            # A quorum certified this block, so this node's own state must be wrong.
+            name = "STATE_ROOT_MISMATCH" if code == HEADER_RESULTS else "INVALID_VALUE_DECIDED"
+            raise FatalError(name, f"certified block breaks a rule here: {name_of(code)} (height={height})")
+        codes = await loop.run_in_executor(self._verify_threads, self._verify, batches)
+        if any(codes):
+            raise FatalError("INVALID_VALUE_DECIDED", f"certified block holds an invalid batch: codes {codes} (height={height})")
+        await self._batches.store(batches, acknowledge=False)
+        if not await self._applier.apply_synced(height, response.value, response.certificate, self._config.request_ms / 1000):
+            log.warning("synced block was not executed in time", height=height)
+
+    def _check(self, response: BlockResponse) -> tuple[Value, list[Batch]]:
+        """Verify thread: everything that tells a lying peer from an honest one."""
+        height = response.height
+        try:
+            value = Value.decode(response.value)
+            batches = [Batch.decode(data) for data in response.batches]
+        except NativeError as e:
+            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: {e}") from e
+        code = verify_certificate(response.certificate, self._validators, self._chain_id, height, value.block_hash)
+        if code:
+            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: certificate refused: {name_of(code)}")
+        if [b.digest for b in batches] != [digest for digest, _, _ in value.batches]:
+            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches are not those of the value")
+        return value, batches
+
+    def _verify(self, batches: Sequence[Batch]) -> list[int]:
+        return verify_batches(batches, self._chain_id, self._validators, self._accounts, None)
