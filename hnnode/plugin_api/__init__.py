@@ -16,7 +16,7 @@ Rules a plugin lives by:
 from hnnode.plugin_api.codec import canonical_json
 from hnnode.plugin_api.context import Context, QueryView, Reader, TxInfo
 from hnnode.plugin_api.hooks import API_VERSION, hookimpl
-from hnnode.plugin_api.model import ModelError
+from hnnode.plugin_api.model import END, ModelError
 from hnnode.plugin_api.outcome import QueryRefused
 from hnnode.plugin_api.records import Records
 from hnnode.plugin_api.registry import Registry
@@ -24,6 +24,7 @@ from hnnode.plugin_api.workload import WorkItem, Workload
 
 __all__ = [
     "API_VERSION",
+    "END",
     "Context",
     "ModelError",
     "QueryRefused",

@@ -1,18 +1,21 @@
 """Checks of public identifiers, over ASCII only.
 
-`str.upper`, `isalpha` and `\\w` follow Unicode tables that change with the Python version, so nothing here uses them.
-An identifier that passes its check may still not exist: a registry decides that.
+`str.upper`, `isalpha` and `\\w` over all code points follow Unicode tables that change with the Python version, so
+nothing here uses them. An identifier that passes its check may still not exist: a registry decides that.
 """
 
 from __future__ import annotations
 
 import re
+from operator import mul
 
 _TO_UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_USCC_VALUE = {char: value for value, char in enumerate(_USCC_ALPHABET)}
+_USCC = re.compile(f"[{_USCC_ALPHABET}]{{18}}")
 _USCC_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
+_USCC_VALUES = bytes(max(_USCC_ALPHABET.find(chr(byte)), 0) for byte in range(256))
+"""Each ASCII code's place in the alphabet, for `bytes.translate`."""
 
 _CITIZEN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CITIZEN_CHECK = "10X98765432"
@@ -28,15 +31,17 @@ def ascii_upper(text: str) -> str:
 
 def is_uscc(text: str) -> bool:
     """Unified social credit code with a valid check character (GB 32100-2015), upper case."""
-    if len(text) != 18 or any(char not in _USCC_VALUE for char in text):
+    if _USCC.fullmatch(text) is None:
         return False
-    total = sum(_USCC_VALUE[char] * weight for char, weight in zip(text, _USCC_WEIGHTS, strict=False))
-    return _USCC_ALPHABET[(31 - total % 31) % 31] == text[17]
+    values = text.encode().translate(_USCC_VALUES)
+    return (sum(map(mul, values, _USCC_WEIGHTS)) + values[17]) % 31 == 0
 
 
 def gtin_check_digit(digits: str) -> str:
-    """Check digit for the digits before it (GS1): weights 3, 1, 3, … from the right."""
-    total = sum(int(char) * (3 if i % 2 == 0 else 1) for i, char in enumerate(reversed(digits)))
+    """Check digit for the ASCII digits before it (GS1): weights 3, 1, 3, … from the right."""
+    codes = digits.encode("ascii")
+    odd, even = codes[::-2], codes[-2::-2]
+    total = 3 * (sum(odd) - 48 * len(odd)) + sum(even) - 48 * len(even)
     return str(-total % 10)
 
 
@@ -67,4 +72,4 @@ def looks_personal(text: str) -> bool:
 
 
 def _digits(text: str) -> bool:
-    return all("0" <= char <= "9" for char in text)
+    return text.isascii() and text.isdigit()

@@ -1,0 +1,194 @@
+"""Payloads of the actions. Weights are grams, temperatures tenths of a degree Celsius, times Unix milliseconds, all
+integers.
+
+No field is free text: reasons are enumerations, documents are SM3 hashes of `salt16 || file`, parties are accounts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from hnnode.plugin_api import END
+
+GRAMS_MAX = 10**12
+OUTPUTS_MAX = 12
+"""Outputs of a split and inputs of a merge: with their index entries they stay within the writes of one transaction."""
+
+BatchId = Annotated[str, Meta(pattern="^[A-Z0-9][A-Z0-9-]{5,31}" + END, max_length=32)]
+"""Chosen by whoever creates the batch; never used again."""
+Code = Annotated[str, Meta(pattern="^[A-Z0-9][A-Z0-9-]{5,31}" + END, max_length=32)]
+"""What is printed on the package and scanned."""
+Document = Annotated[str, Meta(pattern="^[0-9a-f]{64}" + END)]
+AccountId = Annotated[str, Meta(pattern="^[0-9a-f]{40}" + END)]
+HoldId = Annotated[str, Meta(pattern="^[0-9a-f]{32}" + END)]
+City = Annotated[str, Meta(pattern="^[0-9]{6}" + END)]
+"""Administrative division code, GB/T 2260."""
+Grams = Annotated[int, Meta(ge=1, le=GRAMS_MAX)]
+Loss = Annotated[int, Meta(ge=0, le=GRAMS_MAX)]
+Decidegrees = Annotated[int, Meta(ge=-2_000, le=2_000)]
+Millis = Annotated[int, Meta(ge=0, le=2**53)]
+Reason = Literal["order", "test_failed", "excursion", "document", "complaint", "other"]
+
+
+class Payload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Base of every payload."""
+
+
+class PreDeclare(Payload):
+    """Announce a shipment before it arrives. `declaration` is the hash of customs and quarantine papers."""
+
+    batch: BatchId
+    station: AccountId
+    uscc: Annotated[str, Meta(min_length=18, max_length=18)]
+    gtin: Annotated[str, Meta(min_length=8, max_length=14)]
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}" + END)]
+    grams: Grams
+    declaration: Document
+    band: Literal["frozen", "chilled", "ambient"] = "frozen"
+
+
+class Arrive(Payload):
+    """The first station has the goods and weighs them."""
+
+    batch: BatchId
+    grams: Grams
+    city: City
+
+
+class RecordTest(Payload):
+    """Result of the sampling; a failed one freezes the batch."""
+
+    batch: BatchId
+    passed: bool
+    report: Document
+
+
+class Disinfect(Payload):
+    batch: BatchId
+    certificate: Document
+
+
+class AssignCode(Payload):
+    """Give the trace code that stays with the goods."""
+
+    batch: BatchId
+    code: Code
+
+
+class Release(Payload):
+    """Release certificate (出仓证明) for the consignee, who stocks the goods in with an own signature."""
+
+    batch: BatchId
+    consignee: AccountId
+    certificate: Document
+
+
+class StockIn(Payload):
+    batch: BatchId
+    city: City
+
+
+class ShipOut(Payload):
+    """Offer the goods to `to`; they stay the sender's until confirmed. `minutes` shortens the time for confirming."""
+
+    batch: BatchId
+    to: AccountId
+    carrier: AccountId | None = None
+    minutes: Annotated[int, Meta(ge=1, le=43_200)] | None = None
+
+
+class ConfirmIn(Payload):
+    batch: BatchId
+    city: City
+
+
+class TakeBack(Payload):
+    """Put an expired, unconfirmed hand-over back into the sender's stock."""
+
+    batch: BatchId
+    city: City
+
+
+class Output(Payload):
+    batch: BatchId
+    code: Code
+    grams: Grams
+
+
+class Split(Payload):
+    batch: BatchId
+    outputs: Annotated[list[Output], Meta(min_length=1, max_length=OUTPUTS_MAX)]
+    loss_grams: Loss = 0
+
+
+class Merge(Payload):
+    inputs: Annotated[list[BatchId], Meta(min_length=2, max_length=OUTPUTS_MAX)]
+    batch: BatchId
+    code: Code
+    loss_grams: Loss = 0
+
+
+class Sell(Payload):
+    batch: BatchId
+    grams: Grams
+
+
+class Dispose(Payload):
+    """Destroy everything that is left of the batch."""
+
+    batch: BatchId
+    certificate: Document
+
+
+class Freeze(Payload):
+    batch: BatchId
+    reason: Reason
+    document: Document
+
+
+class Recall(Payload):
+    batch: BatchId
+    reason: Reason
+    document: Document
+
+
+class Unfreeze(Payload):
+    hold: HoldId
+    document: Document
+
+
+class Propagate(Payload):
+    """Continue a hold, or its lifting, that reached its bound of batches in one transaction."""
+
+    hold: HoldId
+
+
+class CommitTemperatures(Payload):
+    """Root of `count` sensor readings with their extremes; the readings stay off chain and can be proved one by one."""
+
+    batch: BatchId
+    root: Document
+    count: Annotated[int, Meta(ge=1, le=1_000_000)]
+    min: Decidegrees
+    max: Decidegrees
+    from_ms: Millis
+    to_ms: Millis
+
+
+class SetProduct(Payload):
+    """Duties and temperature band of one product, for batches declared from now on."""
+
+    gtin: Annotated[str, Meta(min_length=8, max_length=14)]
+    test_required: bool
+    disinfect_required: bool
+    min: Decidegrees
+    max: Decidegrees
+
+
+class SetParameters(Payload):
+    """`offer_minutes`: longest time for confirming a hand-over."""
+
+    offer_minutes: Annotated[int, Meta(ge=1, le=43_200)]

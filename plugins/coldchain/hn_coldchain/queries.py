@@ -1,0 +1,267 @@
+"""Read-only questions. Lists are paged: `after` takes what the page before gave as `next`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from hn_coldchain.models import AccountId, BatchId, City, Code, HoldId
+from hn_coldchain.state import (
+    BATCHES,
+    HOLDS,
+    OFFERS,
+    PARAMETERS,
+    PHASE_NAMES,
+    RECALL,
+    SEGMENTS,
+    STATUS_NAMES,
+    Batch,
+    Parameters,
+    code_key,
+)
+from hn_coldchain.trace import origins
+from hnnode.plugin_api import END, QueryRefused, QueryView
+
+Limit = Annotated[int, Meta(ge=1, le=200)]
+After = Annotated[str, Meta(pattern="^([0-9a-f]{2})*" + END, max_length=256)]
+
+
+class Question(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Base of every query's arguments."""
+
+
+class BatchQuery(Question):
+    batch: BatchId
+
+
+class ScanQuery(Question):
+    code: Code
+
+
+class HolderQuery(Question):
+    holder: AccountId
+    limit: Limit = 50
+    after: After = ""
+
+
+class CityQuery(Question):
+    city: City
+    limit: Limit = 50
+    after: After = ""
+
+
+class OffersQuery(Question):
+    """Hand-overs that wait for this account."""
+
+    receiver: AccountId
+    limit: Limit = 50
+    after: After = ""
+
+
+class SegmentsQuery(Question):
+    batch: BatchId
+    limit: Limit = 50
+    after: After = ""
+
+
+class HoldQuery(Question):
+    hold: HoldId
+
+
+class PendingQuery(Question):
+    limit: Limit = 50
+    after: After = ""
+
+
+class ParametersQuery(Question):
+    pass
+
+
+def batch(view: QueryView, question: BatchQuery) -> dict[str, Any]:
+    """Everything the chain knows of one batch."""
+    found = require(view, question.batch)
+    return {
+        **brief(question.batch, found),
+        "importer": found.importer.hex(),
+        "station": found.station.hex(),
+        "uscc": found.uscc,
+        "band_min": found.band_min,
+        "band_max": found.band_max,
+        "declared_grams": found.declared_grams,
+        "initial_grams": found.initial_grams,
+        "sold_grams": found.sold_grams,
+        "moved_grams": found.moved_grams,
+        "lost_grams": found.lost_grams,
+        "disposed_grams": found.disposed_grams,
+        "generation": found.generation,
+        "parents": found.parents,
+        "children": found.children,
+        "receiver": found.receiver.hex() or None,
+        "carrier": found.carrier.hex() or None,
+        "declaration": found.declaration.hex() or None,
+        "report": found.report.hex() or None,
+        "disinfection": found.disinfection.hex() or None,
+        "certificate": found.certificate.hex() or None,
+        **_measured(found),
+        "changed_ms": found.changed_ms,
+    }
+
+
+def scan(view: QueryView, question: ScanQuery) -> dict[str, Any]:
+    """What a consumer sees: product, state, safety and origin; no account of any party."""
+    name = view.get(code_key(question.code))
+    if name is None:
+        raise QueryRefused("NOT_FOUND", f"code: {question.code}")
+    found = require(view, name.decode())
+    first = origins(view, name.decode())
+    return {
+        "code": question.code,
+        "gtin": found.gtin,
+        "status": STATUS_NAMES[found.status],
+        "city": found.city,
+        "blocked": found.holds > 0,
+        "recalled": found.recalls > 0,
+        "origins": [
+            {
+                "code": origin.code,
+                "country": origin.country,
+                "report": origin.report.hex() or None,
+                "disinfection": origin.disinfection.hex() or None,
+                "certificate": origin.certificate.hex() or None,
+                **_measured(origin),
+            }
+            for origin in first
+        ],
+        **_measured(found),
+        "changed_ms": found.changed_ms,
+    }
+
+
+def stock_by_holder(view: QueryView, question: HolderQuery) -> dict[str, Any]:
+    """Batches in an account's hands, those on the way to somebody included."""
+    return _listed(view, b"h" + bytes.fromhex(question.holder), question.limit, question.after)
+
+
+def stock_by_city(view: QueryView, question: CityQuery) -> dict[str, Any]:
+    """Batches in stock in a city; goods on the way are in none."""
+    return _listed(view, b"c" + question.city.encode(), question.limit, question.after)
+
+
+def offers(view: QueryView, question: OffersQuery) -> dict[str, Any]:
+    items = []
+    rows, following = page(view, b"o" + bytes.fromhex(question.receiver), question.limit, question.after)
+    for name, value in rows:
+        offer = OFFERS.decode(value)
+        items.append(
+            {
+                "batch": name.decode(),
+                "from": offer.sender.hex(),
+                "carrier": offer.carrier.hex() or None,
+                "grams": offer.grams,
+                "made_ms": offer.made_ms,
+                "expires_ms": offer.expires_ms,
+            }
+        )
+    return {"items": items, "next": following}
+
+
+def temperatures(view: QueryView, question: SegmentsQuery) -> dict[str, Any]:
+    """Committed stretches of readings, by their start."""
+    require(view, question.batch)
+    items = []
+    rows, following = page(view, b"m" + question.batch.encode() + b"/", question.limit, question.after)
+    for key, value in rows:
+        segment = SEGMENTS.decode(value)
+        items.append(
+            {
+                "from_ms": int.from_bytes(key[:8], "big"),
+                "to_ms": segment.to_ms,
+                "root": key[8:].hex(),
+                "count": segment.count,
+                "min": segment.min,
+                "max": segment.max,
+                "by": segment.sender.hex(),
+            }
+        )
+    return {"items": items, "next": following}
+
+
+def hold(view: QueryView, question: HoldQuery) -> dict[str, Any]:
+    found = HOLDS.get(view, bytes.fromhex(question.hold))
+    if found is None:
+        raise QueryRefused("NOT_FOUND", f"hold: {question.hold}")
+    return {
+        "hold": question.hold,
+        "kind": "recall" if found.kind == RECALL else "freeze",
+        "phase": PHASE_NAMES[found.phase],
+        "batch": found.batch,
+        "reason": found.reason,
+        "by": found.by.hex(),
+        "document": found.document.hex(),
+        "height": found.height,
+        "reached": found.reached,
+        "left": len(found.stack),
+        "lifted_by": found.lifted_by.hex() or None,
+        "lift_document": found.lift_document.hex() or None,
+    }
+
+
+def holds_pending(view: QueryView, question: PendingQuery) -> dict[str, Any]:
+    """Holds whose walk is not finished; anyone may continue them by `propagate`."""
+    rows, following = page(view, b"w", question.limit, question.after)
+    return {"items": [key.hex() for key, _ in rows], "next": following}
+
+
+def parameters(view: QueryView, _: ParametersQuery) -> dict[str, Any]:
+    return {"offer_minutes": (PARAMETERS.get(view, b"") or Parameters()).offer_minutes}
+
+
+def require(view: QueryView, name: str) -> Batch:
+    """The batch, or refusal."""
+    found = BATCHES.get(view, name.encode())
+    if found is None:
+        raise QueryRefused("NOT_FOUND", f"batch: {name}")
+    return found
+
+
+def brief(name: str, found: Batch) -> dict[str, Any]:
+    """The line of a batch in a list."""
+    return {
+        "batch": name,
+        "code": found.code or None,
+        "status": STATUS_NAMES[found.status],
+        "blocked": found.holds > 0,
+        "recalled": found.recalls > 0,
+        "gtin": found.gtin,
+        "country": found.country,
+        "city": found.city,
+        "holder": found.holder.hex(),
+        "grams": found.grams,
+    }
+
+
+def page(view: QueryView, prefix: bytes, limit: int, after: str) -> tuple[list[tuple[bytes, bytes]], str | None]:
+    """Rows under a prefix, keys without it, and the cursor of the next page."""
+    cut = len(prefix)
+    rows = [
+        (key[cut:], value) for key, value in view.scan(prefix, limit, prefix + bytes.fromhex(after) if after else None)
+    ]
+    return rows, rows[-1][0].hex() if len(rows) == limit else None
+
+
+def _listed(view: QueryView, prefix: bytes, limit: int, after: str) -> dict[str, Any]:
+    rows, following = page(view, prefix, limit, after)
+    names = [name.decode() for name, _ in rows]
+    return {"items": [brief(name, require(view, name)) for name in names], "next": following}
+
+
+def _measured(found: Batch) -> dict[str, Any]:
+    measured = found.segments > 0
+    return {
+        "temperature_min": found.temperature_min if measured else None,
+        "temperature_max": found.temperature_max if measured else None,
+        "segments": found.segments,
+        "excursions": found.excursions,
+    }

@@ -1,0 +1,194 @@
+"""What the application keeps: records and their keys.
+
+b ‖ batch                        Batch            g ‖ gtin                  Product
+k ‖ code                         batch id         p                         Parameters
+h ‖ holder20 ‖ batch             in hand          x ‖ hold16                Hold
+c ‖ city6 ‖ batch                in stock there   w ‖ hold16                hold with work left
+o ‖ receiver20 ‖ batch           Offer            f ‖ batch ‖ / ‖ hold16    the hold has reached the batch
+m ‖ batch ‖ / ‖ from_ms8 ‖ root32   Segment
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hnnode.plugin_api import Context, Records
+
+GENERATIONS_MAX = 32
+"""Longest chain of splits and merges; bounds the stack of a hold's walk to GENERATIONS_MAX × OUTPUTS_MAX ids."""
+
+DECLARED, ARRIVED, TESTED, DISINFECTED, CODED, RELEASED = 1, 2, 3, 4, 5, 6
+IN_STOCK, IN_TRANSIT, SOLD, SPLIT, MERGED, DISPOSED = 7, 8, 9, 10, 11, 12
+STATUS_NAMES = (
+    "",
+    "declared",
+    "arrived",
+    "tested",
+    "disinfected",
+    "coded",
+    "released",
+    "in_stock",
+    "in_transit",
+    "sold",
+    "split",
+    "merged",
+    "disposed",
+)
+ENDED = SOLD
+"""Statuses from here on are final: nothing is in hand any more."""
+
+TEST_DUTY, DISINFECT_DUTY = 1, 2
+BANDS = {"frozen": (-600, -180), "chilled": (0, 100), "ambient": (-200, 450)}
+"""Lower and upper bound in 0.1 °C by storage class, where no product record says otherwise."""
+
+FREEZE, RECALL = 1, 2
+SPREADING, SPREAD, LIFTING, LIFTED = 1, 2, 3, 4
+PHASE_NAMES = ("", "spreading", "spread", "lifting", "lifted")
+
+
+class Batch(msgspec.Struct, array_like=True):
+    """Some grams of one product in one hand. Hashes and accounts are empty where there is none yet."""
+
+    status: int
+    holder: bytes
+    importer: bytes
+    station: bytes
+    uscc: str
+    gtin: str
+    country: str
+    duties: int
+    band_min: int
+    band_max: int
+    declared_grams: int
+    initial_grams: int = 0
+    grams: int = 0
+    sold_grams: int = 0
+    moved_grams: int = 0
+    lost_grams: int = 0
+    disposed_grams: int = 0
+    code: str = ""
+    city: str = ""
+    generation: int = 0
+    parents: list[str] = []
+    children: list[str] = []
+    holds: int = 0
+    recalls: int = 0
+    receiver: bytes = b""
+    carrier: bytes = b""
+    declaration: bytes = b""
+    report: bytes = b""
+    disinfection: bytes = b""
+    certificate: bytes = b""
+    temperature_min: int = 0
+    temperature_max: int = 0
+    segments: int = 0
+    excursions: int = 0
+    changed_ms: int = 0
+
+
+class Offer(msgspec.Struct, array_like=True):
+    """A hand-over that waits for the receiver."""
+
+    sender: bytes
+    carrier: bytes
+    grams: int
+    made_ms: int
+    expires_ms: int
+
+
+class Product(msgspec.Struct, array_like=True):
+    duties: int
+    band_min: int
+    band_max: int
+
+
+class Parameters(msgspec.Struct, array_like=True):
+    offer_minutes: int = 1_440
+
+
+class Hold(msgspec.Struct, array_like=True):
+    """A freeze or recall. `stack`: batches still to be reached, walked depth first."""
+
+    kind: int
+    phase: int
+    batch: str
+    reason: str
+    by: bytes
+    document: bytes
+    height: int
+    reached: int = 0
+    stack: list[str] = []
+    lifted_by: bytes = b""
+    lift_document: bytes = b""
+
+
+class Segment(msgspec.Struct, array_like=True):
+    """Committed temperature readings of one stretch of time."""
+
+    sender: bytes
+    count: int
+    min: int
+    max: int
+    to_ms: int
+
+
+BATCHES = Records(b"b", Batch)
+OFFERS = Records(b"o", Offer)
+PRODUCTS = Records(b"g", Product)
+PARAMETERS = Records(b"p", Parameters)
+HOLDS = Records(b"x", Hold)
+SEGMENTS = Records(b"m", Segment)
+
+
+def batch_key(batch: str) -> bytes:
+    return b"b" + batch.encode()
+
+
+def code_key(code: str) -> bytes:
+    return b"k" + code.encode()
+
+
+def holder_key(holder: bytes, batch: str) -> bytes:
+    return b"h" + holder + batch.encode()
+
+
+def city_key(city: str, batch: str) -> bytes:
+    return b"c" + city.encode() + batch.encode()
+
+
+def mark_key(batch: str, hold: bytes) -> bytes:
+    return b"f" + batch.encode() + b"/" + hold
+
+
+def load(tx: Context, batch: str) -> Batch:
+    """The batch, or refusal by `batch_unknown`."""
+    found = BATCHES.get(tx, batch.encode())
+    if found is None:
+        tx.fail("coldchain.batch_unknown")
+    return found
+
+
+def store(tx: Context, name: str, batch: Batch) -> None:
+    batch.changed_ms = tx.block_time_ms
+    BATCHES.put(tx, name.encode(), batch)
+
+
+def require_movable(tx: Context, batch: Batch) -> None:
+    """Refuse while the batch or one of its direct parents is held; what lies further up reaches it by the hold's own
+    walk.
+    """
+    if batch.holds:
+        tx.fail("coldchain.held")
+    for parent in batch.parents:
+        if load(tx, parent).holds:
+            tx.fail("coldchain.parent_held")
+
+
+def leave(tx: Context, name: str, batch: Batch) -> None:
+    """Take a batch out of its holder's hands and its city's stock: it has ended."""
+    tx.delete(holder_key(batch.holder, name))
+    if batch.status == IN_STOCK:
+        tx.delete(city_key(batch.city, name))
+    elif batch.status == IN_TRANSIT:
+        OFFERS.delete(tx, batch.receiver + name.encode())
+        batch.receiver = batch.carrier = b""

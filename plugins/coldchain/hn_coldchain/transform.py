@@ -1,0 +1,108 @@
+"""Splitting and merging: grams out, with the declared loss, are grams in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hn_coldchain.intake import bind_code, require_new
+from hn_coldchain.models import Merge, Split
+from hn_coldchain.moves import load_held_stock
+from hn_coldchain.state import (
+    GENERATIONS_MAX,
+    IN_STOCK,
+    MERGED,
+    SPLIT,
+    Batch,
+    batch_key,
+    city_key,
+    code_key,
+    holder_key,
+    leave,
+    require_movable,
+    store,
+)
+from hnnode.plugin_api import Context, TxInfo
+
+
+def split_keys(_: TxInfo, payload: Split) -> Sequence[bytes]:
+    new = [key for out in payload.outputs for key in (batch_key(out.batch), code_key(out.code))]
+    return [batch_key(payload.batch), *new]
+
+
+def split(tx: Context, payload: Split) -> None:
+    """The batch ends; its outputs carry all its grams but the loss."""
+    name = payload.batch
+    batch = load_held_stock(tx, name)
+    require_movable(tx, batch)
+    moved = sum(out.grams for out in payload.outputs)
+    tx.require("coldchain.grams_unbalanced", moved + payload.loss_grams == batch.grams)
+    tx.require("coldchain.too_deep", batch.generation < GENERATIONS_MAX)
+    names = [out.batch for out in payload.outputs]
+    tx.require("coldchain.duplicate_id", len(set(names)) == len(names))
+    for out in payload.outputs:
+        _create(tx, out.batch, out.code, [batch], [name], out.grams, 0)
+    leave(tx, name, batch)
+    batch.status, batch.grams, batch.moved_grams, batch.children = SPLIT, 0, moved, names
+    batch.lost_grams += payload.loss_grams
+    store(tx, name, batch)
+    data = {"outputs": names, "grams": [out.grams for out in payload.outputs], "loss_grams": payload.loss_grams}
+    tx.emit("coldchain.split", name, data)
+
+
+def merge_keys(_: TxInfo, payload: Merge) -> Sequence[bytes]:
+    return [batch_key(payload.batch), code_key(payload.code), *(batch_key(name) for name in payload.inputs)]
+
+
+def merge(tx: Context, payload: Merge) -> None:
+    """The inputs end; the output starts with all their grams, less the loss."""
+    names = payload.inputs
+    tx.require("coldchain.duplicate_id", len(set(names)) == len(names))
+    inputs = [load_held_stock(tx, name) for name in names]
+    first = inputs[0]
+    for batch in inputs:
+        require_movable(tx, batch)
+        same = (batch.gtin, batch.band_min, batch.band_max, batch.city)
+        tx.require("coldchain.product_mismatch", same == (first.gtin, first.band_min, first.band_max, first.city))
+    total = sum(batch.grams for batch in inputs)
+    tx.require("coldchain.grams_exceed", payload.loss_grams < total)
+    tx.require("coldchain.too_deep", max(batch.generation for batch in inputs) < GENERATIONS_MAX)
+    _create(tx, payload.batch, payload.code, inputs, names, total, payload.loss_grams)
+    for name, batch in zip(names, inputs, strict=True):
+        leave(tx, name, batch)
+        batch.status, batch.moved_grams, batch.grams, batch.children = MERGED, batch.grams, 0, [payload.batch]
+        store(tx, name, batch)
+    tx.emit(
+        "coldchain.merged",
+        payload.batch,
+        {"inputs": names, "grams": total - payload.loss_grams, "loss_grams": payload.loss_grams},
+    )
+
+
+def _create(tx: Context, name: str, code: str, parents: list[Batch], names: list[str], grams: int, loss: int) -> None:
+    """A new batch in the sender's stock; origin facts are kept where all parents agree on them."""
+    require_new(tx, name)
+    bind_code(tx, code, name)
+    first = parents[0]
+    child = Batch(
+        status=IN_STOCK,
+        holder=tx.sender,
+        importer=first.importer if all(p.importer == first.importer for p in parents) else b"",
+        station=first.station if all(p.station == first.station for p in parents) else b"",
+        uscc=first.uscc if all(p.uscc == first.uscc for p in parents) else "",
+        gtin=first.gtin,
+        country=first.country if all(p.country == first.country for p in parents) else "",
+        duties=first.duties,
+        band_min=first.band_min,
+        band_max=first.band_max,
+        declared_grams=0,
+        initial_grams=grams,
+        grams=grams - loss,
+        lost_grams=loss,
+        code=code,
+        city=first.city,
+        generation=max(p.generation for p in parents) + 1,
+        parents=names,
+    )
+    store(tx, name, child)
+    tx.put(holder_key(tx.sender, name), b"")
+    tx.put(city_key(child.city, name), b"")

@@ -1,0 +1,186 @@
+"""Load for `hnnode bench chain --app coldchain`.
+
+Flavours: `""` or `declare` gives one wave of independent declarations with unique ids. `chain` takes shipments from
+declaration to sale, one step a wave: within a wave every transaction touches another batch, so a wave succeeds in any
+order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from hn_coldchain.audit import violations
+from hn_coldchain.models import (
+    Arrive,
+    AssignCode,
+    CommitTemperatures,
+    ConfirmIn,
+    Disinfect,
+    Output,
+    Payload,
+    PreDeclare,
+    RecordTest,
+    Release,
+    Sell,
+    ShipOut,
+    Split,
+    StockIn,
+)
+from hnnode.plugin_api import QueryView, WorkItem
+from hnnode.plugin_api.ids import gtin_check_digit
+
+USCC = "11430000006122244L"
+CITIES = ("410100", "410200", "410400", "410600", "410900", "411500")
+COUNTRIES = ("EC", "IN", "TH", "VN", "AR", "NO")
+ACTORS: dict[str, tuple[str, ...]] = {
+    **{f"importer_{i}": ("importer",) for i in range(4)},
+    **{f"station_{i}": ("first_station",) for i in range(2)},
+    **{f"warehouse_{i}": ("warehouse",) for i in range(4)},
+    **{f"retailer_{i}": ("retailer",) for i in range(4)},
+}
+READINGS_FROM_MS = 1_600_000_000_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+def make_workload(seed: int, flavour: str) -> ColdchainWorkload | None:
+    """The workload of a flavour; None when there is none of that name."""
+    return ColdchainWorkload(seed, flavour == "chain") if flavour in ("", "declare", "chain") else None
+
+
+class ColdchainWorkload:
+    """Deterministic in its seed; two seeds never name the same batch."""
+
+    application = "coldchain"
+
+    def __init__(self, seed: int, chain: bool) -> None:
+        self.actors: Mapping[str, tuple[str, ...]] = ACTORS
+        self._seed = seed
+        self._chain = chain
+        self._tag = hashlib.sha256(seed.to_bytes(8, "big")).hexdigest()[:10].upper()
+
+    def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
+        """Waves of `count` transactions in all, rounded up to whole shipments for `chain`."""
+        if not self._chain:
+            yield [self._declare(n, accounts) for n in range(count)]
+            return
+        shipments = max(1, -(-count // len(STEPS)))
+        for step in STEPS:
+            yield [step(self, n, accounts) for n in range(shipments)]
+
+    def violations(self, view: QueryView) -> list[str]:
+        """Broken invariants of the application's state."""
+        return violations(view)
+
+    def batch(self, n: int) -> str:
+        return f"B{self._tag}-{n:08d}"
+
+    def _digest(self, what: str, n: int) -> str:
+        return hashlib.sha256(f"{self._seed}/{what}/{n}".encode()).hexdigest()
+
+    def _number(self, what: str, n: int, bound: int) -> int:
+        return int(self._digest(what, n)[:12], 16) % bound
+
+    def _actor(self, kind: str, n: int) -> str:
+        names = [name for name in ACTORS if name.startswith(kind)]
+        return names[self._number(kind, n, len(names))]
+
+    def _grams(self, n: int) -> int:
+        return 100_000 + self._number("grams", n, 20_000_000)
+
+    def _item(self, actor: str, action: str, payload: Payload) -> WorkItem:
+        return WorkItem(actor, action, _encode(payload))
+
+    def _declare(self, n: int, accounts: Mapping[str, bytes]) -> WorkItem:
+        digits = f"69{self._number('gtin', n, 10**10):010d}"
+        payload = PreDeclare(
+            batch=self.batch(n),
+            station=accounts[self._actor("station", n)].hex(),
+            uscc=USCC,
+            gtin=digits + gtin_check_digit(digits),
+            country=COUNTRIES[self._number("country", n, len(COUNTRIES))],
+            grams=self._grams(n),
+            declaration=self._digest("declaration", n),
+        )
+        return self._item(self._actor("importer", n), "pre_declare", payload)
+
+    def _arrive(self, n: int, _: Mapping[str, bytes]) -> WorkItem:
+        payload = Arrive(batch=self.batch(n), grams=self._grams(n), city="410100")
+        return self._item(self._actor("station", n), "arrive", payload)
+
+    def _test(self, n: int, _: Mapping[str, bytes]) -> WorkItem:
+        payload = RecordTest(batch=self.batch(n), passed=True, report=self._digest("report", n))
+        return self._item(self._actor("station", n), "test", payload)
+
+    def _disinfect(self, n: int, _: Mapping[str, bytes]) -> WorkItem:
+        payload = Disinfect(batch=self.batch(n), certificate=self._digest("disinfect", n))
+        return self._item(self._actor("station", n), "disinfect", payload)
+
+    def _code(self, n: int, _: Mapping[str, bytes]) -> WorkItem:
+        payload = AssignCode(batch=self.batch(n), code=f"C{self._tag}-{n:08d}")
+        return self._item(self._actor("station", n), "assign_code", payload)
+
+    def _release(self, n: int, accounts: Mapping[str, bytes]) -> WorkItem:
+        consignee = accounts[self._actor("warehouse", n)].hex()
+        payload = Release(batch=self.batch(n), consignee=consignee, certificate=self._digest("release", n))
+        return self._item(self._actor("station", n), "release", payload)
+
+    def _stock(self, n: int, _: Mapping[str, bytes]) -> WorkItem:
+        payload = StockIn(batch=self.batch(n), city="410100")
+        return self._item(self._actor("warehouse", n), "stock_in", payload)
+
+    def _temperatures(self, n: int, _: Mapping[str, bytes]) -> WorkItem:
+        low = -250 + self._number("low", n, 40)
+        payload = CommitTemperatures(
+            batch=self.batch(n),
+            root=self._digest("readings", n),
+            count=288,
+            min=low,
+            max=low + self._number("range", n, 30),
+            from_ms=READINGS_FROM_MS,
+            to_ms=READINGS_FROM_MS + 86_400_000,
+        )
+        return self._item(self._actor("warehouse", n), "commit_temperatures", payload)
+
+    def _ship(self, n: int, accounts: Mapping[str, bytes]) -> WorkItem:
+        payload = ShipOut(batch=self.batch(n), to=accounts[self._actor("retailer", n)].hex())
+        return self._item(self._actor("warehouse", n), "ship_out", payload)
+
+    def _confirm(self, n: int, _: Mapping[str, bytes]) -> WorkItem:
+        payload = ConfirmIn(batch=self.batch(n), city=CITIES[self._number("city", n, len(CITIES))])
+        return self._item(self._actor("retailer", n), "confirm_in", payload)
+
+    def _split(self, n: int, _: Mapping[str, bytes]) -> WorkItem:
+        grams, loss = self._grams(n), self._number("loss", n, 100)
+        first = grams // 3
+        outputs = [
+            Output(batch=f"{self.batch(n)}-A", code=f"C{self._tag}-{n:08d}-A", grams=first),
+            Output(batch=f"{self.batch(n)}-B", code=f"C{self._tag}-{n:08d}-B", grams=grams - first - loss),
+        ]
+        payload = Split(batch=self.batch(n), outputs=outputs, loss_grams=loss)
+        return self._item(self._actor("retailer", n), "split", payload)
+
+    def _sell(self, n: int, _: Mapping[str, bytes]) -> WorkItem:
+        payload = Sell(batch=f"{self.batch(n)}-A", grams=1 + self._number("sold", n, self._grams(n) // 3))
+        return self._item(self._actor("retailer", n), "sell", payload)
+
+
+STEPS: tuple[Any, ...] = (
+    ColdchainWorkload._declare,
+    ColdchainWorkload._arrive,
+    ColdchainWorkload._test,
+    ColdchainWorkload._disinfect,
+    ColdchainWorkload._code,
+    ColdchainWorkload._release,
+    ColdchainWorkload._stock,
+    ColdchainWorkload._temperatures,
+    ColdchainWorkload._ship,
+    ColdchainWorkload._confirm,
+    ColdchainWorkload._split,
+    ColdchainWorkload._sell,
+)
+"""A shipment's life, one step a wave."""
