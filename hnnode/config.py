@@ -119,6 +119,8 @@ def load_config(path: Path) -> Config:
         raw = tomllib.loads(path.read_text("utf-8"))
         return msgspec.convert(raw, Config)
     except FileNotFoundError as e:
-        raise ConfigError("CONFIG_INVALID", f"{path}: no such file (run `hnnode init` or `hnnode testnet` first)") from e
+        raise ConfigError(
+            "CONFIG_INVALID", f"{path}: no such file (run `hnnode init` or `hnnode testnet` first)"
+        ) from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as e:
         raise ConfigError("CONFIG_INVALID", f"{path}: {e}") from e

@@ -6,7 +6,7 @@ Hashes are 32 bytes, accounts 20; formats in docs/reference/formats.md.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, Protocol
@@ -74,9 +74,11 @@ class Network(Protocol):
     def on_frames(self, channel: Channel, handler: FrameHandler) -> None: ...
     def on_peer(self, handler: Callable[[bytes, bool], None]) -> None:
         """Called with (peer account, True) when both channels are up, (…, False) when one is lost."""
+
     def send(self, peer: bytes, channel: Channel, kind: int, payload: bytes) -> bool: ...
     def broadcast(self, channel: Channel, kind: int, payload: bytes) -> int:
         """Returns the number of peers the frame was queued for."""
+
     def connected(self) -> list[bytes]: ...
     def peers(self) -> list[PeerInfo]: ...
     def punish(self, peer: bytes, code: int) -> None:
@@ -145,9 +147,11 @@ class StateReader(Protocol):
 
     def get(self, key: bytes) -> bytes | None:
         """key: database state key (`hnnode_native.state_key`)."""
+
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
     def scan(self, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
         """Up to `limit` pairs whose key starts with `prefix` and is greater than `after`, ascending."""
+
     def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]: ...
 
 
@@ -172,6 +176,7 @@ class BatchLog(Protocol):
     def append(self, items: Sequence[bytes]) -> list[BatchLocation]: ...
     def sync(self) -> None:
         """fdatasync; a failure is a FatalError and is never retried."""
+
     def read(self, location: BatchLocation) -> bytes: ...
 
 
@@ -221,14 +226,19 @@ class Batches(Protocol):
     def get(self, digest: bytes) -> HeldBatch | None: ...
     def proposable(self, batches_max: int, bytes_max: int, tx_count_max: int) -> list[HeldBatch]:
         """Batches that a quorum of validators holds, oldest first, round-robin over authors, seq rising for each."""
+
     def last_seqs(self) -> list[tuple[bytes, int]]:
         """(author, last committed seq) of the authors that have committed any batch."""
+
     def waiting(self) -> bool:
         """Whether any uncommitted batch is held, acknowledged or not."""
+
     async def fetch(self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes) -> list[HeldBatch]:
         """Wait for batches (digest, author), asking proposer, author and then others for missing ones. Cancel to give up."""
+
     async def store(self, batches: Sequence[Batch], *, acknowledge: bool = True) -> list[HeldBatch]:
         """Make verified batches durable and hold them. acknowledge: tell the validators."""
+
     def on_commit(self, batches: Sequence[HeldBatch], height: int) -> None: ...
 
 
@@ -258,10 +268,15 @@ class Mempool(Protocol):
 
     async def submit(self, txs: Sequence[bytes]) -> list[SubmitResult]:
         """Decode, check, verify and pool signed transactions; one result an item. Raises `Unavailable` when catching up or stopping."""
+
     async def submit_frames(self, data: bytes) -> list[SubmitResult]:
         """As `submit`, from repeated `u32 length || signed transaction`."""
+
     async def wait(self, tx_id: bytes, until: Wait, timeout_ms: int) -> TxStatus:
-        """Status when `until` is reached or the time is over (then `pending`). accepted = in a batch that a quorum of validators holds durably."""
+        """Status when `until` is reached or the time is over (then `pending`).
+
+        accepted: in a batch that a quorum of validators holds durably."""
+
     def status(self, tx_id: bytes) -> TxStatus: ...
     def depth(self) -> Mapping[str, int]:
         """{"tx_count": …, "bytes": …, "bytes_max": …}"""
@@ -273,10 +288,12 @@ class BlockApplier(Protocol):
     @property
     def tip(self) -> Tip:
         """Last executed block."""
+
     def stats(self) -> Mapping[str, int | str]: ...
     def on_peer_height(self, peer: bytes, height: int, round_: int) -> None: ...
     def check_decided(self, height: int, value: bytes) -> int:
         """First broken rule of a certified value on top of the tip, 0 when it holds."""
+
     async def apply_synced(self, height: int, value: bytes, certificate: bytes, timeout_s: float) -> bool: ...
 
 
@@ -309,6 +326,7 @@ class Applications(Protocol):
     def queries(self) -> list[QueryInfo]: ...
     def plugins(self) -> list[Mapping[str, Any]]:
         """name, version, applications, code_hash, native, title_zh, title_en"""
+
     def query(self, application: str, query: str, arguments: bytes, state: StateReader) -> Any:
         """Run a query with JSON arguments; the answer is JSON-ready. Raises `Rejected` (1009, 1010, 1011)."""
 
@@ -337,15 +355,19 @@ class ChainEvent:
 class Events(Protocol):
     def read(self, after: Cursor | None, limit: int, application: str | None, name: str | None) -> list[ChainEvent]:
         """Events of committed blocks, ascending, from storage; synchronous, thread-safe."""
+
     def follow(self, after: Cursor | None, application: str | None, name: str | None) -> AsyncIterator[ChainEvent]:
         """Stored events after the cursor, then new ones as blocks commit, without gap or repetition."""
 
 
 class Proofs(Protocol):
-    """Build proof bundles (formats §13). Synchronous, thread-safe. Raise `Unavailable` (NOT_READY) while the results are not certified yet."""
+    """Build proof bundles (formats §13). Synchronous, thread-safe.
+
+    Raise `Unavailable` (NOT_READY) while the results are not certified yet."""
 
     def tx(self, tx_id: bytes) -> bytes:
         """Transaction and receipt, with both headers and the certificate. Raises `Rejected` 1005 for an unknown id."""
+
     def state(self, application: str, keys: Sequence[bytes]) -> bytes: ...
 
 
@@ -378,20 +400,24 @@ class NodeFacts:
 class Node(Protocol):
     """Everything the gateway stands in front of."""
 
-    chain: Chain
-    mempool: Mempool
-    applications: Applications
-    events: Events
-    proofs: Proofs
+    @property
+    def chain(self) -> Chain: ...
+    @property
+    def mempool(self) -> Mempool: ...
+    @property
+    def applications(self) -> Applications: ...
+    @property
+    def events(self) -> Events: ...
+    @property
+    def proofs(self) -> Proofs: ...
 
     def facts(self) -> NodeFacts: ...
     def peers(self) -> list[PeerInfo]: ...
     def validators(self) -> list[Mapping[str, Any]]:
         """account, public_key, power, name, last_seen_ms"""
+
     def genesis(self) -> bytes: ...
 
 
 Clock = Callable[[], int]
 """Unix milliseconds."""
-Publish = Callable[[CommitRecord], Awaitable[None] | None]
-BlockIterator = Iterator[StoredBlock]

@@ -1,6 +1,6 @@
 """Admission, sealing, and what a client may know about its transaction.
 
-Flow: `submit` → decode and id (native) → known already? → verify and pool (native, admission threads) → seal every `seal_ms` → batches → commit.
+Flow: `submit` → decode and id (native) → known already? → verify and pool (native, admission threads) → seal → batches → commit.
 One call carries many transactions; single posts that arrive together are gathered into one native call.
 
 Invariant: a transaction is `committed` or `failed` only when its block is durable on this node.
@@ -98,12 +98,16 @@ class Mempool:
     async def _admit(self, decode: Callable[[], DecodedTxs]) -> list[SubmitResult]:
         self._open_for_writes()
         if not self._validator:
-            raise Unavailable("NOT_READY", "this node is not a validator and takes no transactions: submit to a validator")
+            raise Unavailable(
+                "NOT_READY", "this node is not a validator and takes no transactions: submit to a validator"
+            )
         if self._admissions >= ADMISSIONS_PENDING_MAX:
             raise Unavailable("MEMPOOL_FULL", "admission is busy", retry_after_ms=200)
         self._admissions += 1
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._admit_blocking, decode)
+            results = await asyncio.get_running_loop().run_in_executor(
+                self._verify_threads, self._admit_blocking, decode
+            )
         finally:
             self._admissions -= 1
         self._work.set()

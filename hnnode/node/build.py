@@ -39,10 +39,9 @@ from hnnode.execution import Host, application_prefix
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
-from hnnode.network import PeerNetwork
 from hnnode.node.genesis import Genesis, load_genesis
 from hnnode.node.pipeline import Pipeline, load_tree
-from hnnode.ports import Channel, HeldBatch, Kind, NodeFacts, PeerAddress, PeerInfo, Tip
+from hnnode.ports import Channel, HeldBatch, Kind, Network, NodeFacts, PeerAddress, PeerInfo, Tip
 from hnnode.proofs import ProofBuilder
 from hnnode.storage import Home, Storage, disk_free_bytes, open_storage, segment_to_recover
 from hnnode.sync.blocks import BlockSync
@@ -56,11 +55,17 @@ LAG_CHECK_S = 0.1
 FRAME_OVERHEAD_BYTES = 256 * 1024
 
 
+NetworkFactory = Callable[[Config, bytes, SecretKey, Metrics], Network]
+"""(configuration, chain id, node key, metrics) → the node's links to its peers."""
+
+
 class ChainNode:
     """One running node; implements `ports.Node`. Construct, `await start()`, later `await stop()`."""
 
-    def __init__(self, home: Home, on_fatal: Callable[[BaseException], None]) -> None:
-        """Opens everything on disk and builds the rooms; nothing runs yet.
+    def __init__(
+        self, home: Home, on_fatal: Callable[[BaseException], None], make_network: NetworkFactory | None = None
+    ) -> None:
+        """Opens everything on disk and builds the rooms; nothing runs yet. make_network: TCP when not given.
 
         Raises: ConfigError for configuration, genesis, key, plugins, ports; FatalError for storage.
         """
@@ -72,6 +77,7 @@ class ChainNode:
         self.account = key.account()
         self.metrics = Metrics()
         self._on_fatal = on_fatal
+        self._make_network = make_network or tcp_network
         self._started_at = time.monotonic()
         self._stopping = False
         self._loop_lag_s = 0.0
@@ -128,7 +134,7 @@ class ChainNode:
             facts.file.valid_blocks_max,
             config.mempool.requeue_blocks,
         )
-        self.network = PeerNetwork(config.network, chain_id=chain_id, key=key, peers=_addresses(config), metrics=metrics)
+        self.network = self._make_network(config, chain_id, key, metrics)
         self.batches = BatchBuffer(
             config=config.mempool,
             chain_id=chain_id,
@@ -204,7 +210,9 @@ class ChainNode:
             metrics=metrics,
             verify_threads=self.verify_threads,
             # Wall-clock microseconds: above every seq of an earlier run, also when its last batches were lost.
-            seq_start=max(int(time.time() * 1e6), 1 + max((seq for a, seq in self._own_seqs() if a == self.account), default=0)),
+            seq_start=max(
+                int(time.time() * 1e6), 1 + max((seq for a, seq in self._own_seqs() if a == self.account), default=0)
+            ),
             open_for_writes=self._open_for_writes,
             on_fatal=self._on_fatal,
         )
@@ -425,6 +433,13 @@ class ChainNode:
 
     def genesis(self) -> bytes:
         return self.genesis_facts.encoding
+
+
+def tcp_network(config: Config, chain_id: bytes, key: SecretKey, metrics: Metrics) -> Network:
+    """Authenticated TCP links to the configured peers."""
+    from hnnode.network import PeerNetwork
+
+    return PeerNetwork(config.network, chain_id=chain_id, key=key, peers=_addresses(config), metrics=metrics)
 
 
 def _now_ms() -> int:

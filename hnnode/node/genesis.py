@@ -132,7 +132,9 @@ def build_genesis(file: GenesisFile) -> Genesis:
         )
     except (NativeError, ValueError, KeyError, OverflowError) as e:
         raise ConfigError("GENESIS_INVALID", f"genesis: {e}") from e
-    return Genesis(file, encoding, genesis_chain_id(encoding), validators, names, root, tuple(sorted(writes)), tuple(pages))
+    return Genesis(
+        file, encoding, genesis_chain_id(encoding), validators, names, root, tuple(sorted(writes)), tuple(pages)
+    )
 
 
 def _state_root(updates: Sequence[tuple[bytes, bytes | None]]) -> tuple[bytes, list[tuple[bytes, bytes | None]]]:
@@ -157,7 +159,9 @@ def make_genesis(
         role=role,
         time_ms=int(time.time() * 1000) if time_ms is None else time_ms,
         validators=tuple(validators),
-        accounts=tuple(GenesisAccountEntry(a.public_key.hex(), a.organisation, tuple(sorted(a.roles))) for a in accounts),
+        accounts=tuple(
+            GenesisAccountEntry(a.public_key.hex(), a.organisation, tuple(sorted(a.roles))) for a in accounts
+        ),
         applications=tuple(sorted(set(applications))),
         plugins_hash=Host.load(applications).plugins_hash().hex(),
     )
@@ -183,7 +187,9 @@ def load_genesis(path: Path) -> Genesis:
         raise ConfigError("GENESIS_INVALID", f"{path}: {e}") from e
     genesis = build_genesis(file)
     if file.chain_id != genesis.chain_id.hex():
-        raise ConfigError("GENESIS_INVALID", f"{path}: chain_id: got {file.chain_id}, its facts give {genesis.chain_id.hex()}")
+        raise ConfigError(
+            "GENESIS_INVALID", f"{path}: chain_id: got {file.chain_id}, its facts give {genesis.chain_id.hex()}"
+        )
     return genesis
 
 
@@ -207,7 +213,8 @@ def write_testnet(
         chain_name=chain_name, role=role, validators=validators, accounts=accounts, applications=applications
     )
     peers = [
-        Peer(name, key.public_key().hex(), host, ports.p2p + i) for i, (name, key) in enumerate(zip(names, keys, strict=True))
+        Peer(name, key.public_key().hex(), host, ports.p2p + i)
+        for i, (name, key) in enumerate(zip(names, keys, strict=True))
     ]
     homes = []
     for i, (name, key) in enumerate(zip(names, keys, strict=True)):

@@ -103,5 +103,3 @@ def _report(error: BaseException) -> None:
         log.critical("node halted", code=error.code, detail=str(error))
     else:
         log.critical("node halted", detail=repr(error), exc_info=error)
-
-

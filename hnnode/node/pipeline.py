@@ -210,5 +210,3 @@ def load_tree(cache_bytes_max: int, database: Database) -> StateTree:
     while needed := tree.missing([bytes(32)]):
         tree.load(list(zip(needed, state.pages(needed), strict=True)))
     return tree
-
-

@@ -242,7 +242,7 @@ class BlockSync:
     async def _apply(self, response: BlockResponse) -> None:
         height = response.height
         loop = asyncio.get_running_loop()
-        value, batches = await loop.run_in_executor(self._verify_threads, self._check, response)
+        batches = await loop.run_in_executor(self._verify_threads, self._check, response)
         code = self._applier.check_decided(height, response.value)
         if code:
             # A quorum certified this block, so this node's own state must be wrong.
@@ -250,12 +250,16 @@ class BlockSync:
             raise FatalError(name, f"certified block breaks a rule here: {name_of(code)} (height={height})")
         codes = await loop.run_in_executor(self._verify_threads, self._verify, batches)
         if any(codes):
-            raise FatalError("INVALID_VALUE_DECIDED", f"certified block holds an invalid batch: codes {codes} (height={height})")
+            raise FatalError(
+                "INVALID_VALUE_DECIDED", f"certified block holds an invalid batch: codes {codes} (height={height})"
+            )
         await self._batches.store(batches, acknowledge=False)
-        if not await self._applier.apply_synced(height, response.value, response.certificate, self._config.request_ms / 1000):
+        if not await self._applier.apply_synced(
+            height, response.value, response.certificate, self._config.request_ms / 1000
+        ):
             log.warning("synced block was not executed in time", height=height)
 
-    def _check(self, response: BlockResponse) -> tuple[Value, list[Batch]]:
+    def _check(self, response: BlockResponse) -> list[Batch]:
         """Verify thread: everything that tells a lying peer from an honest one."""
         height = response.height
         try:
@@ -268,7 +272,7 @@ class BlockSync:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: certificate refused: {name_of(code)}")
         if [b.digest for b in batches] != [digest for digest, _, _ in value.batches]:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches are not those of the value")
-        return value, batches
+        return batches
 
     def _verify(self, batches: Sequence[Batch]) -> list[int]:
         return verify_batches(batches, self._chain_id, self._validators, self._accounts, None)
