@@ -1,13 +1,14 @@
 """Scenario `chain`: n validators as processes on loopback, an open-loop load over HTTP, the whole bill afterwards.
 
-Flow: network in a temporary folder → probe (only without a given rate) → sign → send at a fixed rate → drain → compare state roots.
-Signing is over before the first request of the measured part; every node verifies every signature, executes, and syncs to disk.
+Flow: network in a temporary folder → probe (only without a given rate) → sign → send at a fixed rate → drain →
+compare state roots.
+Signing is over before the first request of the measured part; every node verifies every signature, executes, and
+syncs to disk.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from hnnode.bench.sender import Sender
 from hnnode.bench.tally import Tally, percentiles_ms
 from hnnode.bench.workload import PIPELINES, Bundle, Signing, workload
 from hnnode.errors import ERRORS, Unavailable
+from hnnode.plugin_api.workload import Workload
 
 DEFAULT_RATE = {"evidence": 4_000, "coldchain": 1_500}
 PROBE_S = 5
@@ -30,6 +32,7 @@ PROBE_SHARE = 0.8
 DRAIN_S = 30.0
 SAMPLE_S = 0.5
 EQUAL_S = 15.0
+VALID_BLOCKS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,15 @@ class Plan:
     """What to run. `rate` None: probe first and take PROBE_SHARE of what committed."""
 
     application: str
+    flavour: str
     seconds: int
     rate: int | None
     batch: int
     payload_bytes: int | None
     seed: int
-    valid_blocks: int
+
+    def workload(self, seed: int) -> Workload:
+        return workload(self.application, self.flavour, seed, self.payload_bytes)
 
 
 Progress = Callable[[str, int, int], None]
@@ -75,11 +81,13 @@ class ChainRun:
         rates = sorted(tally.per_second(start_s, PROBE_S)[1:])
         committed = rates[len(rates) // 2]
         if committed == 0:
-            raise Unavailable("NOT_READY", f"nothing committed while probing: {_refusals(tally)} {tally.unanswered} unanswered")
+            raise Unavailable(
+                "NOT_READY", f"nothing committed while probing: {_refusals(tally)} {tally.unanswered} unanswered"
+            )
         return max(100, int(committed * PROBE_SHARE) // 100 * 100)
 
     def _sign(self, signing: Signing, count: int, seed: int) -> list[Bundle]:
-        pipelines = [workload(self.plan.application, seed + i, self.plan.payload_bytes) for i in range(PIPELINES)]
+        pipelines = [self.plan.workload(seed + i) for i in range(PIPELINES)]
         done = 0
 
         def on_signed(more: int) -> None:
@@ -88,7 +96,7 @@ class ChainRun:
             self.progress("sign", done, max(done, count))
 
         height = int(self.net.status(0)["height"])
-        return signing.bundles(pipelines, count, self.plan.batch, height + self.plan.valid_blocks, on_signed)
+        return signing.bundles(pipelines, count, self.plan.batch, height + VALID_BLOCKS, on_signed)
 
     def _measure(self, signing: Signing, rate: int) -> dict[str, Any]:
         plan = self.plan
@@ -105,14 +113,18 @@ class ChainRun:
         per_second = tally.per_second(start_s, plan.seconds)
         in_window = sum(per_second)
         nodes = len(self.net.nodes)
-        verified = sum(_growth(before, after, i, "hn_signatures_verified", "hn_signatures_verified_total") for i in range(nodes))
+        verified = sum(
+            _growth(before, after, i, "hn_signatures_verified", "hn_signatures_verified_total") for i in range(nodes)
+        )
         filled = [count for count in tally.block_tx_counts if count]
         return {
             "scenario": "chain",
             "app": plan.application,
             "nodes": nodes,
             "seconds": plan.seconds,
-            "tx_bytes": round(sum(len(b.body) - 4 * len(b.tx_ids) for b in bundles) / sum(len(b.tx_ids) for b in bundles)),
+            "tx_bytes": round(
+                sum(len(b.body) - 4 * len(b.tx_ids) for b in bundles) / sum(len(b.tx_ids) for b in bundles)
+            ),
             "offered_tps": round(tally.offered / plan.seconds, 1),
             "accepted_tps": round(len(tally.accepted) / plan.seconds, 1),
             "committed_tps": round(in_window / plan.seconds, 1),
@@ -128,7 +140,9 @@ class ChainRun:
             "cpu_us_per_tx": round(1e6 * (after.cpu_s - before.cpu_s) / committed, 1),
             "rss_mb_max": round(self.rss_bytes_max / 2**20, 1),
             "ledger_bytes_per_tx": round((after.disk_bytes - before.disk_bytes) / committed, 1),
-            "fsyncs_per_block": round(_growth(before, after, 0, "hn_fsyncs_total") / max(1.0, _growth(before, after, 0, "hn_blocks_total")), 2),
+            "fsyncs_per_block": round(
+                _growth(before, after, 0, "hn_fsyncs_total") / max(1.0, _growth(before, after, 0, "hn_blocks_total")), 2
+            ),
             "signature_verifications_per_tx_per_node": round(verified / nodes / committed, 3),
             "state_roots_equal": equal,
             "committed_per_second": per_second,
@@ -138,6 +152,7 @@ class ChainRun:
             "settings": {
                 "rate": rate,
                 "rate_given": plan.rate is not None,
+                "flavour": plan.flavour,
                 "batch": plan.batch,
                 "payload_bytes": plan.payload_bytes,
                 "seed": plan.seed,
@@ -148,18 +163,20 @@ class ChainRun:
         }
 
     async def _load(self, bundles: Sequence[Bundle], rate: int, seconds: int, stage: str) -> tuple[Tally, float, int]:
-        """Send, then wait until everything accepted is committed or DRAIN_S is over. Returns tally, start, blocks seen."""
+        """Send, then wait until everything accepted is seen in a block or DRAIN_S is over. Returns tally, start, blocks."""
         tally = Tally()
         tally.expect(bundles)
         urls = [node.url for node in self.net.nodes]
         follower = Follower(urls[0], tally, int(self.net.status(0)["height"]))
         following = asyncio.create_task(follower.run())
-        sampling = asyncio.create_task(self._sample(stage, tally, min(rate * seconds, sum(len(b.tx_ids) for b in bundles))))
+        sampling = asyncio.create_task(
+            self._sample(stage, tally, min(rate * seconds, sum(len(b.tx_ids) for b in bundles)))
+        )
         try:
             start_s = await Sender(urls, tally).run(bundles, rate, seconds)
-            deadline_s = time.monotonic() + DRAIN_S
-            while tally.outstanding() and time.monotonic() < deadline_s and not following.done():
-                await asyncio.sleep(0.05)
+            draining = asyncio.create_task(follower.drained())
+            await asyncio.wait((draining, following), timeout=DRAIN_S, return_when=asyncio.FIRST_COMPLETED)
+            draining.cancel()
             if following.done():
                 following.result()
             return tally, start_s, follower.blocks
@@ -179,11 +196,14 @@ class ChainRun:
     def _check_alive(self) -> None:
         node = self.net.ended()
         if node is not None:
-            raise Unavailable("NODE_UNREACHABLE", f"{node.name} ended during the run; {node.log}:\n{node.last_log_lines()}")
+            raise Unavailable(
+                "NODE_UNREACHABLE", f"{node.name} ended during the run; {node.log}:\n{node.last_log_lines()}"
+            )
 
     def _bill(self) -> Bill:
         metrics = [
-            processes.parse_metrics(httpx.get(node.metrics_url, timeout=10.0, trust_env=False).text) for node in self.net.nodes
+            processes.parse_metrics(httpx.get(node.metrics_url, timeout=10.0, trust_env=False).text)
+            for node in self.net.nodes
         ]
         cpu_s = sum(processes.cpu_s(node.pid) for node in self.net.nodes)
         return Bill(cpu_s, processes.disk_bytes(self.net.nodes[0].home), metrics)
@@ -199,7 +219,9 @@ class ChainRun:
         return lost
 
     def _roots_equal(self) -> bool:
-        """All nodes hold the same block, and with it the same state root, at the lowest of their heights once they stand still."""
+        """All nodes hold the same block, and with it the same state root, at the lowest of their heights once they
+        stand still.
+        """
         deadline_s = time.monotonic() + EQUAL_S
         while True:
             found = [self.net.status(i) for i in range(len(self.net.nodes))]
@@ -228,8 +250,3 @@ def _by_name(codes: Mapping[int, int]) -> dict[str, int]:
 
 def _refusals(tally: Tally) -> str:
     return ", ".join(f"{count} × {name}" for name, count in _by_name(tally.refused).items()) or "no refusals;"
-
-
-def bench_keys(actors: Sequence[str]) -> dict[str, native.SecretKey]:
-    """A fresh key for each actor."""
-    return {name: native.SecretKey.generate(os.urandom(32)) for name in actors}

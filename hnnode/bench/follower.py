@@ -23,6 +23,7 @@ class Follower:
     tally: Tally
     height: int
     blocks: int = field(default=0)
+    _seen: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         connection = Connection(self.url)
@@ -36,9 +37,16 @@ class Follower:
                     self.tally.on_block(ids, [tx["code"] for tx in txs], time.monotonic())
                     self.height = height
                     self.blocks += 1
+                    self._seen.set()
                 await asyncio.sleep(POLL_S)
         finally:
             connection.close()
+
+    async def drained(self) -> None:
+        """Returns once everything accepted so far is committed."""
+        while self.tally.outstanding():
+            self._seen.clear()
+            await self._seen.wait()
 
     async def _get(self, connection: Connection, path: str) -> bytes:
         answer = await connection.request("GET", path)

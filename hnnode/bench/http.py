@@ -90,13 +90,17 @@ class Connection:
         self.port = parts.port or 80
         self._receiver: _Receiver | None = None
 
-    async def request(self, method: str, path: str, body: bytes = b"", content_type: str = "", timeout_s: float = 30.0) -> Answer:
-        """Raises Unavailable 9004 when the connection fails, 9005 when no answer came in time (the request may have been served)."""
+    async def request(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "", timeout_s: float = 30.0
+    ) -> Answer:
+        """Raises Unavailable 9004 when the connection fails, 9005 when no answer came in time (the request may have
+        been served).
+        """
         receiver = await self._connected()
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[Answer] = loop.create_future()
         receiver.answer = waiting
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nAccept: */*\r\nContent-Length: {len(body)}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Length: {len(body)}\r\n"
         if content_type:
             head += f"Content-Type: {content_type}\r\n"
         assert receiver.transport is not None

@@ -1,6 +1,7 @@
 """A network of node processes on this machine: start, wait until ready, kill, restart, stop.
 
-Every process is ended by the pid this module started; a child also stops by itself when its parent dies (`start --stop-with-parent`).
+Every process is ended by the pid this module started; a child also stops by itself when its parent dies (`start
+--stop-with-parent`).
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def port_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def shifted_base(base: int, count: int, host: str = "127.0.0.1") -> int:
-    """First port at or above `base` that starts `count` free ones. Raises ConfigError 9003 after PORT_SHIFT_MAX attempts."""
+    """First port at or above `base` that starts `count` free ones. Raises ConfigError 9003 after PORT_SHIFT_MAX
+    attempts.
+    """
     for start in range(base, min(base + PORT_SHIFT_MAX, 65_536 - count)):
         if all(port_free(port, host) for port in range(start, start + count)):
             return start
@@ -101,14 +104,17 @@ class LocalNet:
     def __enter__(self) -> LocalNet:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def start(self, index: int) -> None:
         node = self.nodes[index]
         command = [sys.executable, "-m", "hnnode.cli", "start", "--home", str(node.home), "--stop-with-parent"]
         with node.log.open("ab") as log:
-            # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then stops the nodes in order.
+            # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then stops the nodes in
+            # order.
             node.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -123,7 +129,10 @@ class LocalNet:
             self.start(node.index)
 
     def wait_ready(
-        self, indices: Sequence[int] | None = None, timeout_s: float = READY_S, on_ready: Callable[[LocalNode], None] | None = None
+        self,
+        indices: Sequence[int] | None = None,
+        timeout_s: float = READY_S,
+        on_ready: Callable[[LocalNode], None] | None = None,
     ) -> float:
         """Seconds until every chosen node answered `/v1/ready` with 200.
 
@@ -135,14 +144,19 @@ class LocalNet:
             while waiting:
                 for node in list(waiting):
                     if not node.running:
-                        raise Unavailable("NOT_READY", f"{node.name} ended at start-up; {node.log}:\n{node.last_log_lines()}")
+                        raise Unavailable(
+                            "NOT_READY", f"{node.name} ended at start-up; {node.log}:\n{node.last_log_lines()}"
+                        )
                     if _answers(client, f"{node.url}/v1/ready"):
                         waiting.remove(node)
                         if on_ready is not None:
                             on_ready(node)
                 if waiting and time.monotonic() - started > timeout_s:
                     late = waiting[0]
-                    raise Unavailable("NOT_READY", f"{late.name} is not ready after {timeout_s:.0f} s; {late.log}:\n{late.last_log_lines()}")
+                    raise Unavailable(
+                        "NOT_READY",
+                        f"{late.name} is not ready after {timeout_s:.0f} s; {late.log}:\n{late.last_log_lines()}",
+                    )
                 if waiting:
                     time.sleep(0.05)
         return time.monotonic() - started
@@ -157,7 +171,9 @@ class LocalNet:
         return pid
 
     def stop(self) -> list[str]:
-        """SIGTERM to all, SIGKILL to those that have not ended after STOP_S. Returns the names that had to be killed."""
+        """SIGTERM to all, SIGKILL to those that have not ended after STOP_S. Returns the names that had to be
+        killed.
+        """
         for node in self.nodes:
             if node.process is not None and node.process.poll() is None:
                 node.process.send_signal(signal.SIGTERM)

@@ -42,14 +42,20 @@ def facts() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """Git revision of the source tree this package runs from, with `+` when it was changed; None outside a work tree."""
+    """Git revision of the source tree this package runs from, with `+` when it was changed; None outside a work
+    tree.
+    """
     git = shutil.which("git")
     if git is None:
         return None
     folder = str(Path(__file__).parent)
     try:
-        revision = subprocess.run([git, "-C", folder, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5)
-        changed = subprocess.run([git, "-C", folder, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=5)
+        revision = subprocess.run(
+            [git, "-C", folder, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5
+        )
+        changed = subprocess.run(
+            [git, "-C", folder, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=5
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     if revision.returncode != 0:
@@ -64,7 +70,10 @@ def openssl_sm2_verify_per_s(seconds: int = 1) -> float | None:
         return None
     try:
         run = subprocess.run(
-            [openssl, "speed", "-seconds", str(seconds), "sm2"], capture_output=True, text=True, timeout=30 + 4 * seconds
+            [openssl, "speed", "-seconds", str(seconds), "sm2"],
+            capture_output=True,
+            text=True,
+            timeout=30 + 4 * seconds,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -14,12 +14,10 @@ ORGANISATIONS: Mapping[str, str] = {
     "admin": "省行政审批政务信息管理局",
     "writer": "郑州市公证处",
     "importer": "河南冷链进口有限公司",
-    "station": "郑州首站集中监管仓",
     "first_station": "郑州首站集中监管仓",
+    "warehouse": "万邦冷链物流园",
     "carrier": "中原冷链运输有限公司",
-    "wholesaler": "万邦冷链批发市场",
     "retailer": "郑州生鲜超市",
-    "processor": "中原食品加工厂",
     "regulator": "郑州市市场监管局",
 }
 

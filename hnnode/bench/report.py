@@ -59,12 +59,20 @@ def render(result: Mapping[str, Any]) -> RenderableType:
     for name, unit in _ROWS:
         table.add_row(name, _number(result[name]), unit)
     latency = result["latency_ms"]
-    table.add_row("latency", " · ".join(f"{name} {_number(value)}" for name, value in latency.items()), "ms, from the intended send time")
+    table.add_row(
+        "latency",
+        " · ".join(f"{name} {_number(value)}" for name, value in latency.items()),
+        "ms, from the intended send time",
+    )
     machine = result["machine"]
     lines = chart(result["committed_per_second"])
     top = max(result["committed_per_second"], default=0)
     drawn = Text("\n".join(f"{f'{top:,}' if i == 0 else '':>9} {line}" for i, line in enumerate(lines)), style="cyan")
-    title = f"{result['app']} · {result['nodes']} nodes · {result['seconds']} s · {result['tx_bytes']} bytes a transaction"
-    where = f"{machine['cpu']} · {machine['cores']} cores · {machine['ram_gb']} GB · {result['commit'] or 'no revision'}"
+    title = (
+        f"{result['app']} · {result['nodes']} nodes · {result['seconds']} s · {result['tx_bytes']} bytes a transaction"
+    )
+    where = (
+        f"{machine['cpu']} · {machine['cores']} cores · {machine['ram_gb']} GB · {result['commit'] or 'no revision'}"
+    )
     axis = Text(f"{'':>9} committed tx/s, one column a second", style="dim")
     return Group(Text(title, style="bold"), Text(where, style="dim"), Text(""), table, Text(""), drawn, axis)

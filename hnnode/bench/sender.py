@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -32,15 +32,15 @@ class Sender:
     paused_until_s: dict[str, float] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
-    async def run(self, bundles: Sequence[Bundle], rate: float, seconds: float, on_sent: Callable[[int], None]) -> float:
+    async def run(self, bundles: Sequence[Bundle], rate: float, seconds: float) -> float:
         """Send at `rate` transactions a second for `seconds`. Returns the monotonic time of the start."""
         start_s = time.monotonic() + 0.05
         due = iter(_schedule(bundles, rate, start_s, seconds))
-        workers = [self._worker(url, due, start_s + seconds, on_sent) for _ in range(CONNECTIONS_PER_NODE) for url in self.urls]
+        workers = [self._worker(url, due, start_s + seconds) for _ in range(CONNECTIONS_PER_NODE) for url in self.urls]
         await asyncio.gather(*workers)
         return start_s
 
-    async def _worker(self, url: str, due: Iterator[tuple[float, Bundle]], end_s: float, on_sent: Callable[[int], None]) -> None:
+    async def _worker(self, url: str, due: Iterator[tuple[float, Bundle]], end_s: float) -> None:
         connection = Connection(url)
         try:
             while True:
@@ -60,7 +60,6 @@ class Sender:
                         return
                     await asyncio.sleep(SETTLE_POLL_S)
                 await self.send(connection, url, bundle, intended_s)
-                on_sent(len(bundle.tx_ids))
         finally:
             connection.close()
 

@@ -34,7 +34,9 @@ class Bundle:
 
 
 class EvidenceWorkload:
-    """One preserved hash a transaction: pure append, no two touch one key. `filler` characters lengthen each payload."""
+    """One preserved hash a transaction: pure append, no two touch one key. `filler` characters lengthen each
+    payload.
+    """
 
     application = "evidence"
     actors: Mapping[str, tuple[str, ...]]
@@ -56,10 +58,12 @@ class EvidenceWorkload:
         return []
 
 
-def workload(application: str, seed: int, payload_bytes: int | None = None) -> Workload:
-    """The workload of an application, deterministic in `seed`. `payload_bytes` sets the payload's length where the application allows it.
+def workload(application: str, flavour: str, seed: int, payload_bytes: int | None = None) -> Workload:
+    """The workload of an application, deterministic in `seed`. `payload_bytes` sets the payload's length where the
+    application allows it.
 
-    Raises ConfigError: 4009 for a plugin that is not installed, 9006 for one without a workload, 9001 for a length it cannot have.
+    Raises ConfigError: 4009 for a plugin that is not installed, 9006 for one without a workload, 9001 for a length
+    it cannot have.
     """
     if application == "evidence":
         shortest = len(EvidenceWorkload(seed).payload(0))
@@ -68,12 +72,13 @@ def workload(application: str, seed: int, payload_bytes: int | None = None) -> W
             detail = f"payload: got {payload_bytes} bytes, want {shortest} to {shortest + NAME_CHARS_MAX}"
             raise ConfigError("CONFIG_INVALID", detail)
         return EvidenceWorkload(seed, filler)
-    return Host.load([application]).workload(application, seed)
+    return Host.load([application]).workload(application, seed, flavour)
 
 
 @dataclass(slots=True)
 class Signing:
-    """Signs the items of several pipelines. One pipeline is one workload of its own seed; its waves wait for each other, the pipelines' waves
+    """Signs the items of several pipelines. One pipeline is one workload of its own seed; its waves wait for each
+    other, the pipelines' waves
     are sent in turn, so that a wave's wait is over long before it is due."""
 
     keys: Mapping[str, native.SecretKey]
@@ -82,12 +87,19 @@ class Signing:
     next_group: int = field(default=0)
 
     def bundles(
-        self, pipelines: Sequence[Workload], count: int, batch: int, valid_until_height: int, on_signed: Callable[[int], None]
+        self,
+        pipelines: Sequence[Workload],
+        count: int,
+        batch: int,
+        valid_until_height: int,
+        on_signed: Callable[[int], None],
     ) -> list[Bundle]:
         """About `count` transactions in requests of at most `batch`."""
         accounts = {name: key.account() for name, key in self.keys.items()}
         share = max(1, count // len(pipelines))
-        waves = [list(pipeline.waves({name: accounts[name] for name in pipeline.actors}, share)) for pipeline in pipelines]
+        waves = [
+            list(pipeline.waves({name: accounts[name] for name in pipeline.actors}, share)) for pipeline in pipelines
+        ]
         last_group = [-1] * len(pipelines)
         bundles: list[Bundle] = []
         for depth in range(max(map(len, waves))):
@@ -99,7 +111,9 @@ class Signing:
                     last_group[index] = group
         return bundles
 
-    def _sign(self, items: Sequence[WorkItem], valid_until_height: int, on_signed: Callable[[int], None]) -> list[tuple[bytes, bytes]]:
+    def _sign(
+        self, items: Sequence[WorkItem], valid_until_height: int, on_signed: Callable[[int], None]
+    ) -> list[tuple[bytes, bytes]]:
         """(tx id, signed transaction) in the order of the items; one native call for each actor, action and chunk."""
         places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         for place, item in enumerate(items):

@@ -16,6 +16,7 @@ from hnnode.cli import (
     doctor,
     error,
     events,
+    failure,
     key,
     network,
     node,
@@ -24,7 +25,6 @@ from hnnode.cli import (
     query,
     tx,
 )
-from hnnode.cli import failure
 from hnnode.cli.language import LANGUAGES, Language, localize, say, set_language, take_language, two
 from hnnode.cli.output import notes
 from hnnode.cli.session import session
@@ -46,15 +46,21 @@ for verb in (network, node, doctor, query, error):
 def root(
     home: Annotated[
         Path | None,
-        typer.Option("--home", envvar="HNNODE_HOME", metavar="DIR", show_default=False, help=two("节点目录", "home of the node")),
+        typer.Option(
+            "--home", envvar="HNNODE_HOME", metavar="DIR", show_default=False, help=two("节点目录", "home of the node")
+        ),
     ] = None,
     node_url: Annotated[
         str | None,
-        typer.Option("--node", envvar="HNNODE_NODE", metavar="URL", show_default=False, help=two("节点地址", "node URL")),
+        typer.Option(
+            "--node", envvar="HNNODE_NODE", metavar="URL", show_default=False, help=two("节点地址", "node URL")
+        ),
     ] = None,
     key_dir: Annotated[
         Path | None,
-        typer.Option("--key-dir", envvar="HNNODE_KEY_DIR", metavar="DIR", show_default=False, help=two("密钥目录", "key folder")),
+        typer.Option(
+            "--key-dir", envvar="HNNODE_KEY_DIR", metavar="DIR", show_default=False, help=two("密钥目录", "key folder")
+        ),
     ] = None,
     lang: Annotated[
         str | None,
@@ -84,7 +90,7 @@ def run(arguments: list[str] | None = None) -> None:
     set_language(language)
     try:
         command_tree(language)(args=rest, prog_name="hnnode")
-    except Exception as e:  # noqa: BLE001 - the one place where an error becomes a line and an exit code
+    except Exception as e:
         if os.environ.get("HNNODE_DEBUG") == "1":
             raise
         try:

@@ -19,8 +19,12 @@ POLL_S = 0.2
 
 @application.command("get", help=two("一个区块", "one block"))
 def get(
-    height: Annotated[str, typer.Argument(metavar="HEIGHT|latest", help=two("高度，或 latest", "height, or latest"))] = "latest",
-    full: Annotated[bool, typer.Option("--full", help=two("含证书、批次和交易", "with certificate, batches and transactions"))] = False,
+    height: Annotated[
+        str, typer.Argument(metavar="HEIGHT|latest", help=two("高度，或 latest", "height, or latest"))
+    ] = "latest",
+    full: Annotated[
+        bool, typer.Option("--full", help=two("含证书、批次和交易", "with certificate, batches and transactions"))
+    ] = False,
     node: NodeOption = None,
     output: OutputOption = Format.table,
 ) -> None:
@@ -39,8 +43,16 @@ def block_line(block: dict[str, Any]) -> str:
 
 @application.command("tail", help=two("跟随新区块，Ctrl-C 结束", "follow new blocks until Ctrl-C"))
 def tail(
-    after: Annotated[int | None, typer.Option("--from", min=1, show_default=False, help=two("起始高度，默认最新", "first height, default the latest"))] = None,
-    count: Annotated[int | None, typer.Option("--count", min=1, show_default=False, help=two("显示这么多后结束", "end after so many"))] = None,
+    after: Annotated[
+        int | None,
+        typer.Option(
+            "--from", min=1, show_default=False, help=two("起始高度，默认最新", "first height, default the latest")
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", min=1, show_default=False, help=two("显示这么多后结束", "end after so many")),
+    ] = None,
     node: NodeOption = None,
     output: OutputOption = Format.table,
 ) -> None:

@@ -23,28 +23,39 @@ def get_bytes(url: str, path: str) -> bytes:
     return _send("GET", url + path).content
 
 
-def post_json(url: str, path: str, body: bytes, timeout_s: float = REQUEST_S, **parameters: str | int | None) -> dict[str, Any]:
+def post_json(
+    url: str, path: str, body: bytes, timeout_s: float = REQUEST_S, **parameters: str | int | None
+) -> dict[str, Any]:
     """One POST of a JSON body."""
     headers = {"Content-Type": "application/json"}
-    return _json(_send("POST", url + path, content=body, headers=headers, params=_given(parameters), timeout_s=timeout_s))
+    return _json(
+        _send("POST", url + path, content=body, headers=headers, params=_given(parameters), timeout_s=timeout_s)
+    )
 
 
-def post_octets(url: str, path: str, body: bytes, timeout_s: float = REQUEST_S, **parameters: str | int | None) -> dict[str, Any]:
+def post_octets(
+    url: str, path: str, body: bytes, timeout_s: float = REQUEST_S, **parameters: str | int | None
+) -> dict[str, Any]:
     """One POST of a binary body."""
     headers = {"Content-Type": "application/octet-stream"}
-    return _json(_send("POST", url + path, content=body, headers=headers, params=_given(parameters), timeout_s=timeout_s))
+    return _json(
+        _send("POST", url + path, content=body, headers=headers, params=_given(parameters), timeout_s=timeout_s)
+    )
 
 
 @contextmanager
 def event_lines(url: str, path: str, **parameters: str | int | None) -> Iterator[Iterator[str]]:
     """Lines of a server-sent stream; it may stay silent between heartbeats for a while."""
     timeout = httpx.Timeout(REQUEST_S, read=60.0)
-    with _translated(url), httpx.Client(timeout=timeout, trust_env=False) as client:
-        with client.stream("GET", url + path, params=_given(parameters)) as answer:
-            if answer.status_code != 200:
-                answer.read()
-                raise_problem(answer)
-            yield answer.iter_lines()
+    with (
+        _translated(url),
+        httpx.Client(timeout=timeout, trust_env=False) as client,
+        client.stream("GET", url + path, params=_given(parameters)) as answer,
+    ):
+        if answer.status_code != 200:
+            answer.read()
+            raise_problem(answer)
+        yield answer.iter_lines()
 
 
 def _given(parameters: dict[str, str | int | None]) -> dict[str, str | int]:

@@ -23,7 +23,9 @@ from hnnode.cli.output import columns, console, grid, notes
 from hnnode.cli.session import DevNetwork, dev_network, forget_dev_network, save_dev_network
 from hnnode.errors import ConfigError, Unavailable
 
-application = typer.Typer(name="dev", help=two("本机开发网络", "development network on this machine"), no_args_is_help=True)
+application = typer.Typer(
+    name="dev", help=two("本机开发网络", "development network on this machine"), no_args_is_help=True
+)
 
 CHAIN_NAME = "hn_local"
 WATCH_S = 0.5
@@ -50,7 +52,9 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def dev_directory(home: Path | None, keep: bool) -> Iterator[Path]:
-    """A new folder for the network: a temporary one is removed afterwards unless it is to be kept; a given one always stays."""
+    """A new folder for the network: a temporary one is removed afterwards unless it is to be kept; a given one
+    always stays.
+    """
     if home is not None:
         if home.exists() and any(home.iterdir()):
             raise ConfigError("CONFIG_INVALID", say(f"{home} 不是空目录", f"{home} is not empty"))
@@ -70,13 +74,20 @@ def dev_directory(home: Path | None, keep: bool) -> Iterator[Path]:
 def start_network(homes: list[Path]) -> LocalNet:
     """Start all nodes and wait until each is ready, with progress on stderr. Stops them again when one fails."""
     net = LocalNet.of(homes)
-    spinner = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=notes(), transient=True)
+    spinner = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=notes(), transient=True
+    )
     try:
         with spinner:
-            tasks = {node.name: spinner.add_task(say(f"启动 {node.name}", f"starting {node.name}"), total=1) for node in net.nodes}
+            tasks = {
+                node.name: spinner.add_task(say(f"启动 {node.name}", f"starting {node.name}"), total=1)
+                for node in net.nodes
+            }
 
             def on_ready(node: LocalNode) -> None:
-                spinner.update(tasks[node.name], completed=1, description=say(f"{node.name} 就绪", f"{node.name} is ready"))
+                spinner.update(
+                    tasks[node.name], completed=1, description=say(f"{node.name} 就绪", f"{node.name} is ready")
+                )
 
             net.start_all()
             net.wait_ready(on_ready=on_ready)
@@ -117,18 +128,29 @@ def stop_network(net: LocalNet) -> None:
         notes().print(say(f"强制结束：{', '.join(killed)}", f"had to be killed: {', '.join(killed)}"), style="yellow")
 
 
-@application.command("up", help=two("启动一个本机网络，Ctrl-C 停止并清理", "start a local network; Ctrl-C stops it and cleans up"))
+@application.command(
+    "up", help=two("启动一个本机网络，Ctrl-C 停止并清理", "start a local network; Ctrl-C stops it and cleans up")
+)
 def up(
     nodes: NodesOption = 4,
     plugins: PluginsOption = DEFAULT_APPLICATIONS,
     home: Annotated[
-        Path | None, typer.Option("--home", metavar="DIR", show_default=False, help=two("放在这个新目录并保留", "put it into this new folder and keep it"))
+        Path | None,
+        typer.Option(
+            "--home",
+            metavar="DIR",
+            show_default=False,
+            help=two("放在这个新目录并保留", "put it into this new folder and keep it"),
+        ),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help=two("结束后保留临时目录", "keep the temporary folder"))] = False,
 ) -> None:
     other = dev_network()
     if other is not None:
-        notes().print(say(f"已有一个开发网络在运行（进程 {other.pid}）", f"a dev network runs already (process {other.pid})"), style="yellow")
+        notes().print(
+            say(f"已有一个开发网络在运行（进程 {other.pid}）", f"a dev network runs already (process {other.pid})"),
+            style="yellow",
+        )
     applications = applications_of(plugins)
     started = time.monotonic()
     with interruptible():
@@ -148,10 +170,17 @@ def up(
 def show(net: LocalNet, network: DevNetwork, seconds: float) -> None:
     titles = [say("节点", "node"), "HTTP", "API", "p2p", say("指标", "metrics"), "pid"]
     rows = [
-        [n.name, n.url, f"{n.url}/docs", f"{n.config.network.host}:{n.config.network.port}", n.metrics_url, n.pid] for n in net.nodes
+        [n.name, n.url, f"{n.url}/docs", f"{n.config.network.host}:{n.config.network.port}", n.metrics_url, n.pid]
+        for n in net.nodes
     ]
     out = console()
-    out.print(say(f"{len(net.nodes)} 个节点就绪，用时 {seconds:.1f} 秒", f"{len(net.nodes)} nodes are ready after {seconds:.1f} s"), style="bold green")
+    out.print(
+        say(
+            f"{len(net.nodes)} 个节点就绪，用时 {seconds:.1f} 秒",
+            f"{len(net.nodes)} nodes are ready after {seconds:.1f} s",
+        ),
+        style="bold green",
+    )
     out.print(columns(titles, rows))
     out.print()
     out.print(
@@ -180,12 +209,20 @@ def down() -> None:
     deadline = time.monotonic() + 20
     while dev_network() is not None:
         if time.monotonic() > deadline:
-            raise Unavailable("TIMEOUT", say(f"进程 {network.pid} 尚未结束", f"process {network.pid} has not ended yet"))
+            raise Unavailable(
+                "TIMEOUT", say(f"进程 {network.pid} 尚未结束", f"process {network.pid} has not ended yet")
+            )
         time.sleep(0.1)
     notes().print(say("开发网络已停止", "the dev network has stopped"))
 
 
-@application.command("demo", help=two("完整演示：存证、冷链、断电、追赶、离线证明", "the whole story: evidence, cold chain, power cut, catch-up, offline proof"))
+@application.command(
+    "demo",
+    help=two(
+        "完整演示：存证、冷链、断电、追赶、离线证明",
+        "the whole story: evidence, cold chain, power cut, catch-up, offline proof",
+    ),
+)
 def demo(
     once: Annotated[bool, typer.Option("--once", help=two("演示完即退出", "end when the story is told"))] = False,
 ) -> None:

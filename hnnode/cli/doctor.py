@@ -70,7 +70,9 @@ def _home(home: Home, running: bool) -> Iterator[Finding]:
     except HnError as e:
         yield Finding("fail", "home", failure.line(e.code, e.detail))
         return
-    yield Finding("ok", "config", say(f"{home.config} 有效，节点 {config.name}", f"{home.config} is valid, node {config.name}"))
+    yield Finding(
+        "ok", "config", say(f"{home.config} 有效，节点 {config.name}", f"{home.config} is valid, node {config.name}")
+    )
     yield _genesis(home)
     yield _disk(home, config)
     if not running:
@@ -90,7 +92,10 @@ def _genesis(home: Home) -> Finding:
 def _disk(home: Home, config: Config) -> Finding:
     free = shutil.disk_usage(home.root).free
     least = config.storage.disk_free_bytes_min
-    text = say(f"剩余 {free / 2**30:.1f} GiB，最少 {least / 2**30:.1f} GiB", f"{free / 2**30:.1f} GiB free, at least {least / 2**30:.1f} GiB needed")
+    text = say(
+        f"剩余 {free / 2**30:.1f} GiB，最少 {least / 2**30:.1f} GiB",
+        f"{free / 2**30:.1f} GiB free, at least {least / 2**30:.1f} GiB needed",
+    )
     return Finding("fail" if free < least else "warn" if free < 4 * least else "ok", "disk", text)
 
 
@@ -106,31 +111,46 @@ def _ports(config: Config) -> Iterator[Finding]:
 
 
 def _node(url: str, status: dict[str, Any], received_ms: float) -> Iterator[Finding]:
-    yield Finding("ok", "node", say(f"{url} 有应答，版本 {status['version']}", f"{url} answers, version {status['version']}"))
+    yield Finding(
+        "ok", "node", say(f"{url} 有应答，版本 {status['version']}", f"{url} answers, version {status['version']}")
+    )
     if status["halted"]:
-        yield Finding("fail", "halted", say(f"节点已停止：{status['halted']}", f"the node has stopped: {status['halted']}"))
+        yield Finding(
+            "fail", "halted", say(f"节点已停止：{status['halted']}", f"the node has stopped: {status['halted']}")
+        )
     elif status["syncing"]:
-        yield Finding("warn", "sync", say(f"正在追赶，高度 {status['height']}", f"catching up, height {status['height']}"))
+        yield Finding(
+            "warn", "sync", say(f"正在追赶，高度 {status['height']}", f"catching up, height {status['height']}")
+        )
     else:
         yield Finding("ok", "sync", say(f"已同步，高度 {status['height']}", f"in step, height {status['height']}"))
     peers, known = status["peers_connected"], status["peers_known"]
     level: Level = "ok" if peers == known else "warn" if peers else "fail"
-    yield Finding(level if known else "ok", "peers", say(f"已连接 {peers}/{known} 个节点", f"{peers} of {known} peers are connected"))
+    yield Finding(
+        level if known else "ok",
+        "peers",
+        say(f"已连接 {peers}/{known} 个节点", f"{peers} of {known} peers are connected"),
+    )
     waiting = status["consensus"].get("text", "")
     pending = status["pool"].get("tx_count", 0)
     age_s = received_ms / 1e3 - status["block_time_ms"] / 1e3
     if pending and age_s > COMMIT_AGE_S_MAX:
         text = say(
-            f"{pending} 笔交易在等待，{age_s:.0f} 秒没有新区块：{waiting}", f"{pending} transactions wait, no block for {age_s:.0f} s: {waiting}"
+            f"{pending} 笔交易在等待，{age_s:.0f} 秒没有新区块：{waiting}",
+            f"{pending} transactions wait, no block for {age_s:.0f} s: {waiting}",
         )
         yield Finding("fail", "commits", text)
     else:
-        yield Finding("ok", "commits", say(f"上一区块在 {age_s:.0f} 秒前；{waiting}", f"last block {age_s:.0f} s ago; {waiting}"))
+        yield Finding(
+            "ok", "commits", say(f"上一区块在 {age_s:.0f} 秒前；{waiting}", f"last block {age_s:.0f} s ago; {waiting}")
+        )
 
 
 def _clock(skew_ms: float, round_trip_ms: float) -> Finding:
     level: Level = "ok" if abs(skew_ms) <= CLOCK_MS_MAX + round_trip_ms else "fail"
-    return Finding(level, "clock", say(f"与节点的时差约 {skew_ms:+.0f} 毫秒", f"about {skew_ms:+.0f} ms off the node's clock"))
+    return Finding(
+        level, "clock", say(f"与节点的时差约 {skew_ms:+.0f} 毫秒", f"about {skew_ms:+.0f} ms off the node's clock")
+    )
 
 
 def _home_agrees(home: Home, status: dict[str, Any]) -> Iterator[Finding]:
@@ -142,8 +162,13 @@ def _home_agrees(home: Home, status: dict[str, Any]) -> Iterator[Finding]:
     except HnError:
         return  # reported by the home checks
     same = own == status["chain_id"]
-    text = say("目录与节点属于同一条链", "home and node are of one chain") if same else say(
-        f"目录的链 {own}，节点的链 {status['chain_id']}", f"chain of the home {own}, of the node {status['chain_id']}"
+    text = (
+        say("目录与节点属于同一条链", "home and node are of one chain")
+        if same
+        else say(
+            f"目录的链 {own}，节点的链 {status['chain_id']}",
+            f"chain of the home {own}, of the node {status['chain_id']}",
+        )
     )
     yield Finding("ok" if same else "fail", "chain", text)
 
@@ -151,11 +176,16 @@ def _home_agrees(home: Home, status: dict[str, Any]) -> Iterator[Finding]:
 def _peers(client: httpx.Client, url: str) -> Iterator[Finding]:
     answer = client.get(f"{url}/v1/peers")
     if answer.status_code != 200:
-        yield Finding("warn", "peers", say(f"/v1/peers 状态 {answer.status_code}", f"/v1/peers: status {answer.status_code}"))
+        yield Finding(
+            "warn", "peers", say(f"/v1/peers 状态 {answer.status_code}", f"/v1/peers: status {answer.status_code}")
+        )
         return
     for peer in answer.json()["peers"]:
         if not peer["connected"]:
-            text = say(f"{peer['name']} {peer['host']}:{peer['port']} 未连接", f"{peer['name']} {peer['host']}:{peer['port']} is not connected")
+            text = say(
+                f"{peer['name']} {peer['host']}:{peer['port']} 未连接",
+                f"{peer['name']} {peer['host']}:{peer['port']} is not connected",
+            )
             yield Finding("warn", "peer", text)
 
 
@@ -190,16 +220,26 @@ _MARKS: dict[Level, str] = {"ok": "✓", "warn": "!", "fail": "✗"}
 def doctor(
     home: HomeOption = None,
     node: NodeOption = None,
-    strict: Annotated[bool, typer.Option("--strict", help=two("警告也算失败", "a warning counts as a failure"))] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help=two("警告也算失败", "a warning counts as a failure"))
+    ] = False,
     output: OutputOption = Format.table,
 ) -> None:
     found = examine(node_url(node), Home(node_home(home)))
     failed = sum(f.level == "fail" or (strict and f.level == "warn") for f in found)
     data = {"findings": [{"level": f.level, "check": f.check, "text": f.text} for f in found], "failed": failed}
-    emit(output, data, lambda: columns(["", say("检查", "check"), say("结果", "result")], [[_MARKS[f.level], f.check, f.text] for f in found]))
+    emit(
+        output,
+        data,
+        lambda: columns(
+            ["", say("检查", "check"), say("结果", "result")], [[_MARKS[f.level], f.check, f.text] for f in found]
+        ),
+    )
     if failed:
         raise typer.Exit(failure.ERROR)
 
 
 def register(application: typer.Typer) -> None:
-    application.command("doctor", help=two("检查本机、节点目录和链的状况", "check this machine, the node's home and the chain"))(doctor)
+    application.command(
+        "doctor", help=two("检查本机、节点目录和链的状况", "check this machine, the node's home and the chain")
+    )(doctor)

@@ -45,8 +45,9 @@ def explain(
 
 
 def version(output: OutputOption = Format.table) -> None:
-    import hnnode
     import hnnode_native
+
+    import hnnode
 
     facts = {
         "hnnode": hnnode.__version__,

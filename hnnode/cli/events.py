@@ -37,18 +37,35 @@ def parse_stream(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
 def event_line(event: dict[str, Any]) -> str:
     payload = event.get("payload", event.get("payload_hex"))
     text = payload if isinstance(payload, str) else orjson.dumps(payload).decode()
-    return f"{event['cursor']:<12}  {event['block_time']}  {event['application']}.{event['name'].removeprefix(event['application'] + '.')}  {event['entity']}  {text}"
+    return f"{event['cursor']:<12}  {event['block_time']}  {event['name']}  {event['entity']}  {text}"
 
 
-@application.command("tail", help=two("跟随事件，Ctrl-C 结束；可从位置恢复", "follow events until Ctrl-C; resumes from a cursor"))
+@application.command(
+    "tail", help=two("跟随事件，Ctrl-C 结束；可从位置恢复", "follow events until Ctrl-C; resumes from a cursor")
+)
 def tail(
     after: Annotated[
         str | None,
-        typer.Option("--after", metavar="CURSOR", show_default=False, help=two("从此位置之后，默认从头；latest 只看新事件", "after this cursor, default from the start; latest for new ones")),
+        typer.Option(
+            "--after",
+            metavar="CURSOR",
+            show_default=False,
+            help=two(
+                "从此位置之后，默认从头；latest 只看新事件",
+                "after this cursor, default from the start; latest for new ones",
+            ),
+        ),
     ] = None,
-    app: Annotated[str | None, typer.Option("--app", show_default=False, help=two("只看一个应用", "of one application"))] = None,
-    name: Annotated[str | None, typer.Option("--name", show_default=False, help=two("只看一种事件", "of one name"))] = None,
-    count: Annotated[int | None, typer.Option("--count", min=1, show_default=False, help=two("显示这么多后结束", "end after so many"))] = None,
+    app: Annotated[
+        str | None, typer.Option("--app", show_default=False, help=two("只看一个应用", "of one application"))
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", show_default=False, help=two("只看一种事件", "of one name"))
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", min=1, show_default=False, help=two("显示这么多后结束", "end after so many")),
+    ] = None,
     node: NodeOption = None,
     output: OutputOption = Format.table,
 ) -> None:
@@ -71,5 +88,12 @@ def tail(
         except Unavailable as e:
             if not connected and cursor == after:
                 raise
-            notes().print(say(f"连接中断，从 {cursor or '头'} 恢复：{e.detail}", f"connection lost, resuming after {cursor or 'the start'}: {e.detail}"), style="yellow", markup=False)
+            notes().print(
+                say(
+                    f"连接中断，从 {cursor or '头'} 恢复：{e.detail}",
+                    f"connection lost, resuming after {cursor or 'the start'}: {e.detail}",
+                ),
+                style="yellow",
+                markup=False,
+            )
         time.sleep(RECONNECT_S)

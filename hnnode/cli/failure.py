@@ -18,7 +18,14 @@ EXIT_TEXTS: tuple[tuple[int, str, str], ...] = (
     (UNAVAILABLE, "不可用或已满，可重试", "unavailable or full, retry"),
 )
 
-_LOCAL = {"KEY_FILE_INVALID", "KEY_FILE_PERMISSIONS", "PUBLIC_KEY_INVALID", "CONFIG_INVALID", "GENESIS_INVALID", "PORT_BUSY"}
+_LOCAL = {
+    "KEY_FILE_INVALID",
+    "KEY_FILE_PERMISSIONS",
+    "PUBLIC_KEY_INVALID",
+    "CONFIG_INVALID",
+    "GENESIS_INVALID",
+    "PORT_BUSY",
+}
 _LOCAL |= {"PREREQUISITE_MISSING", "INTERNAL_ERROR"}
 
 

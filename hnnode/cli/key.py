@@ -98,7 +98,12 @@ def list_keys(directory: KeyDirOption = None, output: OutputOption = Format.tabl
         lambda: columns(
             titles,
             [
-                [k["name"], "?" if k["account"] is None else k["account"].hex(), say("是", "yes") if k["encrypted"] else say("否", "no"), k["file"]]
+                [
+                    k["name"],
+                    "?" if k["account"] is None else k["account"].hex(),
+                    say("是", "yes") if k["encrypted"] else say("否", "no"),
+                    k["file"],
+                ]
                 for k in found
             ],
         ),
@@ -108,7 +113,9 @@ def list_keys(directory: KeyDirOption = None, output: OutputOption = Format.tabl
 @application.command("import", help=two("导入 PEM 私钥文件", "import a private key file (PEM)"))
 def import_key(
     name: NameArgument,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=two("PKCS#8 或 EC 私钥", "PKCS#8 or EC private key"))],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help=two("PKCS#8 或 EC 私钥", "PKCS#8 or EC private key"))
+    ],
     plain: PlainOption = False,
     passphrase_fd: PassphraseFdOption = None,
     directory: KeyDirOption = None,
@@ -120,18 +127,38 @@ def import_key(
         key = read_key_file(file, secret)
     else:
         key = read_key_file(file)
-        secret = None if plain else passphrase.ask_new(say("新密钥文件的口令", "passphrase of the new key file"), passphrase_fd)
+        secret = (
+            None
+            if plain
+            else passphrase.ask_new(say("新密钥文件的口令", "passphrase of the new key file"), passphrase_fd)
+        )
     _show(output, save_key(path, key, None if plain else secret))
 
 
-@application.command("export", help=two("导出公钥（PEM）；--private 导出私钥", "export the public key (PEM); --private for the private key"))
+@application.command(
+    "export",
+    help=two("导出公钥（PEM）；--private 导出私钥", "export the public key (PEM); --private for the private key"),
+)
 def export(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help=two("密钥名称或文件", "key name or file"))],
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="FILE", show_default=False, help=two("写入新文件，默认标准输出", "new file to write, default standard output"))
+        Path | None,
+        typer.Option(
+            "--to",
+            metavar="FILE",
+            show_default=False,
+            help=two("写入新文件，默认标准输出", "new file to write, default standard output"),
+        ),
     ] = None,
     private: Annotated[
-        bool, typer.Option("--private", help=two("导出加密的私钥，口令不变；需要 --to", "export the encrypted private key under its passphrase; needs --to"))
+        bool,
+        typer.Option(
+            "--private",
+            help=two(
+                "导出加密的私钥，口令不变；需要 --to",
+                "export the encrypted private key under its passphrase; needs --to",
+            ),
+        ),
     ] = False,
     passphrase_fd: PassphraseFdOption = None,
     directory: KeyDirOption = None,
@@ -144,7 +171,11 @@ def export(
     if not private and public.is_file():
         public_key = read_public_key_file(public)
     else:
-        secret = passphrase.ask(say(f"{path.name} 的口令", f"passphrase of {path.name}"), passphrase_fd) if encrypted else None
+        secret = (
+            passphrase.ask(say(f"{path.name} 的口令", f"passphrase of {path.name}"), passphrase_fd)
+            if encrypted
+            else None
+        )
         key = read_key_file(path, secret)
         public_key = key.public_key()
         if private and to is not None:

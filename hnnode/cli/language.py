@@ -1,14 +1,14 @@
 """Chinese and English of everything the command prints.
 
-A help text is written once as `two(zh, en)`; `localize` picks the half of the chosen language in a finished command tree, so that one
-process can render both (the reference page does). The language comes from `--lang`, then HNNODE_LANG, then the locale.
+A help text is written once as `two(zh, en)`; `localize` picks the half of the chosen language in a finished command
+tree, so that one process can render both. The language comes from `--lang`, then HNNODE_LANG, then the locale.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, Language] = ("zh", "en")
@@ -62,7 +62,7 @@ def take_language(arguments: Sequence[str], environment: Mapping[str, str] = os.
         if name == "--lang" and not equals and index + 1 < len(arguments):
             value, width = arguments[index + 1], 2
         if name == "--lang" and value in LANGUAGES:
-            language = cast(Language, value)
+            language = value
         else:
             rest.extend(arguments[index : index + width])
         index += width

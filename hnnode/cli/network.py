@@ -1,6 +1,7 @@
 """`hnnode testnet`, `init`, `genesis`: node homes before their first start.
 
-On one machine `testnet` does everything. Across organisations each runs `init` (its key never leaves its host), one of them runs `genesis` with
+On one machine `testnet` does everything. Across organisations each runs `init` (its key never leaves its host), one
+of them runs `genesis` with
 the public keys, and every home gets that file.
 """
 
@@ -44,7 +45,10 @@ USUAL_PORTS = PortPlan()
 
 NodesOption = Annotated[int, typer.Option("--nodes", "-n", min=1, max=NODES_MAX, help=two("节点数", "number of nodes"))]
 PluginsOption = Annotated[
-    str, typer.Option("--plugins", metavar="A,B", help=two("启用的应用，逗号分隔", "applications to enable, separated by commas"))
+    str,
+    typer.Option(
+        "--plugins", metavar="A,B", help=two("启用的应用，逗号分隔", "applications to enable, separated by commas")
+    ),
 ]
 
 
@@ -64,7 +68,9 @@ def free_ports(nodes: int) -> PortPlan:
 def make_homes(
     directory: Path, nodes: int, chain_name: str, role: str, applications: Sequence[str], people: Sequence[Person]
 ) -> list[Path]:
-    """Write genesis, configuration and node keys of a local network, and the people's keys under `keys/`. Returns the homes."""
+    """Write genesis, configuration and node keys of a local network, and the people's keys under `keys/`. Returns
+    the homes.
+    """
     accounts = [GenesisAccount(p.key.public_key(), p.organisation, p.roles) for p in people]
     homes = write_testnet(
         directory,
@@ -82,12 +88,16 @@ def make_homes(
     return homes
 
 
-def testnet(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help=two("新目录", "folder to make"))] = Path("hn-testnet"),
+def make_testnet(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help=two("新目录", "folder to make"))] = Path(
+        "hn-testnet"
+    ),
     nodes: NodesOption = 4,
     plugins: PluginsOption = DEFAULT_APPLICATIONS,
     chain_name: Annotated[str, typer.Option("--chain", help=two("链名", "name of the chain"))] = "hn_local",
-    role: Annotated[str, typer.Option("--role", metavar="main|relay|city", help=two("链的角色", "role of the chain"))] = "city",
+    role: Annotated[
+        str, typer.Option("--role", metavar="main|relay|city", help=two("链的角色", "role of the chain"))
+    ] = "city",
     output: OutputOption = Format.table,
 ) -> None:
     if directory.exists() and any(directory.iterdir()):
@@ -123,12 +133,22 @@ def init(
     name: Annotated[str, typer.Option("--name", help=two("节点名", "name of the node"))],
     home: HomeOption = None,
     genesis: Annotated[
-        Path | None, typer.Option("--genesis", exists=True, dir_okay=False, help=two("链的 genesis.json", "genesis.json of the chain"))
+        Path | None,
+        typer.Option(
+            "--genesis", exists=True, dir_okay=False, help=two("链的 genesis.json", "genesis.json of the chain")
+        ),
     ] = None,
     peer: Annotated[
-        list[str] | None, typer.Option("--peer", metavar="NAME=KEY@HOST:PORT", help=two("要连接的节点，可重复", "node to connect to, may be repeated"))
+        list[str] | None,
+        typer.Option(
+            "--peer",
+            metavar="NAME=KEY@HOST:PORT",
+            help=two("要连接的节点，可重复", "node to connect to, may be repeated"),
+        ),
     ] = None,
-    host: Annotated[str, typer.Option("--host", help=two("节点间端口绑定的地址", "address the peer port binds to"))] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option("--host", help=two("节点间端口绑定的地址", "address the peer port binds to"))
+    ] = "127.0.0.1",
     output: OutputOption = Format.table,
 ) -> None:
     """Make a home with a new key, or finish one that has its key already."""
@@ -166,13 +186,25 @@ def _peer(text: str) -> Peer:
 def genesis(
     to: Annotated[Path, typer.Argument(metavar="FILE", help=two("要写的新文件", "new file to write"))],
     validator: Annotated[
-        list[str], typer.Option("--validator", metavar="NAME=KEY[:POWER]", help=two("验证者公钥，可重复", "public key of a validator, may be repeated"))
+        list[str],
+        typer.Option(
+            "--validator",
+            metavar="NAME=KEY[:POWER]",
+            help=two("验证者公钥，可重复", "public key of a validator, may be repeated"),
+        ),
     ],
     account: Annotated[
-        list[str], typer.Option("--account", metavar="ORG=KEY[:ROLE,ROLE]", help=two("登记的账户，可重复", "registered account, may be repeated"))
+        list[str],
+        typer.Option(
+            "--account",
+            metavar="ORG=KEY[:ROLE,ROLE]",
+            help=two("登记的账户，可重复", "registered account, may be repeated"),
+        ),
     ],
     chain_name: Annotated[str, typer.Option("--chain", help=two("链名", "name of the chain"))],
-    role: Annotated[str, typer.Option("--role", metavar="main|relay|city", help=two("链的角色", "role of the chain"))] = "city",
+    role: Annotated[
+        str, typer.Option("--role", metavar="main|relay|city", help=two("链的角色", "role of the chain"))
+    ] = "city",
     plugins: PluginsOption = DEFAULT_APPLICATIONS,
     output: OutputOption = Format.table,
 ) -> None:
@@ -218,6 +250,10 @@ def _check_role(role: str) -> None:
 
 
 def register(application: typer.Typer) -> None:
-    application.command("testnet", help=two("生成一个本机网络的节点目录", "make the node homes of a network on this machine"))(testnet)
+    application.command(
+        "testnet", help=two("生成一个本机网络的节点目录", "make the node homes of a network on this machine")
+    )(make_testnet)
     application.command("init", help=two("生成一个节点目录和它的密钥", "make the home of one node, with its key"))(init)
-    application.command("genesis", help=two("由各方公钥生成新链的创世文件", "make the genesis file of a new chain from public keys"))(genesis)
+    application.command(
+        "genesis", help=two("由各方公钥生成新链的创世文件", "make the genesis file of a new chain from public keys")
+    )(genesis)

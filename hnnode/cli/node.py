@@ -27,7 +27,11 @@ PARENT_POLL_S = 0.5
 def start(
     home: HomeOption = None,
     stop_with_parent: Annotated[
-        bool, typer.Option("--stop-with-parent", help=two("启动本进程的进程结束时一并停止", "stop when the process that started this one ends"))
+        bool,
+        typer.Option(
+            "--stop-with-parent",
+            help=two("启动本进程的进程结束时一并停止", "stop when the process that started this one ends"),
+        ),
     ] = False,
 ) -> None:
     from hnnode.node.lifecycle import run_node
@@ -84,7 +88,13 @@ def status(node: NodeOption = None, output: OutputOption = Format.table) -> None
 
 def _status_rows(facts: dict[str, Any]) -> list[tuple[str, Any]]:
     pool = facts["pool"]
-    state = facts["halted"] or (say("正在追赶", "catching up") if facts["syncing"] else say("就绪", "ready") if facts["ready"] else say("未就绪", "not ready"))
+    state = facts["halted"] or (
+        say("正在追赶", "catching up")
+        if facts["syncing"]
+        else say("就绪", "ready")
+        if facts["ready"]
+        else say("未就绪", "not ready")
+    )
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(facts["block_time_ms"] / 1000))
     return [
         (say("节点", "node"), f"{facts['node_name']} ({facts['account']})"),
@@ -102,7 +112,14 @@ def _status_rows(facts: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def peers(node: NodeOption = None, output: OutputOption = Format.table) -> None:
     found = get_json(node_url(node), "/v1/peers")
-    titles = [say("名称", "name"), say("地址", "address"), say("已连接", "connected"), say("收", "in"), say("发", "out"), say("排队", "queued")]
+    titles = [
+        say("名称", "name"),
+        say("地址", "address"),
+        say("已连接", "connected"),
+        say("收", "in"),
+        say("发", "out"),
+        say("排队", "queued"),
+    ]
     emit(
         output,
         found,
@@ -124,7 +141,9 @@ def peers(node: NodeOption = None, output: OutputOption = Format.table) -> None:
 
 
 def register(application: typer.Typer) -> None:
-    application.command("start", help=two("启动节点（前台，Ctrl-C 停止）", "run the node (foreground, Ctrl-C stops it)"))(start)
+    application.command(
+        "start", help=two("启动节点（前台，Ctrl-C 停止）", "run the node (foreground, Ctrl-C stops it)")
+    )(start)
     application.command("stop", help=two("停止本机某个目录的节点", "stop the node of a home on this machine"))(stop)
     application.command("status", help=two("节点状态", "status of a node"))(status)
     application.command("peers", help=two("节点的连接", "connections of a node"))(peers)

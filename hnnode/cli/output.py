@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ JSON_VERSION = 1
 """Rises when a field of the JSON output changes its meaning or goes away; new fields do not raise it."""
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     table = "table"
     json = "json"
 
@@ -89,7 +89,10 @@ def value_table(value: Any) -> RenderableType:
         parts: list[RenderableType] = [grid((k, _cell(v)) for k, v in value.items() if k not in lists)]
         for name, rows in lists.items():
             titles = list(dict.fromkeys(key for row in rows for key in row))
-            parts += [Text(f"\n{name}", style="bold"), columns(titles, [[_cell(row.get(t)) for t in titles] for row in rows])]
+            parts += [
+                Text(f"\n{name}", style="bold"),
+                columns(titles, [[_cell(row.get(t)) for t in titles] for row in rows]),
+            ]
         return Group(*parts)
     return Text(_cell(value))
 

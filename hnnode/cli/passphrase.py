@@ -1,4 +1,6 @@
-"""Passphrases: from a file descriptor for programs, from the terminal for people, never from arguments or the environment."""
+"""Passphrases: from a file descriptor for programs, from the terminal for people, never from arguments or the
+environment.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def is_encrypted(path: Path) -> bool:
 
 
 def ask(what: str, descriptor: int | None, *, twice: bool = False) -> str:
-    """One passphrase. Raises ConfigError 9006 when there is neither a descriptor nor a terminal, 2004 when it is empty or differs."""
+    """One passphrase. Raises ConfigError 9006 when there is neither a descriptor nor a terminal, 2004 when it is
+    empty or differs.
+    """
     if descriptor is not None:
         with os.fdopen(os.dup(descriptor), "rb") as file:
             text = file.readline(LENGTH_MAX + 2).decode("utf-8", "strict").rstrip("\r\n")
@@ -34,7 +38,13 @@ def ask(what: str, descriptor: int | None, *, twice: bool = False) -> str:
         if twice and getpass.getpass(say("再输入一次: ", "once more: "), stream=sys.stderr) != text:
             raise ConfigError("KEY_FILE_INVALID", say("两次口令不一致", "the passphrases differ"))
     else:
-        raise ConfigError("PREREQUISITE_MISSING", say("需要口令：请用 --passphrase-fd 或在终端中运行", "a passphrase is needed: use --passphrase-fd or a terminal"))
+        raise ConfigError(
+            "PREREQUISITE_MISSING",
+            say(
+                "需要口令：请用 --passphrase-fd 或在终端中运行",
+                "a passphrase is needed: use --passphrase-fd or a terminal",
+            ),
+        )
     if not text or len(text) > LENGTH_MAX:
         raise ConfigError("KEY_FILE_INVALID", say("口令为空或过长", "the passphrase is empty or too long"))
     return text

@@ -12,7 +12,9 @@ INPUT_BYTES_MAX = 64 * 1024 * 1024
 
 
 def read_argument(text: str) -> bytes:
-    """The bytes an argument stands for. Raises OSError for a file that cannot be read, BadParameter over INPUT_BYTES_MAX."""
+    """The bytes an argument stands for. Raises OSError for a file that cannot be read, BadParameter over
+    INPUT_BYTES_MAX.
+    """
     if text == "-":
         data = sys.stdin.buffer.read(INPUT_BYTES_MAX + 1)
     elif text.startswith("@"):

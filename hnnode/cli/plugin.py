@@ -18,9 +18,21 @@ application = typer.Typer(name="plugin", help=two("应用与插件", "applicatio
 @application.command("list", help=two("启用的插件", "the plugins that are enabled"))
 def list_plugins(node: NodeOption = None, output: OutputOption = Format.table) -> None:
     found = get_json(node_url(node), "/v1/plugins")
-    titles = [say("名称", "name"), say("版本", "version"), say("说明", "title"), say("内置", "native"), say("代码摘要", "code hash")]
+    titles = [
+        say("名称", "name"),
+        say("版本", "version"),
+        say("说明", "title"),
+        say("内置", "native"),
+        say("代码摘要", "code hash"),
+    ]
     rows = [
-        [p["name"], p["version"], p[f"title_{current()}"], say("是", "yes") if p["native"] else say("否", "no"), p["code_hash"] or "–"]
+        [
+            p["name"],
+            p["version"],
+            p[f"title_{current()}"],
+            say("是", "yes") if p["native"] else say("否", "no"),
+            p["code_hash"] or "–",
+        ]
         for p in found["plugins"]
     ]
     emit(output, found, lambda: columns(titles, rows))
@@ -47,6 +59,15 @@ def show(
         emit(output, wanted, lambda: "")
         return
     titles = [say("动作", "action"), say("角色", "roles"), say("说明", "title")]
-    console().print(columns(titles, [[a["action"], " ".join(a["roles"]) or "–", a[f"title_{current()}"]] for a in wanted["actions"]]))
+    console().print(
+        columns(
+            titles, [[a["action"], " ".join(a["roles"]) or "–", a[f"title_{current()}"]] for a in wanted["actions"]]
+        )
+    )
     console().print()
-    console().print(columns([say("查询", "query"), say("说明", "title")], [[q["query"], q[f"title_{current()}"]] for q in wanted["queries"]]))
+    console().print(
+        columns(
+            [say("查询", "query"), say("说明", "title")],
+            [[q["query"], q[f"title_{current()}"]] for q in wanted["queries"]],
+        )
+    )

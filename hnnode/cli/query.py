@@ -41,13 +41,25 @@ def query(
     name: Annotated[str, typer.Argument(metavar="QUERY", help=two("查询", "query"))],
     arg: Annotated[
         list[str] | None,
-        typer.Option("--arg", "-a", metavar="K=V", help=two("参数，可重复；K:=V 总按文本", "argument, may be repeated; K:=V is always text")),
+        typer.Option(
+            "--arg",
+            "-a",
+            metavar="K=V",
+            help=two("参数，可重复；K:=V 总按文本", "argument, may be repeated; K:=V is always text"),
+        ),
     ] = None,
     args: Annotated[
-        str | None, typer.Option("--args", metavar="JSON|@FILE|-", show_default=False, help=two("全部参数的 JSON 对象", "all arguments as a JSON object"))
+        str | None,
+        typer.Option(
+            "--args",
+            metavar="JSON|@FILE|-",
+            show_default=False,
+            help=two("全部参数的 JSON 对象", "all arguments as a JSON object"),
+        ),
     ] = None,
     height: Annotated[
-        int | None, typer.Option("--height", min=0, show_default=False, help=two("最近的某个高度", "one of the last few heights"))
+        int | None,
+        typer.Option("--height", min=0, show_default=False, help=two("最近的某个高度", "one of the last few heights")),
     ] = None,
     node: NodeOption = None,
     output: OutputOption = Format.table,

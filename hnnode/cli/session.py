@@ -1,4 +1,6 @@
-"""Where this command works: node URL, node home, key folder; from flags, environment, the running dev network, defaults."""
+"""Where this command works: node URL, node home, key folder; from flags, environment, the running dev network,
+defaults.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,8 @@ def key_dir(option: Path | None) -> Path:
 
 
 def key_path(option: str | None, directory: Path | None = None) -> Path:
-    """Key file to sign with: a path or a name in the key folder; without one the dev network's key, or the only key there is.
+    """Key file to sign with: a path or a name in the key folder; without one the dev network's key, or the only key
+    there is.
 
     Raises ConfigError 2004 when nothing fits.
     """
@@ -97,7 +100,9 @@ def key_path(option: str | None, directory: Path | None = None) -> Path:
         for candidate in (Path(chosen), folder / f"{chosen}.pem", *_dev_candidates(chosen)):
             if candidate.is_file():
                 return candidate
-        detail = say(f"没有密钥 {chosen}（既不是文件，也不在 {folder} 中）", f"no key {chosen} (neither a file nor in {folder})")
+        detail = say(
+            f"没有密钥 {chosen}（既不是文件，也不在 {folder} 中）", f"no key {chosen} (neither a file nor in {folder})"
+        )
         raise ConfigError("KEY_FILE_INVALID", detail)
     network = dev_network()
     if network is not None and directory is None and session.key_dir is None:
@@ -106,7 +111,8 @@ def key_path(option: str | None, directory: Path | None = None) -> Path:
     if len(found) == 1:
         return found[0]
     detail = say(
-        f"{folder} 中有 {len(found)} 个密钥，请用 --key 指定一个", f"{folder} holds {len(found)} keys, choose one with --key"
+        f"{folder} 中有 {len(found)} 个密钥，请用 --key 指定一个",
+        f"{folder} holds {len(found)} keys, choose one with --key",
     )
     raise ConfigError("KEY_FILE_INVALID", detail)
 

@@ -44,7 +44,9 @@ def test_every_code_has_a_documented_exit_code() -> None:
 
 def test_line_names_code_detail_and_rule() -> None:
     assert failure.line(2008, "tx 3") == "2008 SIGNATURE_INVALID signature is invalid: tx 3"
-    assert failure.line(4001, "not released", "coldchain.not_released").endswith(": not released [coldchain.not_released]")
+    assert failure.line(4001, "not released", "coldchain.not_released").endswith(
+        ": not released [coldchain.not_released]"
+    )
     assert failure.line(1005, "not found") == "1005 NOT_FOUND not found"
     assert failure.line(424_242, "odd") == "424242 odd"
 

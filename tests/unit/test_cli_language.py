@@ -37,7 +37,9 @@ def test_language_follows_environment_in_order(environment: dict[str, str], expe
         (["query", "--", "--lang", "zh"], ("en", ["query", "--", "--lang", "zh"])),
     ],
 )
-def test_lang_is_taken_from_anywhere_before_the_double_dash(arguments: list[str], expected: tuple[str, list[str]]) -> None:
+def test_lang_is_taken_from_anywhere_before_the_double_dash(
+    arguments: list[str], expected: tuple[str, list[str]]
+) -> None:
     assert take_language(arguments, {}) == expected
 
 

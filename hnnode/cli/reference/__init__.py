@@ -1,4 +1,6 @@
-"""Reference pages rendered from the code: `python -m hnnode.cli.reference docs/reference`. A test compares them with what is committed."""
+"""Reference pages rendered from the code: `python -m hnnode.cli.reference docs/reference`. A test compares them with
+what is committed.
+"""
 
 from __future__ import annotations
 
@@ -8,4 +10,8 @@ from hnnode.cli.reference.commands import render_commands
 from hnnode.cli.reference.errors import render_errors
 from hnnode.cli.reference.settings import render_settings
 
-PAGES: dict[str, Callable[[], str]] = {"cli.md": render_commands, "errors.md": render_errors, "config.md": render_settings}
+PAGES: dict[str, Callable[[], str]] = {
+    "cli.md": render_commands,
+    "errors.md": render_errors,
+    "config.md": render_settings,
+}

@@ -9,14 +9,18 @@ from hnnode.cli.failure import EXIT_TEXTS
 
 _HEAD = """# Command line
 
-Rendered from the command tree by `make docs`; do not edit. `hnnode --help` and every verb's `--help` print the same in Chinese or English
+Rendered from the command tree by `make docs`; do not edit. `hnnode --help` and every verb's `--help` print the same
+in Chinese or English
 (`--lang`, `HNNODE_LANG`, or the locale).
 
-`--home`, `--node`, `--key-dir` may also stand before the noun; `--lang` may stand anywhere. Environment: `HNNODE_HOME`, `HNNODE_NODE`,
-`HNNODE_KEY_DIR`, `HNNODE_KEY` (default signing key), `HNNODE_LANG`, `HNNODE_USER_DIR` (instead of `~/.hnnode`), `HNNODE_DEBUG=1` (tracebacks).
+`--home`, `--node`, `--key-dir` may also stand before the noun; `--lang` may stand anywhere. Environment:
+`HNNODE_HOME`, `HNNODE_NODE`,
+`HNNODE_KEY_DIR`, `HNNODE_KEY` (default signing key), `HNNODE_LANG`, `HNNODE_USER_DIR` (instead of `~/.hnnode`),
+`HNNODE_DEBUG=1` (tracebacks).
 While `hnnode dev up` runs, the other commands find its first node and its demo key by themselves.
 
-`-o json` prints an object with a `version` field; streams (`tail`) print one object a line. Everything that is not the answer goes to stderr.
+`-o json` prints an object with a `version` field; streams (`tail`) print one object a line. Everything that is not
+the answer goes to stderr.
 """
 
 
@@ -38,7 +42,11 @@ def _parameter(parameter: Any) -> str:
         return f"| `{_escape(name)}` | {_escape(text)} | {'' if parameter.required else 'optional'} |"
     flags = ", ".join(f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts))
     default = parameter.default
-    shown = "" if default is None or default in (False, (), []) or parameter.show_default is False else f"`{getattr(default, 'value', default)}`"
+    shown = (
+        ""
+        if default is None or default in (False, (), []) or parameter.show_default is False
+        else f"`{getattr(default, 'value', default)}`"
+    )
     return f"| {flags} | {_escape(text)} | {'required' if parameter.required else shown} |"
 
 

@@ -7,10 +7,12 @@ from hnnode.errors import ERRORS
 
 _HEAD = """# Errors
 
-Rendered from `hnnode/errors.py` by `make docs`; do not edit. One number space for HTTP problem documents (`code`), receipts, command line, logs
+Rendered from `hnnode/errors.py` by `make docs`; do not edit. One number space for HTTP problem documents (`code`),
+receipts, command line, logs
 and SDKs; a number is never used again for something else. `hnnode error CODE` explains one on the spot.
 
-*retry*: the same request may succeed later, wait for `Retry-After` or `retry_after_ms`. *exit*: exit code of the command line.
+*retry*: the same request may succeed later, wait for `Retry-After` or `retry_after_ms`. *exit*: exit code of the
+command line.
 Rules of applications travel as `4001 RULE_VIOLATION` with a rule id such as `coldchain.not_released`.
 """
 
@@ -28,10 +30,16 @@ _RANGES: tuple[tuple[int, str], ...] = (
 def render_errors() -> str:
     parts = [_HEAD]
     for start, title in _RANGES:
-        parts += [f"## {start}: {title}\n", "| code | name | HTTP | retry | exit | 中文 | English |", "|---|---|---|---|---|---|---|"]
+        parts += [
+            f"## {start}: {title}\n",
+            "| code | name | HTTP | retry | exit | 中文 | English |",
+            "|---|---|---|---|---|---|---|",
+        ]
         for code, info in sorted(ERRORS.items()):
             if start <= code < start + 1000:
                 retry = "yes" if info.retryable else ""
-                parts.append(f"| {code} | `{info.name}` | {info.http} | {retry} | {exit_code(code)} | {info.zh} | {info.en} |")
+                parts.append(
+                    f"| {code} | `{info.name}` | {info.http} | {retry} | {exit_code(code)} | {info.zh} | {info.en} |"
+                )
         parts.append("")
     return "\n".join(parts).rstrip() + "\n"

@@ -10,8 +10,10 @@ from hnnode import config
 
 _HEAD = """# config.toml
 
-Rendered from `hnnode/config.py` by `make docs`; do not edit. One file a node, in its home. An unknown key is refused at start-up. Every value has
-a default except `name`. Names end in their unit: `_ms`, `_bytes`, `_max`. Changing a value needs a restart of that node alone; what all nodes of a
+Rendered from `hnnode/config.py` by `make docs`; do not edit. One file a node, in its home. An unknown key is refused
+at start-up. Every value has
+a default except `name`. Names end in their unit: `_ms`, `_bytes`, `_max`. Changing a value needs a restart of that
+node alone; what all nodes of a
 chain must share stands in `genesis.json` instead.
 """
 
@@ -34,7 +36,7 @@ TEXTS: dict[str, str] = {
     "network.reconnect_ms_max": "longest pause between attempts to reach a peer",
     "network.idle_ms": "a silent connection is closed after this time",
     "network.ban_ms": "how long a faulty peer is refused",
-    "gateway.host": "address the HTTP port binds to; no authentication is built in, so put a reverse proxy before anything but loopback",
+    "gateway.host": "address the HTTP port binds to; it has no login of its own, so only a reverse proxy may widen it",
     "gateway.port": "HTTP port",
     "gateway.body_bytes_max": "longest request body",
     "gateway.batch_body_bytes_max": "longest body of `POST /v1/txs:batch`",

@@ -1,0 +1,78 @@
+"""`hnnode proof`: fetch a proof bundle, verify one offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hnnode.cli import failure
+from hnnode.cli.connection import get_bytes
+from hnnode.cli.language import current, say, two
+from hnnode.cli.options import NodeOption, OutputOption
+from hnnode.cli.output import Format, columns, console, emit, notes
+from hnnode.cli.session import node_url
+from hnnode.cli.tx import TxIdArgument
+from hnnode.primitives.hex_text import decode_hash
+from hnnode.proofs import verify_file
+
+application = typer.Typer(name="proof", help=two("证明", "proofs"), no_args_is_help=True)
+
+
+@application.command("get", help=two("取一笔交易的证明文件", "fetch the proof of a transaction"))
+def get(
+    tx_id: TxIdArgument,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            "-o",
+            metavar="FILE",
+            show_default=False,
+            help=two("写入的文件，默认 TX_ID.proof", "file to write, default TX_ID.proof"),
+        ),
+    ] = None,
+    node: NodeOption = None,
+) -> None:
+    decode_hash(tx_id, "TX_ID")
+    bundle = get_bytes(node_url(node), f"/v1/txs/{tx_id}/proof")
+    path = to or Path(f"{tx_id[:16]}.proof")
+    path.write_bytes(bundle)
+    notes().print(say(f"已写入 {path}（{len(bundle)} 字节）", f"wrote {path} ({len(bundle)} bytes)"), markup=False)
+
+
+@application.command("verify", help=two("离线核验证明文件，不需要节点", "verify a proof file offline, no node needed"))
+def verify(
+    proof: Annotated[
+        Path, typer.Argument(metavar="PROOF", exists=True, dir_okay=False, help=two("证明文件", "proof file"))
+    ],
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            exists=True,
+            dir_okay=False,
+            help=two("与存证核对的文件", "file to compare with the preserved hash"),
+        ),
+    ] = None,
+    chain_id: Annotated[
+        str | None,
+        typer.Option(
+            "--chain-id", metavar="HEX", show_default=False, help=two("信任的链标识", "the chain id you trust")
+        ),
+    ] = None,
+    output: OutputOption = Format.table,
+) -> None:
+    trusted = None if chain_id is None else decode_hash(chain_id, "--chain-id")
+    verdict = verify_file(proof, file, trusted)
+    data = verdict.to_json()
+    rows = [["✓" if r["passed"] else "✗", r["name"], r[f"message_{current()}"]] for r in data["reasons"]]
+    emit(output, data, lambda: columns(["", say("检查", "check"), say("结果", "result")], rows))
+    if output is Format.table:
+        console().print(
+            say("证明成立", "OK, the proof holds") if verdict.valid else say("证明不成立", "the proof does NOT hold"),
+            style="bold green" if verdict.valid else "bold red",
+        )
+    if not verdict.valid:
+        raise typer.Exit(failure.exit_code(verdict.code))
