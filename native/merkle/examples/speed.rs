@@ -28,14 +28,7 @@ fn main() -> Result<(), CodecError> {
         };
         txs.push(body.sign(&key).encode());
     }
-    let batch = Batch::build(
-        [1; 32],
-        [3; 20],
-        1,
-        &txs,
-        |entries| block_tree::root(entries),
-        |d| key.sign(d),
-    )?;
+    let batch = Batch::build([1; 32], [3; 20], 1, &txs, block_tree::root, |d| key.sign(d))?;
     let start = Instant::now();
     const ROUNDS: usize = 20;
     for _ in 0..ROUNDS {
@@ -53,7 +46,7 @@ fn main() -> Result<(), CodecError> {
     }
     report(&format!("merkle.block_root/n={BATCH_TXS}"), start, ROUNDS * BATCH_TXS);
 
-    let mut tree = StateTree::with_root(1 << 30, ZERO_HASH);
+    let mut tree = StateTree::with_root(4 << 30, ZERO_HASH);
     let update = |i: u64| (value_hash(&i.to_be_bytes()), Some(value_hash(&(i + 1).to_be_bytes())));
     let start = Instant::now();
     let mut pages = 0;

@@ -1,6 +1,9 @@
 //! Writes the golden vectors `tests/vectors/formats.json` and `tests/vectors/merkle.json`. A change of the files is a
 //! change of the formats: read the difference before committing it.
 
+// The shared parts are test code, and a generator that meets a fault should stop there.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 #[path = "../tests/it/scenario.rs"]
 mod scenario;
 #[path = "../tests/it/vectors.rs"]

@@ -1,6 +1,6 @@
 //! Changing the tree: edits are staged on copies of the pages, hashed once, and only then put in place.
 
-use super::page::{Page, Slot, Subtree, refresh};
+use super::page::{Page, Subtree, refresh};
 use super::page_id::{PageId, step};
 use super::{NeedPages, StateTree};
 use hn_primitives::{Hash32, ZERO_HASH};
@@ -119,10 +119,11 @@ impl Staging<'_> {
             let Some(at) = group.first().map(|(key, _)| step(key, id.depth())) else {
                 continue;
             };
+            let below = id.child(at);
             let change = match page.slot(at) {
-                Some(Slot::Page { .. }) => self.edit_below(id.child(at), group),
-                Some(Slot::Leaf { key, value, .. }) => self.settle(id.child(at), Some((*key, *value)), group),
-                None => self.settle(id.child(at), None, group),
+                Subtree::Branch => self.edit_below(below, group),
+                Subtree::Leaf(key, value) => self.settle(below, Some((key, value)), group),
+                Subtree::Empty => self.settle(below, None, group),
             };
             if let Some(slot) = change {
                 edited.get_or_insert_with(|| page.clone()).set(at, slot);
@@ -132,27 +133,24 @@ impl Staging<'_> {
     }
 
     /// Applies updates to the page `id`; returns the new slot above it, or `None` when nothing changed.
-    fn edit_below(&mut self, id: PageId, group: &[Update]) -> Option<Option<Slot>> {
+    fn edit_below(&mut self, id: PageId, group: &[Update]) -> Option<Subtree> {
         let Some(page) = self.tree.page(&id) else {
             self.needed.push(id);
             return None;
         };
         let edited = self.edit(id, page, group)?;
+        let top = edited.subtree(1);
         // A subtree of one leaf moves up into the slot.
-        let slot = match edited.subtree(1) {
-            Subtree::Empty => None,
-            Subtree::Leaf(key, value) => Some(leaf(*key, *value)),
-            Subtree::Branch => {
-                self.changed.push((id, edited));
-                return Some(Some(Slot::Page { hash: ZERO_HASH }));
-            }
-        };
-        self.deleted.push(id);
-        Some(slot)
+        if top == Subtree::Branch {
+            self.changed.push((id, edited));
+        } else {
+            self.deleted.push(id);
+        }
+        Some(top)
     }
 
     /// Applies updates to a slot that has no page; `id` is the page that more than one leaf would need.
-    fn settle(&mut self, id: PageId, old: Option<(Hash32, Hash32)>, group: &[Update]) -> Option<Option<Slot>> {
+    fn settle(&mut self, id: PageId, old: Option<(Hash32, Hash32)>, group: &[Update]) -> Option<Subtree> {
         let kept = old.filter(|(key, _)| group.binary_search_by_key(key, |update| update.0).is_err());
         let mut leaves: Vec<(Hash32, Hash32)> = group
             .iter()
@@ -163,11 +161,11 @@ impl Staging<'_> {
             leaves.insert(place, kept);
         }
         match leaves.as_slice() {
-            [] => old.is_some().then_some(None),
-            [only] => (old != Some(*only)).then(|| Some(leaf(only.0, only.1))),
+            [] => old.is_some().then_some(Subtree::Empty),
+            [only] => (old != Some(*only)).then_some(Subtree::Leaf(only.0, only.1)),
             _ => {
                 self.build(id, &leaves);
-                Some(Some(Slot::Page { hash: ZERO_HASH }))
+                Some(Subtree::Branch)
             }
         }
     }
@@ -179,21 +177,12 @@ impl Staging<'_> {
             let Some((key, value)) = group.first() else { continue };
             let at = step(key, id.depth());
             if group.len() == 1 {
-                page.set(at, Some(leaf(*key, *value)));
+                page.set(at, Subtree::Leaf(*key, *value));
             } else {
                 self.build(id.child(at), group);
-                page.set(at, Some(Slot::Page { hash: ZERO_HASH }));
+                page.set(at, Subtree::Branch);
             }
         }
         self.changed.push((id, page));
-    }
-}
-
-/// A leaf that is still to be hashed.
-fn leaf(key: Hash32, value: Hash32) -> Slot {
-    Slot::Leaf {
-        key,
-        value,
-        hash: ZERO_HASH,
     }
 }

@@ -19,7 +19,7 @@ pub use page_id::PageId;
 pub use proof::{DEPTH_MAX, StateProof, Terminal};
 
 use hn_primitives::{CodecError, Hash32, ZERO_HASH, codes, tag};
-use page::{Page, Slot, Subtree, refresh};
+use page::{Page, Subtree, refresh};
 use page_id::step;
 use proof::key_bit;
 use std::collections::HashMap;
@@ -135,7 +135,7 @@ impl StateTree {
             let Some(at) = group.first().map(|key| step(key, id.depth())) else {
                 continue;
             };
-            if matches!(page.slot(at), Some(Slot::Page { .. })) {
+            if page.slot(at) == Subtree::Branch {
                 self.walk(id.child(at), group, missing);
             }
         }
@@ -165,8 +165,8 @@ impl StateTree {
             }
             let expected = match id.parent() {
                 None => self.root,
-                Some((parent, at)) => match self.pages.get(&parent).and_then(|page| page.slot(at)) {
-                    Some(Slot::Page { hash }) => Some(*hash),
+                Some((parent, at)) => match self.pages.get(&parent).map(|page| (page.slot(at), page.hash(16 + at))) {
+                    Some((Subtree::Branch, hash)) => Some(hash),
                     _ => continue,
                 },
             };
@@ -204,11 +204,8 @@ impl StateTree {
                     }
                     Subtree::Branch => break,
                     Subtree::Empty => Terminal::Empty,
-                    Subtree::Leaf(key, _) if key == key_hash => Terminal::Own,
-                    Subtree::Leaf(key, value) => Terminal::Other {
-                        key_hash: *key,
-                        value_hash: *value,
-                    },
+                    Subtree::Leaf(key, _) if key == *key_hash => Terminal::Own,
+                    Subtree::Leaf(key_hash, value_hash) => Terminal::Other { key_hash, value_hash },
                 };
                 self.finish_operation();
                 return Ok(StateProof { siblings, terminal });
