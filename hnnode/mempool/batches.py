@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -35,7 +36,11 @@ GROUP_MAX = 64
 RECENT_MAX = 4_096
 """Committed batches that lagging peers may still ask for by digest."""
 REQUEST_MAX = 64
+ACK_COUNT_MAX = 1_024
 ASK_AGAIN_S = 0.25
+PUSH_AGAIN_S = 1.0
+"""An own batch that a connected validator has not acknowledged for this long is sent to it again."""
+PUSH_AGAIN_MAX = 32
 
 
 @dataclass(slots=True)
@@ -80,6 +85,7 @@ class BatchBuffer:
         self._disk_thread = disk_thread
         self._on_fatal = on_fatal
         self._held: dict[bytes, HeldBatch] = {}
+        self._pushed_at: dict[bytes, float] = {}
         self._authors: dict[bytes, _Author] = {a: _Author() for a in self._powers}
         self._acks: dict[bytes, set[bytes]] = {}
         self._recent: OrderedDict[bytes, BatchLocation] = OrderedDict()
@@ -89,19 +95,29 @@ class BatchBuffer:
         self._acked_waiters: dict[bytes, list[asyncio.Future[None]]] = {}
         self._listeners: list[Callable[[], None]] = []
         self._random = random.Random(account)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._answers: set[asyncio.Task[None]] = set()
 
     # -------------------------------------------------------------- life
     def start(self) -> None:
         self._network.on_frames(Channel.BULK, self._on_bulk_frames)
-        self._task = asyncio.create_task(self._work(), name="batches")
+        for work, name in ((self._work, "batches"), (self._push_again, "batches again")):
+            self._tasks.append(asyncio.create_task(self._guarded(work), name=name))
 
     async def stop(self) -> None:
-        tasks = [t for t in (self._task, *self._answers) if t is not None]
+        tasks = [*self._tasks, *self._answers]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as e:
+            self._on_fatal(e)
+            raise
 
     def restore(self, batches: Iterable[HeldBatch], author_seqs: Iterable[tuple[bytes, int]]) -> None:
         """Fill from disk before `start`: the uncommitted tail of the batch log and the last committed seq of each author."""
@@ -182,6 +198,31 @@ class BatchBuffer:
         self._network.broadcast(Channel.BULK, Kind.BATCH, batch.data)
         await self.store([batch])
 
+    def on_peer(self, peer: bytes, connected: bool) -> None:
+        """A peer is linked (again): tell it what is held here; what it lacks follows by the re-push of the authors."""
+        if connected and self._account in self._powers:
+            digests = list(self._held)
+            for start in range(0, len(digests), ACK_COUNT_MAX):
+                acks = b"".join(digests[start : start + ACK_COUNT_MAX])
+                self._network.send(peer, Channel.CONSENSUS, Kind.BATCH_ACK, acks)
+
+    async def _push_again(self) -> None:
+        """Frames get lost with a connection: send own batches again to validators that did not acknowledge them."""
+        while True:
+            await asyncio.sleep(PUSH_AGAIN_S / 2)
+            now = time.monotonic()
+            connected = [p for p in self._network.connected() if p in self._powers and p != self._account]
+            own = self._authors.get(self._account)
+            due = [] if own is None else sorted(own.batches.items())[:PUSH_AGAIN_MAX]
+            for _, held in due:
+                digest = held.batch.digest
+                if now - self._pushed_at.get(digest, 0.0) < PUSH_AGAIN_S:
+                    continue
+                self._pushed_at[digest] = now
+                for peer in connected:
+                    if peer not in self._acks.get(digest, ()):
+                        self._network.send(peer, Channel.BULK, Kind.BATCH, held.batch.data)
+
     async def store(self, batches: Sequence[Batch], *, acknowledge: bool = True) -> list[HeldBatch]:
         known = {b.digest: self._held[b.digest] for b in batches if b.digest in self._held}
         new = [b for b in batches if b.digest not in known]
@@ -212,6 +253,7 @@ class BatchBuffer:
         if batch.seq > author.last_committed_seq and batch.seq not in author.batches:
             author.batches[batch.seq] = held
             author.bytes_held += batch.size
+        self._pushed_at[batch.digest] = time.monotonic()
         self._acks.setdefault(batch.digest, set()).add(self._account)
         wanted = self._wanted.pop(batch.digest, None)
         if wanted is not None and not wanted.done():
@@ -253,6 +295,7 @@ class BatchBuffer:
 
     def _forget(self, digest: bytes) -> None:
         held = self._held.pop(digest, None)
+        self._pushed_at.pop(digest, None)
         acked = self._acks.pop(digest, None)
         for future in self._acked_waiters.pop(digest, ()):
             if not future.done() and acked is not None:
@@ -296,7 +339,7 @@ class BatchBuffer:
     # -------------------------------------------------------------- frames
     def on_ack(self, peer: bytes, payload: bytes) -> None:
         """Digests that a peer holds durably."""
-        if len(payload) % DIGEST_BYTES or len(payload) > DIGEST_BYTES * self._config.author_batches_max:
+        if len(payload) % DIGEST_BYTES or len(payload) > DIGEST_BYTES * ACK_COUNT_MAX:
             self._network.punish(peer, CODES["FRAME_MALFORMED"])
             return
         if peer not in self._powers:
@@ -366,32 +409,26 @@ class BatchBuffer:
     # -------------------------------------------------------------- intake
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            while True:
-                await self._intake_ready.wait()
-                group = [self._intake.popleft() for _ in range(min(GROUP_MAX, len(self._intake)))]
-                if not self._intake:
-                    self._intake_ready.clear()
-                decoded = await loop.run_in_executor(self._verify_threads, self._decode, group)
-                accepted = self._accept(decoded)
-                if not accepted:
+        while True:
+            await self._intake_ready.wait()
+            group = [self._intake.popleft() for _ in range(min(GROUP_MAX, len(self._intake)))]
+            if not self._intake:
+                self._intake_ready.clear()
+            decoded = await loop.run_in_executor(self._verify_threads, self._decode, group)
+            accepted = self._accept(decoded)
+            if not accepted:
+                continue
+            codes = await loop.run_in_executor(self._verify_threads, self._verify, [b for _, b in accepted])
+            valid = []
+            for (peer, batch), code in zip(accepted, codes, strict=True):
+                if code == 0:
+                    valid.append(batch)
                     continue
-                codes = await loop.run_in_executor(self._verify_threads, self._verify, [b for _, b in accepted])
-                valid = []
-                for (peer, batch), code in zip(accepted, codes, strict=True):
-                    if code == 0:
-                        valid.append(batch)
-                        continue
-                    # The author signed it, or the sender forged it: whoever handed it over is charged, the author as well when it is he.
-                    log.warning("batch refused", peer=peer.hex(), author=batch.author.hex(), seq=batch.seq, code=code)
-                    self._network.punish(peer, code)
-                if valid:
-                    await self.store(valid)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as e:
-            self._on_fatal(e)
-            raise
+                # Honest nodes hand on only what they verified themselves, so the sender is charged whoever the author is.
+                log.warning("batch refused", peer=peer.hex(), author=batch.author.hex(), seq=batch.seq, code=code)
+                self._network.punish(peer, code)
+            if valid:
+                await self.store(valid)
 
     def _decode(self, group: list[tuple[bytes, bytes]]) -> list[tuple[bytes, Batch | int]]:
         out: list[tuple[bytes, Batch | int]] = []
@@ -410,6 +447,8 @@ class BatchBuffer:
                 self._network.punish(peer, batch)
                 continue
             if batch.digest in self._held or batch.digest in self._recent:
+                # Sent again, so the acknowledgement was lost.
+                self._network.send(peer, Channel.CONSENSUS, Kind.BATCH_ACK, batch.digest)
                 continue
             author = self._authors.get(batch.author)
             if author is None:

@@ -236,6 +236,7 @@ class ChainNode:
         self.batches.on_other_bulk(self.sync.on_bulk)
         self.network.on_frames(Channel.CONSENSUS, self._on_consensus_frames)
         self.network.on_peer(self.sync.on_peer)
+        self.network.on_peer(self.batches.on_peer)
         self._pool = pool
 
     # -------------------------------------------------------------- opening
