@@ -2,7 +2,7 @@ use crate::chain::{Chain, account, batch, body, code, hex, ok, receipts, rule};
 use hn_execution::{Applications, ForeignEvent, ForeignResult, ForeignTx};
 use hn_primitives::{Name, TxBody, Write, codes, write_set_digest};
 
-fn chain() -> Chain {
+pub fn chain() -> Chain {
     let mut applications = Applications::native().unwrap();
     applications.add_foreign("coldchain", "declare", &[]).unwrap();
     applications.add_foreign("coldchain", "freeze", &["admin"]).unwrap();
@@ -10,11 +10,11 @@ fn chain() -> Chain {
     Chain::with(applications)
 }
 
-fn tx(nonce: u64) -> TxBody {
+pub fn tx(nonce: u64) -> TxBody {
     body(1, nonce, "coldchain", "declare", "{}")
 }
 
-fn result(index: u32) -> ForeignResult {
+pub fn result(index: u32) -> ForeignResult {
     ForeignResult {
         tx_index: index,
         ..ForeignResult::default()
@@ -368,37 +368,4 @@ fn test_results_at_the_bounds_pass_and_beyond_them_are_invalid() {
         };
         assert_eq!((finished.writes.len(), receipt.events.len()), left, "case {i}");
     }
-}
-
-#[test]
-fn test_results_must_match_the_group_one_to_one() {
-    let chain = chain();
-    let mut block = chain.begin(&[batch(&[tx(1), body(1, 2, "agri", "harvest", ""), tx(3)])]);
-    block.set_committed(&[false; 3]).unwrap();
-    let refused = [
-        block.complete("coldchain", vec![result(0)]),
-        block.complete("coldchain", vec![result(0), result(1)]),
-        block.complete("coldchain", vec![result(2), result(0)]),
-        block.complete("coldchain", vec![result(0), result(2), result(2)]),
-        block.complete("evidence", vec![]),
-        block.complete("weather", vec![]),
-    ];
-    assert!(
-        refused
-            .into_iter()
-            .all(|answer| answer.unwrap_err().code() == codes::RESULT_INVALID)
-    );
-    block.complete("coldchain", vec![result(0), result(2)]).unwrap();
-    assert!(
-        block.complete("coldchain", vec![result(0), result(2)]).is_err(),
-        "answered already"
-    );
-    assert_eq!(block.foreign_groups().unwrap().len(), 1);
-    block.supply(Vec::new()).unwrap();
-    block.run_native().unwrap();
-    assert_eq!(
-        block.finish().unwrap_err().code(),
-        codes::INTERNAL_ERROR,
-        "agri has not answered"
-    );
 }

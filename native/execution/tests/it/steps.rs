@@ -1,4 +1,5 @@
 use crate::chain::{Chain, batch, body, hex};
+use crate::foreign::{chain, result, tx};
 use hn_execution::BlockExecution;
 use hn_primitives::codes;
 
@@ -46,4 +47,37 @@ fn test_lists_of_a_wrong_length_are_refused() {
         codes::RESULT_INVALID
     );
     block.supply(vec![None]).unwrap();
+}
+
+#[test]
+fn test_results_must_match_the_group_one_to_one() {
+    let chain = chain();
+    let mut block = chain.begin(&[batch(&[tx(1), body(1, 2, "agri", "harvest", ""), tx(3)])]);
+    block.set_committed(&[false; 3]).unwrap();
+    let refused = [
+        block.complete("coldchain", vec![result(0)]),
+        block.complete("coldchain", vec![result(0), result(1)]),
+        block.complete("coldchain", vec![result(2), result(0)]),
+        block.complete("coldchain", vec![result(0), result(2), result(2)]),
+        block.complete("evidence", vec![]),
+        block.complete("weather", vec![]),
+    ];
+    assert!(
+        refused
+            .into_iter()
+            .all(|answer| answer.unwrap_err().code() == codes::RESULT_INVALID)
+    );
+    block.complete("coldchain", vec![result(0), result(2)]).unwrap();
+    assert!(
+        block.complete("coldchain", vec![result(0), result(2)]).is_err(),
+        "answered already"
+    );
+    assert_eq!(block.foreign_groups().unwrap().len(), 1);
+    block.supply(Vec::new()).unwrap();
+    block.run_native().unwrap();
+    assert_eq!(
+        block.finish().unwrap_err().code(),
+        codes::INTERNAL_ERROR,
+        "agri has not answered"
+    );
 }
