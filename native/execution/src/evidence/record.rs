@@ -296,9 +296,9 @@ mod tests {
 
     fn record(name: String, previous: Option<Hash32>) -> EvidenceRecord {
         let algorithm = if name.is_empty() {
-            Algorithm::Sm3
-        } else {
             Algorithm::Sha256
+        } else {
+            Algorithm::Sm3
         };
         EvidenceRecord {
             height: 7,
