@@ -6,12 +6,17 @@
 
 #[path = "../tests/it/scenario.rs"]
 mod scenario;
-#[path = "../tests/it/vectors.rs"]
-mod vectors;
+#[path = "../tests/it/vectors_formats.rs"]
+mod vectors_formats;
+#[path = "../tests/it/vectors_merkle.rs"]
+mod vectors_merkle;
 
 fn main() -> std::io::Result<()> {
     let folder = format!("{}/../../tests/vectors", env!("CARGO_MANIFEST_DIR"));
-    for (file, value) in [("formats.json", vectors::formats()), ("merkle.json", vectors::merkle())] {
+    for (file, value) in [
+        ("formats.json", vectors_formats::formats()),
+        ("merkle.json", vectors_merkle::merkle()),
+    ] {
         std::fs::write(format!("{folder}/{file}"), format!("{value:#}\n"))?;
     }
     Ok(())

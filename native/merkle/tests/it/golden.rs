@@ -1,6 +1,6 @@
 //! The committed vectors equal what the code produces. `cargo run -p hn-merkle --example vectors` writes them anew.
 
-use crate::vectors;
+use crate::{vectors_formats, vectors_merkle};
 use serde_json::Value;
 
 fn committed(file: &str) -> Value {
@@ -11,10 +11,10 @@ fn committed(file: &str) -> Value {
 
 #[test]
 fn committed_formats_vectors_are_current() {
-    assert_eq!(committed("formats.json"), vectors::formats());
+    assert_eq!(committed("formats.json"), vectors_formats::formats());
 }
 
 #[test]
 fn committed_merkle_vectors_are_current() {
-    assert_eq!(committed("merkle.json"), vectors::merkle());
+    assert_eq!(committed("merkle.json"), vectors_merkle::merkle());
 }

@@ -1,9 +1,13 @@
 //! Behaviour of the trees and bundles, and the golden vectors.
 
+// Helpers of tests may stop at a fault like the tests themselves.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod block_tree;
 mod bundle;
 mod golden;
 mod scenario;
 mod state_tree;
 mod twin;
-mod vectors;
+mod vectors_formats;
+mod vectors_merkle;

@@ -6,6 +6,15 @@ use hn_merkle::bundle::{Bundle, HandOff, Item};
 use hn_merkle::state_tree::{StateTree, key_hash, value_hash};
 use hn_primitives::*;
 
+/// Stands at the head of each file.
+pub const NOTE: &str =
+    "Written by `cargo run -p hn-merkle --example vectors`; formats: docs/reference/formats.md. Bytes are hex.";
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Secret key number `number`, from a fixed seed.
 pub fn secret(number: u8) -> SecretKey {
     generate(&[number; 32])

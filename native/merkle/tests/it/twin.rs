@@ -55,17 +55,20 @@ pub fn block_proof(leaves: &[Vec<u8>], index: usize) -> InclusionProof {
     }
 }
 
+/// Key hash and value hash.
+type Leaf = (Hash32, Hash32);
+
 fn key_bit(key: &Hash32, level: usize) -> bool {
     key[level / 8] & (0x80 >> (level % 8)) != 0
 }
 
 /// Splits leaves sorted by key at a level.
-fn split(leaves: &[(Hash32, Hash32)], level: usize) -> (&[(Hash32, Hash32)], &[(Hash32, Hash32)]) {
+fn split(leaves: &[Leaf], level: usize) -> (&[Leaf], &[Leaf]) {
     leaves.split_at(leaves.partition_point(|(key, _)| !key_bit(key, level)))
 }
 
 /// Root of the subtree that holds `leaves` (sorted by key) at `level`.
-pub fn state_root(leaves: &[(Hash32, Hash32)], level: usize) -> Hash32 {
+pub fn state_root(leaves: &[Leaf], level: usize) -> Hash32 {
     match leaves {
         [] => ZERO_HASH,
         [(key, value)] => hash("hn/state-leaf/v1", &[key, value]),
@@ -80,7 +83,7 @@ pub fn state_root(leaves: &[(Hash32, Hash32)], level: usize) -> Hash32 {
 }
 
 /// State proof by the same recursion.
-pub fn state_proof(leaves: &[(Hash32, Hash32)], key: &Hash32) -> StateProof {
+pub fn state_proof(leaves: &[Leaf], key: &Hash32) -> StateProof {
     let mut siblings = Vec::new();
     let mut inside = leaves;
     let terminal = loop {
