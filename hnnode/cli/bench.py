@@ -36,6 +36,9 @@ def chain(
     seconds: Annotated[
         int, typer.Option("--seconds", min=2, max=3600, help=two("测量秒数", "length of the measured part"))
     ] = 20,
+    flavour: Annotated[
+        str, typer.Option("--flavour", help=two("负载的种类（插件自定）", "kind of load, named by the plugin"))
+    ] = "chain",
     rate: Annotated[
         int | None,
         typer.Option(

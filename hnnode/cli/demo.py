@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 import typer
@@ -21,15 +20,24 @@ import typer
 from hnnode.bench.localnet import LocalNet
 from hnnode.bench.people import one_for_each_role
 from hnnode.cli import failure
-from hnnode.cli.connection import get_bytes, get_json, post_json
-from hnnode.cli.dev import CHAIN_NAME, Interrupted, dev_directory, interruptible, remember, show, start_network
-from hnnode.cli.dev import stop_network, watch
-from hnnode.cli.jobs import SAMPLE, jobs_of_epcis
+from hnnode.cli.connection import get_json
+from hnnode.cli.dev import (
+    CHAIN_NAME,
+    Interrupted,
+    dev_directory,
+    interruptible,
+    remember,
+    show,
+    start_network,
+    stop_network,
+    watch,
+)
+from hnnode.cli.jobs import SAMPLE, Job, jobs_of_epcis
 from hnnode.cli.language import say
 from hnnode.cli.network import make_homes
-from hnnode.cli.output import columns, console
-from hnnode.cli.submission import Ask, Submission, preserve_payload
-from hnnode.crypto import FileSigner
+from hnnode.cli.output import columns, console, value_table
+from hnnode.cli.tx import preserve_payload
+from hnnode.client import Client, FileSigner
 from hnnode.errors import HnError
 
 NODES = 4
@@ -96,41 +104,35 @@ class Story:
         return done
 
     def _preserve_one(self, url: str, signer: FileSigner, file: Path) -> Preserved:
-        payload, _ = preserve_payload(file, "sm3")
-        submission = Submission.to(url)
-        tx = submission.sign(signer, [Ask("evidence", "preserve", payload)])[0]
-        started = time.monotonic()
-        answer = submission.send(tx, "committed", WAIT_S)
-        took_ms = (time.monotonic() - started) * 1e3
-        receipt = answer.get("receipt") or {}
-        expect(receipt.get("code") == 0, f"{file.name} 存证失败：{answer}", f"{file.name} was not preserved: {answer}")
-        return Preserved(file, answer["tx_id"], receipt["height"], took_ms)
+        with Client(url, signer=signer, timeout_s=WAIT_S) as client:
+            tx = client.sign("evidence", "preserve", [preserve_payload(file, "sm3")])[0]
+            started = time.monotonic()
+            result = client.send(tx)
+            took_ms = (time.monotonic() - started) * 1e3
+        receipt = result.receipt
+        if receipt is None:
+            raise StepFailed(say(f"{file.name} 没有上链", f"{file.name} was not committed"))
+        return Preserved(file, result.tx_id, receipt.height, took_ms)
 
     def ship(self) -> None:
         """Every step of the EPCIS document, signed by the account of its role."""
         self.step("郑冷链：按 EPCIS 文档走完一批冷链食品", "cold chain: a shipment from an EPCIS document")
-        submission = Submission.to(self.url())
-        accounts = {path.stem: self.signer(path.stem) for path in sorted((self.directory / "keys").glob("*.pem"))}
+        signers = {path.stem: self.signer(path.stem) for path in sorted((self.directory / "keys").glob("*.pem"))}
+        jobs = jobs_of_epcis(SAMPLE, {name: signer.account for name, signer in signers.items()})
         rows = []
-        jobs = jobs_of_epcis(SAMPLE, {name: signer.account for name, signer in accounts.items()})
-        for job in jobs:
-            tx = submission.sign(accounts[job.key or "importer"], [job.ask])[0]
-            answer = submission.send(tx, "committed", WAIT_S)
-            receipt = answer.get("receipt") or {}
-            rows.append([job.ask.action, job.key, receipt.get("height"), receipt.get("rule") or "✓"])
-            expect(
-                receipt.get("code") == 0,
-                f"{job.ask.action} 失败：{failure.line(receipt.get('code', 0), rule=receipt.get('rule', ''))}",
-                f"{job.ask.action} failed: {failure.line(receipt.get('code', 0), rule=receipt.get('rule', ''))}",
-            )
+        with Client(self.url(), timeout_s=WAIT_S) as client:
+            for job in jobs:
+                result = client.submit(job.application, job.action, job.payload, signers[job.key or "importer"])
+                expect(result.receipt is not None, f"{job.action} 没有上链", f"{job.action} was not committed")
+                rows.append([job.action, job.key, result.receipt.height if result.receipt else "", "✓"])
         self.out.print(columns([say("动作", "action"), say("签名者", "signed by"), say("高度", "height"), ""], rows))
         self._show_trace(jobs)
 
-    def _show_trace(self, jobs: Sequence[Any]) -> None:
-        batch = next(payload["batch"] for job in jobs if "batch" in (payload := orjson.loads(job.ask.payload)))
-        path = "/v1/applications/coldchain/queries/trace_forward"
-        answer = post_json(self.url(1), path, orjson.dumps({"batch": batch}))["result"]
-        self.out.print_json(data=answer)
+    def _show_trace(self, jobs: Sequence[Job]) -> None:
+        batch = next(payload["batch"] for job in jobs if "batch" in (payload := orjson.loads(job.payload)))
+        with Client(self.url(1), timeout_s=WAIT_S) as client:
+            answer = client.query("coldchain", "trace_forward", {"batch": batch})
+        self.out.print(value_table(answer.result))
         self.tick(f"批次 {batch} 可追溯", f"batch {batch} can be traced")
 
     def lose_one(self, file: Path) -> None:
@@ -181,15 +183,8 @@ class Story:
     def take_proof(self, done: Preserved) -> Path:
         self.step(f"取 {done.file.name} 的证明文件", f"fetch the proof of {done.file.name}")
         path = self.directory / f"{done.file.name}.proof"
-        deadline = time.monotonic() + PROOF_S
-        while True:
-            try:
-                path.write_bytes(get_bytes(self.url(VICTIM), f"/v1/txs/{done.tx_id}/proof"))
-                break
-            except HnError as e:
-                if not e.info.retryable or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+        with Client(self.url(VICTIM), timeout_s=PROOF_S) as client:
+            path.write_bytes(client.proof(done.tx_id))
         self.tick(f"{path.name}：{path.stat().st_size} 字节", f"{path.name}: {path.stat().st_size} bytes")
         return path
 
@@ -248,8 +243,9 @@ def run_demo(*, once: bool) -> None:
         except Interrupted:
             out.print(say("已中断", "interrupted"), style="yellow")
             raise typer.Exit(failure.INTERRUPTED) from None
-        except StepFailed as e:
-            out.print(f"   ✗ {e}", style="bold red", markup=False)
+        except (StepFailed, HnError) as e:
+            reason = str(e) if isinstance(e, StepFailed) else failure.describe(e)[0]
+            out.print(f"   ✗ {reason}", style="bold red", markup=False)
             raise typer.Exit(failure.ERROR) from None
 
 

@@ -170,7 +170,7 @@ def up(
 def show(net: LocalNet, network: DevNetwork, seconds: float) -> None:
     titles = [say("节点", "node"), "HTTP", "API", "p2p", say("指标", "metrics"), "pid"]
     rows = [
-        [n.name, n.url, f"{n.url}/docs", f"{n.config.network.host}:{n.config.network.port}", n.metrics_url, n.pid]
+        [n.name, n.url, f"{n.url}/v1/docs", f"{n.config.network.host}:{n.config.network.port}", n.metrics_url, n.pid]
         for n in net.nodes
     ]
     out = console()

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from hnnode.cli.language import say
-from hnnode.cli.submission import Ask
 from hnnode.errors import Rejected
 
 COUNT_MAX = 100_000
@@ -18,9 +17,11 @@ SAMPLE = Path(__file__).parent / "samples" / "shipment.jsonld"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`key` names the key to sign with; None: the one of the command."""
+    """Payload bytes go on the chain as they are. `key` names the key to sign with; None: the one of the command."""
 
-    ask: Ask
+    application: str
+    action: str
+    payload: bytes
     key: str | None
 
 
@@ -42,7 +43,7 @@ def jobs_of_lines(data: bytes) -> list[Job]:
             found = decoder.decode(line)
         except msgspec.DecodeError as e:
             raise Rejected("PARAMETER_INVALID", say(f"第 {number} 行：{e}", f"line {number}: {e}")) from e
-        jobs.append(Job(Ask(found.application, found.action, bytes(found.payload)), found.key))
+        jobs.append(Job(found.application, found.action, bytes(found.payload), found.key))
         if len(jobs) > COUNT_MAX:
             raise Rejected("BATCH_TOO_LARGE", f"more than {COUNT_MAX} lines")
     if not jobs:

@@ -95,12 +95,11 @@ def _status_rows(facts: dict[str, Any]) -> list[tuple[str, Any]]:
         if facts["ready"]
         else say("未就绪", "not ready")
     )
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(facts["block_time_ms"] / 1000))
     return [
         (say("节点", "node"), f"{facts['node_name']} ({facts['account']})"),
         (say("链", "chain"), f"{facts['chain_name']} · {facts['role']} · {facts['chain_id']}"),
         (say("状态", "state"), state),
-        (say("高度", "height"), f"{facts['height']} · {facts['block_hash']} · {when}"),
+        (say("高度", "height"), f"{facts['height']} · {facts['block_hash']} · {facts['block_time']}"),
         (say("共识", "consensus"), facts["consensus"].get("text", "")),
         (say("节点连接", "peers"), f"{facts['peers_connected']}/{facts['peers_known']}"),
         (say("交易池", "pool"), f"{pool.get('tx_count', 0)} · {pool.get('bytes', 0)}/{pool.get('bytes_max', 0)} bytes"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+PIPE_WIDTH = 400
 JSON_VERSION = 1
 """Rises when a field of the JSON output changes its meaning or goes away; new fields do not raise it."""
 
@@ -23,12 +24,17 @@ class Format(StrEnum):
 
 def console() -> Console:
     """Standard output for people. Not cached: tests and pipes replace the streams."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    return _console(sys.stdout)
 
 
 def notes() -> Console:
     """Standard error for people: progress, hints."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    # A pipe has no width: nothing is folded there, so that lines can be searched.
+    return Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else PIPE_WIDTH)
 
 
 def _plain(value: Any) -> Any:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from hnnode.cli import failure
-from hnnode.cli.connection import get_bytes
+from hnnode.cli.connection import open_client
 from hnnode.cli.language import current, say, two
-from hnnode.cli.options import NodeOption, OutputOption
+from hnnode.cli.options import NodeOption, OutputOption, TimeoutOption
 from hnnode.cli.output import Format, columns, console, emit, notes
 from hnnode.cli.session import node_url
 from hnnode.cli.tx import TxIdArgument
@@ -30,13 +30,17 @@ def get(
             "-o",
             metavar="FILE",
             show_default=False,
-            help=two("写入的文件，默认 TX_ID.proof", "file to write, default TX_ID.proof"),
+            help=two(
+                "写入的文件，默认为标识前 16 位加 .proof", "file to write, default the id's first 16 digits and .proof"
+            ),
         ),
     ] = None,
+    timeout: TimeoutOption = 10.0,
     node: NodeOption = None,
 ) -> None:
     decode_hash(tx_id, "TX_ID")
-    bundle = get_bytes(node_url(node), f"/v1/txs/{tx_id}/proof")
+    with open_client(node_url(node), timeout_s=timeout) as client:
+        bundle = client.proof(tx_id)
     path = to or Path(f"{tx_id[:16]}.proof")
     path.write_bytes(bundle)
     notes().print(say(f"已写入 {path}（{len(bundle)} 字节）", f"wrote {path} ({len(bundle)} bytes)"), markup=False)
@@ -51,8 +55,10 @@ def verify(
         Path | None,
         typer.Option(
             "--file",
+            metavar="FILE",
             exists=True,
             dir_okay=False,
+            show_default=False,
             help=two("与存证核对的文件", "file to compare with the preserved hash"),
         ),
     ] = None,
@@ -70,9 +76,7 @@ def verify(
     rows = [["✓" if r["passed"] else "✗", r["name"], r[f"message_{current()}"]] for r in data["reasons"]]
     emit(output, data, lambda: columns(["", say("检查", "check"), say("结果", "result")], rows))
     if output is Format.table:
-        console().print(
-            say("证明成立", "OK, the proof holds") if verdict.valid else say("证明不成立", "the proof does NOT hold"),
-            style="bold green" if verdict.valid else "bold red",
-        )
+        text = say("证明成立", "OK, the proof holds") if verdict.valid else say("证明不成立", "the proof does NOT hold")
+        console().print(text, style="bold green" if verdict.valid else "bold red")
     if not verdict.valid:
         raise typer.Exit(failure.exit_code(verdict.code))

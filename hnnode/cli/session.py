@@ -117,6 +117,13 @@ def key_path(option: str | None, directory: Path | None = None) -> Path:
     raise ConfigError("KEY_FILE_INVALID", detail)
 
 
+def key_names(directory: Path | None = None) -> list[str]:
+    """Keys that can be named: of the key folder, and of the dev network that runs."""
+    network = dev_network()
+    folders = [key_dir(directory), *([] if network is None else [Path(network.key_dir)])]
+    return sorted({path.stem for folder in folders for path in folder.glob("*.pem")})
+
+
 def _dev_candidates(name: str) -> list[Path]:
     network = dev_network()
     return [] if network is None else [Path(network.key_dir) / f"{name}.pem"]
