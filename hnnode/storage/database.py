@@ -143,7 +143,7 @@ class Database:
             invariant(
                 layout.receipt_tx_id(receipt) == tx_id, f"receipt {index} of height {height} is another transaction's"
             )
-            if not layout.is_duplicate(receipt):
+            if layout.is_final(receipt):
                 batch[tx_id] = pack(height, index)
         batch.set_default_column_family(None)
         self._finish(batch, record.tip, record.writes, record.pages)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from hnnode.errors import CODES
 from hnnode.ports import BatchLocation, CommitRecord, StoredBlock, Tip, TxLocation
 from hnnode.storage.failure import corrupt
 
@@ -42,7 +43,7 @@ _BATCH = struct.Struct(">32sIIQI")
 _RECEIPT_ID = slice(1, 33)
 _RECEIPT_CODE = slice(33, 37)
 RECEIPT_BYTES_MIN = 37
-DUPLICATE_CODE = (3003).to_bytes(4, "big")
+_NOT_FINAL = frozenset(CODES[name].to_bytes(4, "big") for name in ("TX_DUPLICATE", "ACCOUNT_UNKNOWN"))
 
 # A batch is header ‖ signature ‖ body; the body repeats u32 length ‖ signed transaction (formats §3).
 _BATCH_BODY_START = 133 + 64
@@ -141,9 +142,13 @@ def receipt_tx_id(receipt: bytes) -> bytes:
     return receipt[_RECEIPT_ID]
 
 
-def is_duplicate(receipt: bytes) -> bool:
-    """The transaction stands at an earlier place of the chain (TX_DUPLICATE): its index entry must stay as it is."""
-    return receipt[_RECEIPT_CODE] == DUPLICATE_CODE
+def is_final(receipt: bytes) -> bool:
+    """Whether the receipt decides its transaction, so that the index names this place.
+
+    Not for TX_DUPLICATE: the first place stays. Not for ACCOUNT_UNKNOWN: nobody could verify the signature, so anybody could have made it
+    to spoil the id of a transaction whose account is registered later.
+    """
+    return receipt[_RECEIPT_CODE] not in _NOT_FINAL
 
 
 def decode_tx_location(data: bytes) -> TxLocation:

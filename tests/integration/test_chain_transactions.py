@@ -5,10 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hnnode_native import SecretKey, encode_tx_body, sign_tx, verify_bundle
+from hnnode_native import (
+    Batch,
+    SecretKey,
+    Tx,
+    block_root,
+    encode_tx_body,
+    sign_tx,
+    tagged_hash,
+    verify_bundle,
+)
 
-from hnnode.crypto.keys import generate_key
+from hnnode.crypto.keys import generate_key, read_key_file
 from hnnode.errors import CODES
+from hnnode.storage import Home
 from tests.kit.cluster import Cluster, run_cluster
 
 
@@ -17,6 +27,26 @@ def make(c: Cluster, key: SecretKey, application: str, action: str, payload: obj
         c.chain_id, key.account(), nonce, until, application, action, json.dumps(payload).encode()
     )
     return sign_tx(key, body)
+
+
+def seal_by_hand(c: Cluster, index: int, txs: list[bytes]) -> Batch:
+    """A batch that validator `index` signs without asking its pool."""
+    key = read_key_file(Home(c.homes[index]).key)
+    ids = [Tx.decode(tx).tx_id for tx in txs]
+    body = b"".join(len(tx).to_bytes(4, "big") + tx for tx in txs)
+    header = b"".join(
+        (
+            b"\1",
+            c.chain_id,
+            key.account(),
+            (2**62).to_bytes(8, "big"),
+            len(txs).to_bytes(4, "big"),
+            len(body).to_bytes(4, "big"),
+            block_root(ids),
+            tagged_hash("hn/signatures/v1", b"".join(tx[-64:] for tx in txs)),
+        )
+    )
+    return Batch.decode(header + key.sign(tagged_hash("hn/batch/v1", header)) + body)
 
 
 def test_same_transaction_through_two_nodes_commits_once(tmp_path: Path) -> None:
@@ -112,8 +142,6 @@ def test_rule_refusals_are_receipts_equal_on_all_nodes(tmp_path: Path) -> None:
 
 def test_new_account_may_write_from_the_next_block_and_not_after_revocation(tmp_path: Path) -> None:
     async def story(c: Cluster) -> None:
-        from hnnode_native import tagged_hash
-
         new = generate_key()
         proof = new.sign(tagged_hash("hn/register/v1", c.chain_id + new.public_key()))
         payload = {"public_key": new.public_key().hex(), "organisation": "新机构", "roles": [], "proof": proof.hex()}
@@ -158,5 +186,32 @@ def test_proof_of_any_transaction_verifies_and_names_its_height(tmp_path: Path) 
                 status = node.mempool.status(tx_id)
                 assert [(h, i) for h, i, _ in report.txs] == [(status.height, status.tx_index)]
                 assert report.signer_power * 3 > report.total_power * 2
+
+    run_cluster(tmp_path, story)
+
+
+def test_transaction_of_an_unknown_account_in_a_block_does_not_spoil_its_id(tmp_path: Path) -> None:
+    """Regression: a receipt ACCOUNT_UNKNOWN rests on an unverified signature, so it must not take the id for ever."""
+
+    async def story(c: Cluster) -> None:
+        new = generate_key()
+        tx_id, tx = make(c, new, "evidence", "preserve", {"hash": "ee" * 32, "algorithm": "sm3"}, nonce=77)
+        forged = tx[:-64] + c.user.sign(tx_id)
+        author = c.node(0)
+        # A validator that skips its own door: the batch itself is well formed and signed.
+        batch = seal_by_hand(c, 0, [forged])
+        await author.batches.publish(batch)
+        await c.until(lambda: author.chain.tip().height >= 1, "block with the forged transaction")
+        await c.settle()
+        assert author.mempool.status(tx_id).state == "unknown"
+        proof = new.sign(tagged_hash("hn/register/v1", c.chain_id + new.public_key()))
+        payload = {"public_key": new.public_key().hex(), "organisation": "新机构", "roles": [], "proof": proof.hex()}
+        register_id, register = make(c, c.admin, "identity", "register", payload)
+        await c.node(1).mempool.submit([register])
+        assert (await c.node(1).mempool.wait(register_id, "committed", 20_000)).state == "committed"
+        await c.settle()
+        assert [r.code for r in await c.node(2).mempool.submit([tx])] == [0]
+        assert (await c.node(2).mempool.wait(tx_id, "committed", 20_000)).state == "committed"
+        await c.settle()
 
     run_cluster(tmp_path, story)

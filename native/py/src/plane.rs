@@ -6,7 +6,7 @@ use crate::execution::PyBlockResult;
 use crate::objects::PyValidatorSet;
 use hn_crypto::sm2::KeyCache;
 use hn_pool::{Accounts, DecodedTxs, Expected, Pool, PoolLimits, TxStatus};
-use hn_primitives::{Account, Batch, Hash32, Header, Value, codes, decode_batch};
+use hn_primitives::{Account, Batch, Hash32, Header, codes, decode_batch};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -414,7 +414,7 @@ impl PyExpected {
 
 #[pyfunction]
 fn check_value(value: &[u8], expected: &PyExpected) -> (u32, u64) {
-    match Value::decode(value) {
+    match hn_pool::decode_value(value) {
         Err(error) => (error.code(), 0),
         Ok(value) => match hn_pool::check_value(&value, &expected.0) {
             Ok(()) => (0, 0),
@@ -433,7 +433,7 @@ fn check_value_batches(
     accounts: &PyAccounts,
     last_seqs: Vec<(PyBackedBytes, u64)>,
 ) -> PyResult<u32> {
-    let value = match Value::decode(value) {
+    let value = match hn_pool::decode_value(value) {
         Ok(value) => value,
         Err(error) => return Ok(error.code()),
     };
