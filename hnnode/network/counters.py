@@ -1,0 +1,25 @@
+"""What the network counts since start; read by metrics and tests as plain attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hnnode.network.handshake import HANDSHAKE_CODES
+from hnnode.ports import Channel
+
+
+@dataclass(slots=True)
+class Counters:
+    """`frames_dropped`: by channel, frames a full queue did not take or gave up. `connections_refused`: before any
+    handshake."""
+
+    bytes_in: int = 0
+    bytes_out: int = 0
+    frames_in: int = 0
+    frames_out: int = 0
+    frames_dropped: dict[Channel, int] = field(default_factory=lambda: dict.fromkeys(Channel, 0))
+    frames_oversize: int = 0
+    connections_refused: int = 0
+    handshakes_done: int = 0
+    handshake_failures: dict[int, int] = field(default_factory=lambda: dict.fromkeys(HANDSHAKE_CODES, 0))
+    bans: int = 0
