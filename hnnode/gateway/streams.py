@@ -93,7 +93,8 @@ class EventStream(Response):
     media_type = MEDIA_TYPE
 
     def __init__(self, events: AsyncIterator[ChainEvent], streams: Streams, cursor: str) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        # A stream that ended has nothing to follow it: the consumer reconnects.
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"})
         del self.headers["content-length"]
         self._events = events
         self._streams = streams
