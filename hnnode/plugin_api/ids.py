@@ -34,7 +34,8 @@ def is_uscc(text: str) -> bool:
     if _USCC.fullmatch(text) is None:
         return False
     values = text.encode().translate(_USCC_VALUES)
-    return (sum(map(mul, values, _USCC_WEIGHTS)) + values[17]) % 31 == 0
+    total: int = sum(map(mul, values, _USCC_WEIGHTS)) + values[17]
+    return total % 31 == 0
 
 
 def gtin_check_digit(digits: str) -> str:

@@ -24,6 +24,7 @@ Code = Annotated[str, Meta(pattern="^[A-Z0-9][A-Z0-9-]{5,31}" + END, max_length=
 Document = Annotated[str, Meta(pattern="^[0-9a-f]{64}" + END)]
 AccountId = Annotated[str, Meta(pattern="^[0-9a-f]{40}" + END)]
 HoldId = Annotated[str, Meta(pattern="^[0-9a-f]{32}" + END)]
+Gtin = Annotated[str, Meta(pattern="^[0-9]{8,14}" + END)]
 City = Annotated[str, Meta(pattern="^[0-9]{6}" + END)]
 """Administrative division code, GB/T 2260."""
 Grams = Annotated[int, Meta(ge=1, le=GRAMS_MAX)]
@@ -42,8 +43,8 @@ class PreDeclare(Payload):
 
     batch: BatchId
     station: AccountId
-    uscc: Annotated[str, Meta(min_length=18, max_length=18)]
-    gtin: Annotated[str, Meta(min_length=8, max_length=14)]
+    uscc: Annotated[str, Meta(pattern="^[0-9A-Z]{18}" + END)]
+    gtin: Gtin
     country: Annotated[str, Meta(pattern="^[A-Z]{2}" + END)]
     grams: Grams
     declaration: Document
@@ -181,7 +182,7 @@ class CommitTemperatures(Payload):
 class SetProduct(Payload):
     """Duties and temperature band of one product, for batches declared from now on."""
 
-    gtin: Annotated[str, Meta(min_length=8, max_length=14)]
+    gtin: Gtin
     test_required: bool
     disinfect_required: bool
     min: Decidegrees

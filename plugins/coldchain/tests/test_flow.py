@@ -132,7 +132,7 @@ def test_duties_are_parameters_of_the_product(
     world.ok(world.regulator, "set_product", gtin="6924561884074", min=-300, max=-150, **duties)
     world.arrived("BATCH-1")
     assert (world.batch("BATCH-1")["band_min"], world.batch("BATCH-1")["band_max"]) == (-300, -150)
-    payloads = {"test": {"passed": True, "report": DOC}, "disinfect": {"certificate": DOC}}
+    payloads: dict[str, dict[str, Any]] = {"test": {"passed": True, "report": DOC}, "disinfect": {"certificate": DOC}}
     for step in steps:
         world.refused("wrong_status", world.station, "assign_code", batch="BATCH-1", code="CODE-1")
         world.ok(world.station, step, batch="BATCH-1", **payloads[step])

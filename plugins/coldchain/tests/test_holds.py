@@ -162,7 +162,8 @@ def test_holds_over_random_graphs_equal_plain_reachability(make_world: Any, data
 
     holds: dict[str, str] = {}
     for _ in range(data.draw(st.integers(1, 6))):
-        if holds and data.draw(st.booleans()):
+        lift: bool = data.draw(st.booleans())
+        if holds and lift:
             hold = data.draw(st.sampled_from(sorted(holds)))
             world.ok(world.regulator, "unfreeze", hold=hold, document=DOC)
             del holds[hold]
