@@ -17,7 +17,7 @@ POLL_S = 0.02
 
 @dataclass(slots=True)
 class Follower:
-    """Polls `/v1/blocks/latest` and reads the ids and codes of every new block. Runs until cancelled."""
+    """Polls `/v1/status` and reads the ids and codes of every new block. Runs until cancelled."""
 
     url: str
     tally: Tally
@@ -29,10 +29,10 @@ class Follower:
         connection = Connection(self.url)
         try:
             while True:
-                latest = orjson.loads(await self._get(connection, "/v1/blocks/latest"))["height"]
+                latest = orjson.loads(await self._get(connection, "/v1/status"))["height"]
                 for height in range(self.height + 1, latest + 1):
-                    body = orjson.loads(await self._get(connection, f"/v1/blocks/{height}?full=1"))
-                    txs = body["txs"]
+                    body = orjson.loads(await self._get(connection, f"/v1/blocks/{height}/results"))
+                    txs = body["results"]
                     ids = [bytes.fromhex(tx["tx_id"]) for tx in txs]
                     self.tally.on_block(ids, [tx["code"] for tx in txs], time.monotonic())
                     self.height = height

@@ -12,7 +12,7 @@ from hnnode.gateway import models
 from hnnode.gateway.answer import json_answer
 from hnnode.gateway.context import Context
 from hnnode.gateway.parameters import Full, Height, decode_page, encode_page, page_limit
-from hnnode.gateway.views import read_block, read_blocks
+from hnnode.gateway.views import read_block, read_blocks, read_results
 
 
 def block_routes(context: Context) -> APIRouter:
@@ -43,5 +43,12 @@ def block_routes(context: Context) -> APIRouter:
     @router.get("/blocks/{height}", response_model=models.Block, summary="One block")
     async def get_block(height: Height, full: Full = False) -> Response:
         return await answer(height, full)
+
+    @router.get("/blocks/{height}/results", response_model=models.BlockResults, summary="Outcome of every transaction of a block")
+    async def block_results(height: Height) -> Response:
+        results = await context.readers.run(read_results, chain, height)
+        if results is None:
+            raise Rejected("NOT_FOUND", f"block {height}: not on this node")
+        return json_answer({"height": height, "results": results})
 
     return router

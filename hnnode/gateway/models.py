@@ -179,6 +179,18 @@ class Blocks(Model):
     next: str | None
 
 
+class TxOutcome(Model):
+    tx_id: str
+    code: int
+
+
+class BlockResults(Model):
+    """In block order; a repeated transaction appears again with TX_DUPLICATE."""
+
+    height: int
+    results: list[TxOutcome]
+
+
 class ActionView(Model):
     action: str
     roles: list[str]

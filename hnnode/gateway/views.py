@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hnnode_native import Batch, Certificate, Tx, Value
+from hnnode_native import Batch, Certificate, Receipt, Tx, Value
 
 from hnnode.gateway.answer import embedded, time_text
 from hnnode.ports import Chain, StoredBlock, TxLocation
@@ -94,3 +94,11 @@ def read_blocks(chain: Chain, start: int | None, limit: int) -> tuple[list[dict[
         views.append(view)
         height -= 1
     return views, height if height >= 1 else None
+
+
+def read_results(chain: Chain, height: int) -> list[dict[str, Any]] | None:
+    """(tx id, code) of every transaction in block order, without bodies; None above the tip. Cost: one read, one decode a receipt."""
+    if not 0 < height <= chain.tip().height:
+        return None
+    receipts = (Receipt.decode(data) for data in chain.receipts(height))
+    return [{"tx_id": receipt.tx_id.hex(), "code": receipt.code} for receipt in receipts]
