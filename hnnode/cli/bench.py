@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hnnode.bench.chain import ChainRun, Plan
 from hnnode.bench.localnet import LocalNet
-from hnnode.bench.people import Person, person
-from hnnode.bench.report import render
 from hnnode.cli.dev import CHAIN_NAME, Interrupted, interruptible
 from hnnode.cli.language import say, two
 from hnnode.cli.network import NodesOption, make_homes
 from hnnode.cli.options import OutputOption
 from hnnode.cli.output import Format, emit, notes
+
+if TYPE_CHECKING:  # opening these rooms takes time that most verbs need not spend
+    from hnnode.bench.chain import Plan
+    from hnnode.bench.people import Person
 
 application = typer.Typer(name="bench", help=two("性能测量", "measurements"), no_args_is_help=True)
 
@@ -85,6 +86,9 @@ def chain(
     ] = None,
     output: OutputOption = Format.table,
 ) -> None:
+    from hnnode.bench.chain import Plan
+    from hnnode.bench.report import render
+
     plan = Plan(app, flavour, seconds, rate, batch, payload, seed)
     with interruptible():
         try:
@@ -103,10 +107,14 @@ def chain(
 
 def _people(plan: Plan) -> list[Person]:
     """The workload's actors; the same seed wants the same ones every time."""
+    from hnnode.bench.people import person
+
     return [person(name, roles) for name, roles in sorted(plan.workload(plan.seed).actors.items())]
 
 
 def _run(directory: Path, nodes: int, plan: Plan) -> dict[str, Any]:
+    from hnnode.bench.chain import ChainRun
+
     people = _people(plan)
     homes = make_homes(directory, nodes, CHAIN_NAME, "city", [plan.application], people)
     bar = Progress(

@@ -32,7 +32,7 @@ from hnnode.cli.dev import (
     stop_network,
     watch,
 )
-from hnnode.cli.jobs import SAMPLE, Job, jobs_of_epcis
+from hnnode.cli.jobs import Job, jobs_of_epcis, read_parties, sample_document
 from hnnode.cli.language import say
 from hnnode.cli.network import make_homes
 from hnnode.cli.output import columns, console, value_table
@@ -118,7 +118,8 @@ class Story:
         """Every step of the EPCIS document, signed by the account of its role."""
         self.step("郑冷链：按 EPCIS 文档走完一批冷链食品", "cold chain: a shipment from an EPCIS document")
         signers = {path.stem: self.signer(path.stem) for path in sorted((self.directory / "keys").glob("*.pem"))}
-        jobs = jobs_of_epcis(SAMPLE, {name: signer.account for name, signer in signers.items()})
+        parties = read_parties(self.directory / "parties.json")
+        jobs = jobs_of_epcis(sample_document(), parties, lambda name: signers[name].account)
         rows = []
         with Client(self.url(), timeout_s=WAIT_S) as client:
             for job in jobs:

@@ -16,7 +16,6 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hnnode.bench.localnet import LocalNet, LocalNode
-from hnnode.bench.people import one_for_each_role
 from hnnode.cli.language import say, two
 from hnnode.cli.network import DEFAULT_APPLICATIONS, NodesOption, PluginsOption, applications_of, make_homes
 from hnnode.cli.output import columns, console, grid, notes
@@ -145,6 +144,8 @@ def up(
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help=two("结束后保留临时目录", "keep the temporary folder"))] = False,
 ) -> None:
+    from hnnode.bench.people import one_for_each_role
+
     other = dev_network()
     if other is not None:
         notes().print(

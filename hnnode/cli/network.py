@@ -8,15 +8,16 @@ the public keys, and every home gets that file.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from hnnode_native import account_of
 
 from hnnode.bench.localnet import LocalNet, shifted_base
-from hnnode.bench.people import Person, one_for_each_role
+from hnnode.cli.jobs import SAMPLE_PARTIES
 from hnnode.cli.key import save_key
 from hnnode.cli.language import say, two
 from hnnode.cli.options import HomeOption, OutputOption
@@ -26,22 +27,15 @@ from hnnode.config import Config, NetworkConfig, Peer
 from hnnode.crypto import read_key_file, write_key_file
 from hnnode.crypto.keys import generate_key
 from hnnode.errors import ConfigError
-from hnnode.node.genesis import (
-    GenesisAccount,
-    GenesisValidator,
-    PortPlan,
-    config_text,
-    load_genesis,
-    make_genesis,
-    save_genesis,
-    write_testnet,
-)
 from hnnode.primitives.genesis import ROLES
-from hnnode.storage import Home
+from hnnode.storage.home import Home
+
+if TYPE_CHECKING:  # opening these rooms takes time that most verbs need not spend
+    from hnnode.bench.people import Person
+    from hnnode.node.genesis import GenesisAccount, GenesisValidator, PortPlan
 
 NODES_MAX = 16
 DEFAULT_APPLICATIONS = "evidence,coldchain"
-USUAL_PORTS = PortPlan()
 
 NodesOption = Annotated[int, typer.Option("--nodes", "-n", min=1, max=NODES_MAX, help=two("节点数", "number of nodes"))]
 PluginsOption = Annotated[
@@ -58,10 +52,13 @@ def applications_of(text: str) -> list[str]:
 
 def free_ports(nodes: int) -> PortPlan:
     """The usual ports, shifted where one of them is busy."""
+    from hnnode.node.genesis import PortPlan
+
+    usual = PortPlan()
     return PortPlan(
-        p2p=shifted_base(USUAL_PORTS.p2p, nodes),
-        http=shifted_base(USUAL_PORTS.http, nodes),
-        metrics=shifted_base(USUAL_PORTS.metrics, nodes),
+        p2p=shifted_base(usual.p2p, nodes),
+        http=shifted_base(usual.http, nodes),
+        metrics=shifted_base(usual.metrics, nodes),
     )
 
 
@@ -71,6 +68,8 @@ def make_homes(
     """Write genesis, configuration and node keys of a local network, and the people's keys under `keys/`. Returns
     the homes.
     """
+    from hnnode.node.genesis import GenesisAccount, write_testnet
+
     accounts = [GenesisAccount(p.key.public_key(), p.organisation, p.roles) for p in people]
     homes = write_testnet(
         directory,
@@ -85,6 +84,7 @@ def make_homes(
     keys.mkdir(mode=0o700)
     for someone in people:
         save_key(keys / f"{someone.name}.pem", someone.key, None)
+    shutil.copyfile(SAMPLE_PARTIES, directory / "parties.json")
     return homes
 
 
@@ -100,6 +100,8 @@ def make_testnet(
     ] = "city",
     output: OutputOption = Format.table,
 ) -> None:
+    from hnnode.bench.people import one_for_each_role
+
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError("CONFIG_INVALID", say(f"{directory} 不是空目录", f"{directory} is not empty"))
     _check_role(role)
@@ -152,6 +154,8 @@ def init(
     output: OutputOption = Format.table,
 ) -> None:
     """Make a home with a new key, or finish one that has its key already."""
+    from hnnode.node.genesis import config_text, load_genesis, save_genesis
+
     place = Home(node_home(home))
     if place.config.exists():
         raise ConfigError("CONFIG_INVALID", say(f"{place.config} 已存在", f"{place.config} exists already"))
@@ -209,6 +213,8 @@ def genesis(
     output: OutputOption = Format.table,
 ) -> None:
     """The file every node of a new chain starts from; its hash is the chain id."""
+    from hnnode.node.genesis import make_genesis, save_genesis
+
     if to.exists():
         raise ConfigError("GENESIS_INVALID", say(f"{to} 已存在", f"{to} exists already"))
     _check_role(role)
@@ -233,6 +239,8 @@ def _split(text: str, option: str) -> tuple[str, str, str]:
 
 
 def _validator(text: str) -> GenesisValidator:
+    from hnnode.node.genesis import GenesisValidator
+
     name, key, power = _split(text, "--validator")
     if power and not power.isdecimal():
         raise typer.BadParameter(f"{power!r}", param_hint="--validator")
@@ -240,6 +248,8 @@ def _validator(text: str) -> GenesisValidator:
 
 
 def _account(text: str) -> GenesisAccount:
+    from hnnode.node.genesis import GenesisAccount
+
     organisation, key, roles = _split(text, "--account")
     return GenesisAccount(bytes.fromhex(key), organisation, tuple(sorted(filter(None, roles.split(",")))))
 

@@ -117,11 +117,14 @@ def key_path(option: str | None, directory: Path | None = None) -> Path:
     raise ConfigError("KEY_FILE_INVALID", detail)
 
 
-def key_names(directory: Path | None = None) -> list[str]:
-    """Keys that can be named: of the key folder, and of the dev network that runs."""
+def default_parties() -> Path:
+    """`parties.json` of the dev network that runs. Raises ConfigError 9006 when none runs."""
     network = dev_network()
-    folders = [key_dir(directory), *([] if network is None else [Path(network.key_dir)])]
-    return sorted({path.stem for folder in folders for path in folder.glob("*.pem")})
+    if network is None:
+        raise ConfigError(
+            "PREREQUISITE_MISSING", say("请用 --parties 指定参与方的密钥", "name the parties' keys with --parties")
+        )
+    return Path(network.directory) / "parties.json"
 
 
 def _dev_candidates(name: str) -> list[Path]:

@@ -13,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hnnode.cli import failure
 from hnnode.cli.connection import get_json, open_client
-from hnnode.cli.jobs import Job, jobs_of_epcis, jobs_of_lines
+from hnnode.cli.jobs import Job, jobs_of_epcis, jobs_of_lines, read_parties
 from hnnode.cli.language import say, two
 from hnnode.cli.options import KeyDirOption, KeyOption, NodeOption, OutputOption, PassphraseFdOption, TimeoutOption
 from hnnode.cli.output import Format, columns, emit, grid, notes, value_table
 from hnnode.cli.passphrase import open_signer
 from hnnode.cli.payload import read_argument, read_json_argument
-from hnnode.cli.session import key_names, key_path, node_url
+from hnnode.cli.session import default_parties, key_path, node_url
 from hnnode.client import Client, FileSigner, Receipt, SignedTx, TxFailed, TxRefused, TxResult
 from hnnode.primitives.file_hash import ALGORITHMS, hash_content
 
@@ -191,8 +191,22 @@ def batch(
             dir_okay=False,
             show_default=False,
             help=two(
-                "EPCIS 2.0 JSON-LD 文档；每步由其角色的密钥签名",
-                "EPCIS 2.0 JSON-LD document; each step is signed by the key of its role",
+                "EPCIS 2.0 JSON-LD 文档；每步由其参与方的密钥签名",
+                "EPCIS 2.0 JSON-LD document; each step is signed by the key of its party",
+            ),
+        ),
+    ] = None,
+    parties: Annotated[
+        Path | None,
+        typer.Option(
+            "--parties",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+            help=two(
+                "EPCIS 参与方到密钥名的 JSON 对象，默认取开发网络的",
+                "JSON object from EPCIS parties to key names, default the one of the dev network",
             ),
         ),
     ] = None,
@@ -225,7 +239,8 @@ def batch(
         return signers[str(path)]
 
     if epcis is not None:
-        jobs = jobs_of_epcis(epcis, {name: signer_of(name).account for name in key_names(key_dir)})
+        known = read_parties(parties or default_parties())
+        jobs = jobs_of_epcis(epcis, known, lambda name: signer_of(name).account)
     else:
         jobs = jobs_of_lines(read_argument(lines or ""))
     started = time.monotonic()
