@@ -12,7 +12,7 @@ SCORE_MAX = 20.0
 _SCORE_DECAY_PER_SECOND = SCORE_MAX / 60
 # A peer that breaks the framing or lies while it serves blocks does so on purpose or is broken: cut it at once.
 _GRAVE = frozenset(CODES[name] for name in ("FRAME_TOO_LARGE", "FRAME_MALFORMED", "SYNC_PEER_FAULT"))
-_GRAVE_POINTS = 5.0
+_GRAVE_POINTS = 6.0
 
 
 @dataclass(slots=True)
