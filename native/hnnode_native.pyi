@@ -468,5 +468,9 @@ def proposer(height: int, round: int, validators: ValidatorSet, demoted: Sequenc
 def record_height(record: bytes) -> int | None:
     """Height of a consensus log record."""
 
-def simulate(seed_start: int, count: int, profile: str) -> dict[str, int | str]:
-    """Run `count` seeds of the simulator. Keys: seeds, failures, first_failure, report, trace."""
+def simulate(seed_start: int, count: int, profile: str) -> dict[str, int | str | None]:
+    """Run seeds of the consensus simulator: profile mixed, crash, twins, liar, rotate or sm2.
+
+    Keys: seeds, failures, first_failure (seed or None), report, trace (hash over all traces), decisions. The same arguments give the same
+    answer on every machine.
+    """

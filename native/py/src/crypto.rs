@@ -35,12 +35,18 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Runs `work` without the GIL when there is enough of it.
 fn released<T: Send>(py: Python<'_>, bytes: usize, work: impl FnOnce() -> T + Send) -> T {
-    if bytes >= RELEASE_BYTES { py.detach(work) } else { work() }
+    if bytes >= RELEASE_BYTES {
+        py.detach(work)
+    } else {
+        work()
+    }
 }
 
 fn bounded(what: &str, count: usize) -> PyResult<()> {
     if count > BATCH_COUNT_MAX {
-        return Err(parameter(format!("{what}: got {count} items, want at most {BATCH_COUNT_MAX}")));
+        return Err(parameter(format!(
+            "{what}: got {count} items, want at most {BATCH_COUNT_MAX}"
+        )));
     }
     Ok(())
 }
@@ -243,7 +249,10 @@ fn verify_batch<'py>(
             signatures.len()
         )));
     }
-    let signatures: Vec<[u8; 64]> = signatures.iter().map(|s| array("signature", s)).collect::<PyResult<_>>()?;
+    let signatures: Vec<[u8; 64]> = signatures
+        .iter()
+        .map(|s| array("signature", s))
+        .collect::<PyResult<_>>()?;
     let statuses = py.detach(|| {
         let keys: Vec<Option<sm2::PublicKey>> =
             public_keys.iter().map(|k| sm2::PublicKey::from_bytes(k).ok()).collect();

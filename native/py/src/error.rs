@@ -18,7 +18,13 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let class: Bound<'_, PyType> = class.cast_into()?;
     m.add("NativeError", &class)?;
     let _ = NATIVE_ERROR.set(py, class.unbind());
-    m.add("CODES", codes::ALL.iter().copied().collect::<std::collections::BTreeMap<&str, u32>>())?;
+    m.add(
+        "CODES",
+        codes::ALL
+            .iter()
+            .copied()
+            .collect::<std::collections::BTreeMap<&str, u32>>(),
+    )?;
     let limits = PyDict::new(py);
     for (name, value) in [
         ("tx_bytes_max", hn_primitives::TX_BYTES_MAX),

@@ -2,9 +2,7 @@
 
 use crate::error::{array, codec, raise};
 use crate::plane::{PyAccounts, PyBatch};
-use hn_execution::{
-    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ForeignEvent, ForeignResult,
-};
+use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ForeignEvent, ForeignResult};
 use hn_primitives::{Batch, Name};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -65,7 +63,13 @@ impl PyDispatchTable {
     }
 }
 
-type ForeignTxRow<'py> = (u32, Bound<'py, PyBytes>, Bound<'py, PyBytes>, String, Bound<'py, PyBytes>);
+type ForeignTxRow<'py> = (
+    u32,
+    Bound<'py, PyBytes>,
+    Bound<'py, PyBytes>,
+    String,
+    Bound<'py, PyBytes>,
+);
 type WriteRow = (PyBackedBytes, Option<PyBackedBytes>);
 type EventRow = (String, String, PyBackedBytes);
 type ResultRow = (u32, u32, String, u64, Vec<WriteRow>, Vec<EventRow>);
@@ -221,7 +225,11 @@ impl PyBlockResult {
 
     #[getter]
     fn receipts<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        self.0.receipts.iter().map(|receipt| PyBytes::new(py, receipt)).collect()
+        self.0
+            .receipts
+            .iter()
+            .map(|receipt| PyBytes::new(py, receipt))
+            .collect()
     }
 
     #[getter]

@@ -3,9 +3,7 @@
 use crate::crypto::PySecretKey;
 use crate::error::{array, codec, parameter};
 use crate::objects::PyValidatorSet;
-use hn_primitives::{
-    AccountRecord, Certificate, ChainRole, Genesis, Name, PluginEntry, Text16, Text8, TxBody,
-};
+use hn_primitives::{AccountRecord, Certificate, ChainRole, Genesis, Name, PluginEntry, Text8, Text16, TxBody};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -83,7 +81,10 @@ fn build_txs<'py>(
     payloads: Vec<PyBackedBytes>,
 ) -> PyResult<Vec<IdAndTx<'py>>> {
     if payloads.len() > BUILD_COUNT_MAX {
-        return Err(parameter(format!("payloads: got {}, want at most {BUILD_COUNT_MAX}", payloads.len())));
+        return Err(parameter(format!(
+            "payloads: got {}, want at most {BUILD_COUNT_MAX}",
+            payloads.len()
+        )));
     }
     let chain_id = array("chain_id", chain_id)?;
     let (application, action) = (name(application)?, name(action)?);
@@ -211,18 +212,20 @@ fn decode_account_record<'py>(py: Python<'py>, record: &[u8]) -> PyResult<Accoun
 fn plugins_hash<'py>(py: Python<'py>, entries: Vec<PluginRow>) -> PyResult<Bound<'py, PyBytes>> {
     let entries: Vec<PluginEntry> = entries
         .into_iter()
-        .map(|(plugin, version, api_version, state_version, code_hash, application, action, schema_hash)| {
-            Ok(PluginEntry {
-                plugin: name(&plugin)?,
-                version: Text8::new(version).map_err(codec)?,
-                api_version,
-                state_version,
-                code_hash: array("code_hash", &code_hash)?,
-                application: name(&application)?,
-                action: name(&action)?,
-                schema_hash: array("schema_hash", &schema_hash)?,
-            })
-        })
+        .map(
+            |(plugin, version, api_version, state_version, code_hash, application, action, schema_hash)| {
+                Ok(PluginEntry {
+                    plugin: name(&plugin)?,
+                    version: Text8::new(version).map_err(codec)?,
+                    api_version,
+                    state_version,
+                    code_hash: array("code_hash", &code_hash)?,
+                    application: name(&application)?,
+                    action: name(&action)?,
+                    schema_hash: array("schema_hash", &schema_hash)?,
+                })
+            },
+        )
         .collect::<PyResult<_>>()?;
     Ok(PyBytes::new(py, &hn_primitives::plugins_hash(&entries).map_err(codec)?))
 }

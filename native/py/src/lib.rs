@@ -10,6 +10,7 @@ mod formats;
 mod merkle;
 mod objects;
 mod plane;
+mod sim;
 
 use pyo3::prelude::*;
 
@@ -24,6 +25,7 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     plane::register(m)?;
     execution::register(m)?;
     consensus::register(m)?;
+    sim::register(m)?;
     m.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     Ok(())
 }

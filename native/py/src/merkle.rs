@@ -32,7 +32,10 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
 
 fn bounded(leaves: &[PyBackedBytes]) -> PyResult<()> {
     if leaves.len() > LEAVES_MAX {
-        return Err(parameter(format!("leaves: got {}, want at most {LEAVES_MAX}", leaves.len())));
+        return Err(parameter(format!(
+            "leaves: got {}, want at most {LEAVES_MAX}",
+            leaves.len()
+        )));
     }
     Ok(())
 }
@@ -151,7 +154,8 @@ impl PyStateTree {
             .iter()
             .map(|(id, page)| Ok((PageId::decode(id).map_err(codec)?, page.as_ref().map(|p| p.to_vec()))))
             .collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| self.lock().tree.load(pages)).map_err(|e| raise(e.code(), e.to_string()))
+        py.detach(|| self.lock().tree.load(pages))
+            .map_err(|e| raise(e.code(), e.to_string()))
     }
 
     fn apply<'py>(
@@ -181,14 +185,21 @@ impl PyStateTree {
         self.lock()
             .changed
             .iter()
-            .map(|(id, page)| (PyBytes::new(py, &id.encode()), page.as_ref().map(|p| PyBytes::new(py, p))))
+            .map(|(id, page)| {
+                (
+                    PyBytes::new(py, &id.encode()),
+                    page.as_ref().map(|p| PyBytes::new(py, p)),
+                )
+            })
             .collect()
     }
 
     fn root<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         match self.lock().tree.root() {
             Ok(root) => Ok(PyBytes::new(py, &root)),
-            Err(_) => Err(parameter("state tree: root page is not loaded, call missing([]) and load first")),
+            Err(_) => Err(parameter(
+                "state tree: root page is not loaded, call missing([]) and load first",
+            )),
         }
     }
 
@@ -279,7 +290,11 @@ impl PyBundleReport {
 
     #[getter]
     fn block_hashes<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        self.bundle.headers.iter().map(|h| PyBytes::new(py, &h.block_hash())).collect()
+        self.bundle
+            .headers
+            .iter()
+            .map(|h| PyBytes::new(py, &h.block_hash()))
+            .collect()
     }
 
     #[getter]
@@ -340,7 +355,12 @@ impl PyBundleReport {
             .iter()
             .map(|s| {
                 let value = s.value.as_ref().map(|v| PyBytes::new(py, v));
-                (s.height, s.application.as_str().to_owned(), PyBytes::new(py, &s.key), value)
+                (
+                    s.height,
+                    s.application.as_str().to_owned(),
+                    PyBytes::new(py, &s.key),
+                    value,
+                )
             })
             .collect()
     }

@@ -50,7 +50,9 @@ impl PyAccounts {
     /// The account record.
     fn get<'py>(&self, py: Python<'py>, account: &[u8]) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let account = array("account", account)?;
-        let Some(state) = self.0.get(&account) else { return Ok(None) };
+        let Some(state) = self.0.get(&account) else {
+            return Ok(None);
+        };
         let record = hn_primitives::AccountRecord {
             key: *state.public_key.as_bytes(),
             active: state.active,
@@ -128,7 +130,10 @@ impl PyBatch {
     fn tx<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
         match self.batch.txs.get(index) {
             Some(entry) => Ok(PyBytes::new(py, entry.span().of(&self.batch.bytes))),
-            None => Err(parameter(format!("index: got {index}, want below {}", self.batch.txs.len()))),
+            None => Err(parameter(format!(
+                "index: got {index}, want below {}",
+                self.batch.txs.len()
+            ))),
         }
     }
 
@@ -154,17 +159,19 @@ fn verify_batches(
         let known = |id: &Hash32, signature: &[u8; 64]| pool.is_some_and(|pool| pool.pool.verified(id, signature));
         batches
             .iter()
-            .map(|batch| match hn_pool::verify_batch(&batch.batch, &chain_id, set, table, &known) {
-                Ok(unknown) => {
-                    if let Some(pool) = pool {
-                        let verified = batch.batch.txs.len() - unknown.len();
-                        pool.verified.fetch_add(verified as u64, Ordering::Relaxed);
+            .map(
+                |batch| match hn_pool::verify_batch(&batch.batch, &chain_id, set, table, &known) {
+                    Ok(unknown) => {
+                        if let Some(pool) = pool {
+                            let verified = batch.batch.txs.len() - unknown.len();
+                            pool.verified.fetch_add(verified as u64, Ordering::Relaxed);
+                        }
+                        *batch.unknown.lock().unwrap_or_else(PoisonError::into_inner) = unknown;
+                        0
                     }
-                    *batch.unknown.lock().unwrap_or_else(PoisonError::into_inner) = unknown;
-                    0
-                }
-                Err(error) => error.code(),
-            })
+                    Err(error) => error.code(),
+                },
+            )
             .collect()
     }))
 }
@@ -190,7 +197,10 @@ impl PyDecodedTxs {
         let decoded = py.detach(|| split_frames(&data).map(|items| hn_pool::decode_txs(&chain_id, &items)));
         match decoded {
             Some(decoded) => Ok(Self(decoded)),
-            None => Err(raise(codes::REQUEST_MALFORMED, "frames: a length runs past the end of the body")),
+            None => Err(raise(
+                codes::REQUEST_MALFORMED,
+                "frames: a length runs past the end of the body",
+            )),
         }
     }
 
@@ -292,7 +302,10 @@ impl PyPool {
         let batches: Vec<Arc<Batch>> = batches.iter().map(|batch| Arc::clone(&batch.batch)).collect();
         let table = &accounts.0;
         py.detach(|| {
-            let ids: Vec<Hash32> = batches.iter().flat_map(|batch| batch.txs.iter().map(|tx| tx.tx_id)).collect();
+            let ids: Vec<Hash32> = batches
+                .iter()
+                .flat_map(|batch| batch.txs.iter().map(|tx| tx.tx_id))
+                .collect();
             self.pool.on_commit(height, &ids, table);
         });
     }
