@@ -137,6 +137,10 @@ fn t_zero_and_sum_infinity_are_bad() {
         // r = −s, so t = 0.
         let signature = join(&ZERO.sub(&s).to_bytes(), &s.to_bytes());
         assert_eq!(subject.verdict(&sm3(b"any"), &signature), VerifyStatus::BadSignature);
+        // With e = r − x(sG) the equation holds without the key: the check of t alone stops the forgery.
+        let x1 = Scalar::from_words_reduced(&naive_multiple(&G, &s).to_affine().x.to_words());
+        let e = ZERO.sub(&s).sub(&x1).to_bytes();
+        assert_eq!(subject.verdict(&e, &signature), VerifyStatus::BadSignature);
         // s = −t·d, so the sum is infinity; e = r would fit an x of 0.
         let t = random(index + 100);
         let s = ZERO.sub(&t.mul(&subject.d));

@@ -230,15 +230,17 @@ impl Drop for SecretKey {
 }
 
 /// Derives a key from 32 random bytes of the caller: HMAC-SM3(seed, "hn/keygen/v1" ‖ counter), the first value in
-/// [1, n−2]. A counter fails with probability 2^−32, so the loop ends. The same seed gives the same key.
+/// [1, n−2]. The same seed gives the same key.
+///
+/// # Panics
+/// When 64 counters give no key: each fails with probability 2^−32, so only broken hardware gets there.
 pub fn generate(seed32: &[u8; 32]) -> SecretKey {
     let mac = HmacSm3::new(seed32);
-    let mut counter = 0u64;
-    loop {
+    for counter in 0..64u64 {
         let candidate = Zeroizing::new(mac.tag(&[b"hn/keygen/v1", &counter.to_be_bytes()]));
         if let Ok(key) = SecretKey::from_bytes(&candidate) {
             return key;
         }
-        counter = counter.wrapping_add(1);
     }
+    unreachable!("sm2 key generation: got 64 values without a key, want one")
 }

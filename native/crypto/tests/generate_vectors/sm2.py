@@ -178,6 +178,9 @@ def verify_cases() -> list[dict[str, str]]:
         case(f"r = {name}", point, e, join(value, s))
         case(f"s = {name}", point, e, join(r, value))
     case("t = 0", point, e, join(N - s, s))
+    lone = multiply(s, G)
+    assert lone is not None
+    case("t = 0, e = r - x(sG)", point, (N - s - lone[0]) % N, join(N - s, s))
     case("sum is infinity", point, 0, join(((1 + d) * 7) % N, (-7 * d) % N))
     for window in (0, 8, 128, 248):
         entry = 1 << window
