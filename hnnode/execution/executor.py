@@ -13,6 +13,7 @@ Invariants:
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -40,6 +41,10 @@ _ACTION_UNKNOWN = CODES["ACTION_UNKNOWN"]
 _PAYLOAD_INVALID = CODES["PAYLOAD_INVALID"]
 _HANDLER_FAILED = CODES["HANDLER_FAILED"]
 _RULE_VIOLATION = CODES["RULE_VIOLATION"]
+
+FAULT_FRAMES = 4
+FAULT_CHARS = 300
+"""What a fault's log line shows: the innermost frames and the start of its text, never the values of variables."""
 
 log = structlog.get_logger(__name__)
 
@@ -174,13 +179,15 @@ def _report(table: Application, action: Action, context: Context, faults: set[st
     if action.name in faults:
         return
     faults.add(action.name)
+    where = traceback.extract_tb(fault.__traceback__, limit=-FAULT_FRAMES)
     log.error(
         "handler failed",
         application=table.name,
         action=action.name,
         tx_id=context.tx_id.hex(),
         height=context.height,
-        exc_info=(type(fault), fault, fault.__traceback__),
+        fault=f"{type(fault).__name__}: {fault}"[:FAULT_CHARS],
+        where=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in where],
     )
 
 

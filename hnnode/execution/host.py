@@ -18,14 +18,15 @@ from typing import Any
 
 import pluggy
 
-from hnnode.errors import ConfigError
+from hnnode.errors import ConfigError, Rejected
 from hnnode.execution.applications import NATIVE_VERSION, NativeAction, NodeApplications
 from hnnode.execution.executor import Executor
 from hnnode.execution.table import Application
 from hnnode.plugin_api.hooks import API_VERSION, PROJECT, Hooks
 from hnnode.plugin_api.model import ModelError, bare_schema, json_schema
+from hnnode.plugin_api.outcome import QueryRefused
 from hnnode.plugin_api.registry import Registry
-from hnnode.plugin_api.workload import Workload
+from hnnode.plugin_api.workload import WorkItem, Workload
 
 GROUP = "hnnode.plugins"
 RESERVED = frozenset(("identity", "evidence"))
@@ -193,6 +194,27 @@ class Host:
             raise ConfigError(
                 "PREREQUISITE_MISSING", f"workload: {application} has none called {flavour or 'default'!r}"
             )
+        return made
+
+    def import_document(
+        self, application: str, format: str, document: bytes, accounts: Mapping[str, str]
+    ) -> list[WorkItem]:
+        """Transactions for a document of another standard, in the order to submit them; `actor` is a role or party.
+
+        Args:
+            accounts: account (40 hexadecimal digits) of each role or party.
+        Raises: Rejected (PARAMETER_INVALID): no plugin reads the format, or the document is faulty; the text says
+        where.
+        """
+        hooks = self._hooks.get(application)
+        try:
+            made: list[WorkItem] | None = (
+                hooks.hn_import(format=format, document=document, accounts=accounts) if hooks is not None else None
+            )
+        except QueryRefused as refusal:
+            raise Rejected(refusal.name, refusal.detail) from refusal
+        if made is None:
+            raise Rejected("PARAMETER_INVALID", f"format: {application} does not read {format!r}")
         return made
 
 

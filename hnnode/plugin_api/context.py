@@ -148,6 +148,8 @@ class Context:
     def emit(self, name: str, entity: str, data: msgspec.Struct | Mapping[str, Any]) -> None:
         """Add an event; `entity` is what it is about, such as a batch id. Data is canonical JSON with sorted keys."""
         self._step()
+        if not name:
+            raise ValueError("an event needs a name")
         encoded = canonical_json(data)
         if (
             len(self._events) >= EVENTS_MAX

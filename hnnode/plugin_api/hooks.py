@@ -7,10 +7,12 @@ reach state.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pluggy
 
 from hnnode.plugin_api.registry import Registry
-from hnnode.plugin_api.workload import Workload
+from hnnode.plugin_api.workload import WorkItem, Workload
 
 API_VERSION = 1
 """Raised when this package changes in a way that an existing plugin could notice."""
@@ -30,3 +32,12 @@ class Hooks:
     @hookspec(firstresult=True)
     def hn_bench_workload(self, seed: int, flavour: str) -> Workload | None:
         """A seeded stream of valid transactions and the invariant to check afterwards, for `hnnode bench`."""
+
+    @hookspec(firstresult=True)
+    def hn_import(self, format: str, document: bytes, accounts: Mapping[str, str]) -> list[WorkItem] | None:
+        """Transactions that a document of another standard asks for, in the order to submit them; None for an unknown
+        format.
+
+        `accounts` gives the account (40 hexadecimal digits) of each role or party that the document names. Raises
+        QueryRefused (PARAMETER_INVALID) with the place and the reason when the document is faulty.
+        """

@@ -20,10 +20,11 @@ declaration | | ObjectEvent | arriving | arrive | quantity, city |
 | TransformationEvent | any | split (1 → n), merge (n → 1) | quantities and codes; the difference is the loss |
 | any with sensorElementList | also sensor_reporting | commit_temperatures | temperature reports |
 
-Fields that EPCIS has no word for carry the prefix `coldchain:`. Readings are committed after the event's own action,
-by the same party, who then has the goods; before it when the action ends the batch. An AggregationEvent changes
-nothing that the chain keeps, so it counts for its readings only. Known business steps outside the table are skipped
-and listed; unknown ones are refused.
+The event's party is its bizLocation, else its readPoint. Master data of the document may give each party its role
+(`coldchain:role`); otherwise the action's usual role is assumed. Fields that EPCIS has no word for carry the prefix
+`coldchain:`. Readings are committed after the event's own action, by the same party, who then has the goods; before
+it when the action ends the batch. An AggregationEvent changes nothing that the chain keeps, so it counts for its
+readings only. Known business steps outside the table are skipped and listed; unknown ones are refused.
 """
 
 from __future__ import annotations
@@ -35,12 +36,11 @@ from typing import Any
 import msgspec
 
 from hn_coldchain import models
+from hn_coldchain.epcis_document import events_of, roles_of, time_of
 from hn_coldchain.epcis_reader import EpcisError, Node, lot, read_document, word
 from hn_coldchain.epcis_sensors import Root, Segment, segment
 
-EVENTS_MAX = 10_000
 PROBLEMS_MAX = 50
-CONTEXT = "https://ref.gs1.org/standards/epcis/"
 ACCOUNT = "urn:hnnode:account:"
 """Prefix of a party that is named by its account at once."""
 
@@ -104,12 +104,20 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True)
+class _People:
+    """Accounts by party or role, and what the document's master data says of the parties' roles."""
+
+    accounts: Mapping[str, str]
+    roles: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Event:
     node: Node
     time_ms: int
     step: str
     disposition: str
-    parties: Mapping[str, str]
+    people: _People
 
     def extension(self, name: str) -> Any:
         """A `coldchain:` member: text as it is, a number as an integer, None when absent."""
@@ -128,9 +136,10 @@ class _Event:
         text = node.text()
         if text.startswith(ACCOUNT):
             return text.removeprefix(ACCOUNT)
-        if text not in self.parties:
+        found = self.people.accounts.get(text) or self.people.accounts.get(self.people.roles.get(text, ""))
+        if found is None:
             raise node.fail(f"no account is given for party {text[:80]!r}")
-        return self.parties[text]
+        return found
 
     def destination(self) -> str:
         """Account of the one possessing party that the goods go to."""
@@ -149,28 +158,30 @@ class _Event:
         return self.account(found) if found else None
 
 
-def import_document(document: bytes, parties: Mapping[str, str], root: Root) -> Import:
+def import_document(document: bytes, accounts: Mapping[str, str], root: Root) -> Import:
     """Read a document into actions.
 
     Args:
         document: EPCISDocument as JSON-LD, version 2.0.
-        parties: account (40 hexadecimal digits) of each party or location that goods are sent to;
-        `urn:hnnode:account:…` needs none.
+        accounts: account (40 hexadecimal digits) of each party that goods are sent to, or of its role;
+            `urn:hnnode:account:…` needs none.
         root: block tree root over leaves, `hnnode.plugin_api.hashes.block_root`.
     Raises: EpcisError: every faulty event (at most 50) with its JSON pointer; nothing is imported then.
     """
-    events = _events(read_document(document))
+    whole = read_document(document)
+    events = events_of(whole)
+    people = _People(accounts, roles_of(whole))
     made = Import([], [], {})
     problems: list[tuple[str, str]] = []
     timed: list[tuple[int, int, Node]] = []
     for place, node in enumerate(events):
         try:
-            timed.append((_time(node), place, node))
+            timed.append((time_of(node), place, node))
         except EpcisError as e:
             problems += e.problems
     for time_ms, _, node in sorted(timed, key=lambda item: item[:2]):
         try:
-            _import_event(node, time_ms, parties, root, made)
+            _import_event(node, time_ms, people, root, made)
         except EpcisError as e:
             problems += e.problems
         if len(problems) >= PROBLEMS_MAX:
@@ -180,30 +191,7 @@ def import_document(document: bytes, parties: Mapping[str, str], root: Root) -> 
     return made
 
 
-def _events(document: Node) -> list[Node]:
-    context = document.need("@context")
-    named = context.items() if isinstance(context.value, list) else [context]
-    if not any(isinstance(item.value, str) and item.value.startswith(CONTEXT) for item in named):
-        raise context.fail(f"want the EPCIS context {CONTEXT}…")
-    kind, version = document.need("type"), document.need("schemaVersion")
-    if kind.text() != "EPCISDocument":
-        raise kind.fail(f"got {kind.text()[:40]!r}, want EPCISDocument")
-    if version.text().partition(".")[0] != "2":
-        raise version.fail(f"got {version.text()[:20]!r}, want 2.0")
-    document.need("creationDate").time_ms()
-    listed = document.need("epcisBody").need("eventList")
-    events = listed.items()
-    if not 1 <= len(events) <= EVENTS_MAX:
-        raise listed.fail(f"got {len(events)} events, want 1 to {EVENTS_MAX}")
-    return events
-
-
-def _time(node: Node) -> int:
-    node.need("eventTimeZoneOffset").offset()
-    return node.need("eventTime").time_ms()
-
-
-def _import_event(node: Node, time_ms: int, parties: Mapping[str, str], root: Root, made: Import) -> None:
+def _import_event(node: Node, time_ms: int, people: _People, root: Root, made: Import) -> None:
     kind = node.need("type").text()
     if node.maybe("errorDeclaration"):
         raise node.fail("an error declaration cannot be imported: the chain is corrected by a new action")
@@ -214,7 +202,7 @@ def _import_event(node: Node, time_ms: int, parties: Mapping[str, str], root: Ro
         time_ms,
         word(step.text(), "BizStep") if step else "",
         word(disposition.text(), "Disp") if disposition else "",
-        parties,
+        people,
     )
     if kind == "ObjectEvent":
         calls, batches = _object_event(event)
@@ -263,7 +251,8 @@ def _call(event: _Event, role: str, action: str, model: type[models.Payload], at
         payload = msgspec.convert({name: value for name, value in fields.items() if value is not None}, model)
     except msgspec.ValidationError as e:
         raise at.fail(f"{action}: {e}") from e
-    return Call(role, event.party(), action, _encode(payload), at.pointer, event.time_ms)
+    party = event.party()
+    return Call(event.people.roles.get(party, role), party, action, _encode(payload), at.pointer, event.time_ms)
 
 
 def _temperatures(event: _Event, name: str, readings: Segment) -> Call:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hn_coldchain import holds, intake, models, moves, queries, temperatures, trace, transform
+from hn_coldchain.epcis import import_document
+from hn_coldchain.epcis_reader import EpcisError
 from hn_coldchain.rules import RULES
 from hn_coldchain.workload import make_workload
-from hnnode.plugin_api import Registry, Workload, hookimpl
+from hnnode.plugin_api import QueryRefused, Registry, WorkItem, Workload, hookimpl
+from hnnode.plugin_api.hashes import block_root
 
 IMPORTER, FIRST_STATION, WAREHOUSE = "importer", "first_station", "warehouse"
 CARRIER, RETAILER, REGULATOR = "carrier", "retailer", "regulator"
@@ -30,6 +35,16 @@ class ColdchainPlugin:
     @hookimpl
     def hn_bench_workload(self, seed: int, flavour: str) -> Workload | None:
         return make_workload(seed, flavour)
+
+    @hookimpl
+    def hn_import(self, format: str, document: bytes, accounts: Mapping[str, str]) -> list[WorkItem] | None:
+        if format != "epcis":
+            return None
+        try:
+            made = import_document(document, accounts, block_root)
+        except EpcisError as e:
+            raise QueryRefused("PARAMETER_INVALID", str(e)) from e
+        return [WorkItem(call.role, call.action, call.payload) for call in made.calls]
 
 
 def _one(registry: Registry, name: str, model: type, handler: object, roles: tuple[str, ...], zh: str, en: str) -> None:

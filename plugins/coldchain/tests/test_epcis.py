@@ -18,6 +18,8 @@ from hn_coldchain.epcis_reader import EpcisError, Node, Number, lot, scale
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hnnode.errors import Rejected
+
 SAMPLE = Path(hn_coldchain.__file__).parent / "samples" / "frozen-shrimp.json"
 LOT = "HN2025-SHRIMP-01"
 PARTY = "https://id.gs1.org/417/69000010000"
@@ -80,6 +82,35 @@ def test_calls_name_role_party_and_place() -> None:
     assert times == sorted(times)
     on_the_van = [call for call in made.calls if call.action == "commit_temperatures" and call.role == "carrier"]
     assert [call.party for call in on_the_van] == [PARTY + "60"] * 2
+    confirmed = [call.role for call in made.calls if call.action == "confirm_in"]
+    assert confirmed == ["retailer"] * 2
+    anonymous = sample()
+    del anonymous["epcisHeader"]
+    assert [call.role for call in load(anonymous).calls if call.action == "confirm_in"] == ["warehouse"] * 2
+
+
+def test_master_data_names_roles_so_that_one_account_a_role_is_enough(world: Any) -> None:
+    world.chain.time_ms = 1_750_000_000_000
+    people = {
+        "importer": world.importer,
+        "first_station": world.station,
+        "warehouse": world.warehouse,
+        "retailer": world.shop,
+        "carrier": world.carrier,
+    }
+    accounts = {role: account.hex() for role, account in people.items()}
+    items = world.host.import_document("coldchain", "epcis", SAMPLE.read_bytes(), accounts)
+    assert len(items) >= 20
+    for item in items:
+        outcome = world.chain.submit(people[item.actor], item.action, item.payload)
+        assert outcome.ok, (item, outcome)
+    world.check()
+    with pytest.raises(Rejected, match="no account"):
+        world.host.import_document("coldchain", "epcis", SAMPLE.read_bytes(), {})
+    with pytest.raises(Rejected, match="does not read"):
+        world.host.import_document("coldchain", "csv", b"", accounts)
+    with pytest.raises(Rejected, match="does not read"):
+        world.host.import_document("evidence", "epcis", b"", accounts)
 
 
 def test_readings_are_exact_sorted_and_provable() -> None:
@@ -196,6 +227,7 @@ BAD: list[tuple[Callable[[Any], None], str, str]] = [
     (top("schemaVersion", "1.2"), "/schemaVersion", "want 2.0"),
     (top("@context", "https://schema.org/"), "/@context", "EPCIS context"),
     (top("creationDate", "yesterday"), "/creationDate", "date and time"),
+    (top("epcisHeader", {"epcisMasterData": {}}), "/epcisHeader/epcisMasterData", "vocabularyList is missing"),
     (top("epcisBody", []), "/epcisBody", "want an object"),
     (top("epcisBody", {"eventList": []}), "/epcisBody/eventList", "got 0 events"),
     (top("epcisBody", {"eventList": {}}), "/epcisBody/eventList", "want a list"),
