@@ -18,7 +18,6 @@ ORGANISATIONS: Mapping[str, str] = {
     "warehouse": "万邦冷链物流园",
     "carrier": "中原冷链运输有限公司",
     "retailer": "郑州生鲜超市",
-    "retailer_2": "开封生鲜超市",
     "regulator": "郑州市市场监管局",
 }
 
@@ -39,9 +38,6 @@ def person(name: str, roles: Sequence[str]) -> Person:
 
 
 def one_for_each_role(applications: Sequence[str]) -> list[Person]:
-    """`admin`, `writer` (no role), one account named after each role of the applications' actions, and a second
-    retailer where there is one, so that goods can part.
-    """
+    """`admin`, `writer` (no role), and one account named after each role of the applications' actions."""
     roles = {role for action in Host.load(applications).node_applications().actions() for role in action.roles}
-    second = [person("retailer_2", ["retailer"])] if "retailer" in roles else []
-    return [person("writer", ()), *(person(role, [role]) for role in sorted(roles | {"admin"})), *second]
+    return [person("writer", ()), *(person(role, [role]) for role in sorted(roles | {"admin"}))]

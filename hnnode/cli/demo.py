@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,10 @@ from hnnode.cli.dev import (
     stop_network,
     watch,
 )
-from hnnode.cli.jobs import Job, jobs_of_epcis, read_parties, sample_document
+from hnnode.cli.jobs import Job, jobs_of_epcis, sample_document
 from hnnode.cli.language import say
 from hnnode.cli.network import make_homes
-from hnnode.cli.output import columns, console, value_table
+from hnnode.cli.output import columns, console
 from hnnode.cli.tx import preserve_payload
 from hnnode.client import Client, FileSigner
 from hnnode.errors import HnError
@@ -118,8 +118,7 @@ class Story:
         """Every step of the EPCIS document, signed by the account of its role."""
         self.step("郑冷链：按 EPCIS 文档走完一批冷链食品", "cold chain: a shipment from an EPCIS document")
         signers = {path.stem: self.signer(path.stem) for path in sorted((self.directory / "keys").glob("*.pem"))}
-        parties = read_parties(self.directory / "parties.json")
-        jobs = jobs_of_epcis(sample_document(), parties, lambda name: signers[name].account)
+        jobs = jobs_of_epcis(sample_document(), {name: signer.account for name, signer in signers.items()})
         rows = []
         with Client(self.url(), timeout_s=WAIT_S) as client:
             for job in jobs:
@@ -127,13 +126,16 @@ class Story:
                 expect(result.receipt is not None, f"{job.action} 没有上链", f"{job.action} was not committed")
                 rows.append([job.action, job.key, result.receipt.height if result.receipt else "", "✓"])
         self.out.print(columns([say("动作", "action"), say("签名者", "signed by"), say("高度", "height"), ""], rows))
-        self._show_trace(jobs)
+        self._show_trace(jobs, signers)
 
-    def _show_trace(self, jobs: Sequence[Job]) -> None:
+    def _show_trace(self, jobs: Sequence[Job], signers: Mapping[str, FileSigner]) -> None:
         batch = next(payload["batch"] for job in jobs if "batch" in (payload := orjson.loads(job.payload)))
         with Client(self.url(1), timeout_s=WAIT_S) as client:
-            answer = client.query("coldchain", "trace_forward", {"batch": batch})
-        self.out.print(value_table(answer.result))
+            items = client.query("coldchain", "trace_forward", {"batch": batch}).result["items"]
+        names = {signer.account.hex(): name for name, signer in signers.items()}
+        shown = ("batch", "steps", "code", "status", "city", "initial_grams", "grams")
+        rows = [[*(item[field] for field in shown), names.get(item["holder"], item["holder"])] for item in items]
+        self.out.print(columns([*shown, "holder"], rows))
         self.tick(f"批次 {batch} 可追溯", f"batch {batch} can be traced")
 
     def lose_one(self, file: Path) -> None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from hnnode_native import block_root
 
 from hnnode.cli.language import say
 from hnnode.errors import ConfigError, Rejected
 
 COUNT_MAX = 100_000
-SAMPLE_PARTIES = Path(__file__).parent / "samples" / "parties.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,47 +52,26 @@ def jobs_of_lines(data: bytes) -> list[Job]:
     return jobs
 
 
-def read_parties(path: Path) -> dict[str, str]:
-    """Party or location of EPCIS documents → name of the key that signs for it. Raises Rejected 1009."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except msgspec.DecodeError as e:
-        raise Rejected("PARAMETER_INVALID", f"{path}: {e}") from e
-
-
-def jobs_of_epcis(path: Path, parties: Mapping[str, str], account_of_key: Callable[[str], bytes]) -> list[Job]:
-    """One job for each action of the document, in the order of its event times, signed by the party of its event.
+def jobs_of_epcis(path: Path, accounts: Mapping[str, bytes], application: str = "coldchain") -> list[Job]:
+    """One job for each action of the document, in the order of its event times; `key` is the role or party that signs.
 
     Args:
-        parties: key name of each party or location the document names.
-        account_of_key: 20 bytes of a key by its name.
-    Raises Rejected 1009 with every fault of the document, ConfigError 9006 when no installed plugin reads EPCIS.
+        accounts: 20 bytes for each role or party the document may name.
+    Raises: Rejected 1009 with the place of every fault; ConfigError 4009 when the plugin is not installed.
     """
-    application, epcis = _epcis_reader()
-    accounts = {party: account_of_key(key).hex() for party, key in parties.items()}
-    try:
-        found = epcis.import_document(path.read_bytes(), accounts, block_root)
-    except epcis.EpcisError as e:
-        faults = "; ".join(f"{pointer}: {reason}" for pointer, reason in e.problems)
-        raise Rejected("PARAMETER_INVALID", f"{path}: {faults}") from e
-    unknown = sorted({call.party for call in found.calls} - parties.keys())
-    if unknown:
-        hint = say("没有指定签名密钥的参与方：", "no key is given for the parties: ")
-        raise Rejected("PARAMETER_INVALID", hint + ", ".join(unknown))
-    return [Job(application, call.action, call.payload, parties[call.party]) for call in found.calls]
+    from hnnode.execution.host import Host
 
-
-def _epcis_reader() -> tuple[str, Any]:
-    """(application, module) of the installed plugin that has a module `epcis` with `import_document`."""
-    for point in sorted(entry_points(group="hnnode.plugins"), key=lambda found: found.name):
-        name = f"{point.module.partition('.')[0]}.epcis"
-        if importlib.util.find_spec(name) is not None:
-            return point.name, importlib.import_module(name)
-    hint = say("没有安装能读 EPCIS 的插件", "no installed plugin reads EPCIS")
-    raise ConfigError("PREREQUISITE_MISSING", hint)
+    named = {name: account.hex() for name, account in accounts.items()}
+    items = Host.load([application]).import_document(application, "epcis", path.read_bytes(), named)
+    return [Job(application, item.action, item.payload, item.actor) for item in items]
 
 
 def sample_document() -> Path:
-    """The sample shipment that comes with the plugin; its parties stand in SAMPLE_PARTIES."""
-    _, epcis = _epcis_reader()
-    return next(iter(sorted((Path(epcis.__file__).parent / "samples").glob("*.json"))))
+    """The sample shipment that comes with the cold-chain plugin. Raises ConfigError 9006 when it is not installed."""
+    for point in entry_points(group="hnnode.plugins", name="coldchain"):
+        spec = importlib.util.find_spec(point.module.partition(".")[0])
+        folder = Path(spec.origin).parent / "samples" if spec is not None and spec.origin is not None else Path()
+        found = sorted(folder.glob("*.json"))
+        if found:
+            return found[0]
+    raise ConfigError("PREREQUISITE_MISSING", "hnnode-coldchain")

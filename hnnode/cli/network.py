@@ -8,7 +8,6 @@ the public keys, and every home gets that file.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +16,6 @@ import typer
 from hnnode_native import account_of
 
 from hnnode.bench.localnet import LocalNet, shifted_base
-from hnnode.cli.jobs import SAMPLE_PARTIES
 from hnnode.cli.key import save_key
 from hnnode.cli.language import say, two
 from hnnode.cli.options import HomeOption, OutputOption
@@ -84,7 +82,6 @@ def make_homes(
     keys.mkdir(mode=0o700)
     for someone in people:
         save_key(keys / f"{someone.name}.pem", someone.key, None)
-    shutil.copyfile(SAMPLE_PARTIES, directory / "parties.json")
     return homes
 
 

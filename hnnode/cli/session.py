@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from hnnode_native import account_of
 
 from hnnode.cli.language import say
+from hnnode.crypto import read_public_key_file
 from hnnode.errors import ConfigError
 
 DEFAULT_NODE = "http://127.0.0.1:20200"
@@ -117,14 +119,16 @@ def key_path(option: str | None, directory: Path | None = None) -> Path:
     raise ConfigError("KEY_FILE_INVALID", detail)
 
 
-def default_parties() -> Path:
-    """`parties.json` of the dev network that runs. Raises ConfigError 9006 when none runs."""
+def key_names(directory: Path | None = None) -> list[str]:
+    """Keys that can be named: of the key folder, and of the dev network that runs."""
     network = dev_network()
-    if network is None:
-        raise ConfigError(
-            "PREREQUISITE_MISSING", say("请用 --parties 指定参与方的密钥", "name the parties' keys with --parties")
-        )
-    return Path(network.directory) / "parties.json"
+    folders = [key_dir(directory), *([] if network is None else [Path(network.key_dir)])]
+    return sorted({path.stem for folder in folders for path in folder.glob("*.pub")})
+
+
+def account_named(name: str, directory: Path | None = None) -> bytes:
+    """Account of a key, from its public half, so that no passphrase is needed. Raises ConfigError 2004."""
+    return account_of(read_public_key_file(key_path(name, directory).with_suffix(".pub")))
 
 
 def _dev_candidates(name: str) -> list[Path]:

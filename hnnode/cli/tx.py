@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -13,13 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hnnode.cli import failure
 from hnnode.cli.connection import get_json, open_client
-from hnnode.cli.jobs import Job, jobs_of_epcis, jobs_of_lines, read_parties
+from hnnode.cli.jobs import Job, jobs_of_epcis, jobs_of_lines
 from hnnode.cli.language import say, two
 from hnnode.cli.options import KeyDirOption, KeyOption, NodeOption, OutputOption, PassphraseFdOption, TimeoutOption
 from hnnode.cli.output import Format, columns, emit, grid, notes, value_table
 from hnnode.cli.passphrase import open_signer
 from hnnode.cli.payload import read_argument, read_json_argument
-from hnnode.cli.session import default_parties, key_path, node_url
+from hnnode.cli.session import account_named, key_names, key_path, node_url
 from hnnode.client import Client, FileSigner, Receipt, SignedTx, TxFailed, TxRefused, TxResult
 from hnnode.primitives.file_hash import ALGORITHMS, hash_content
 
@@ -191,22 +192,18 @@ def batch(
             dir_okay=False,
             show_default=False,
             help=two(
-                "EPCIS 2.0 JSON-LD 文档；每步由其参与方的密钥签名",
-                "EPCIS 2.0 JSON-LD document; each step is signed by the key of its party",
+                "EPCIS 2.0 JSON-LD 文档；每步由其角色的密钥签名",
+                "EPCIS 2.0 JSON-LD document; each step is signed by the key of its role",
             ),
         ),
     ] = None,
-    parties: Annotated[
-        Path | None,
+    sign_as: Annotated[
+        list[str] | None,
         typer.Option(
-            "--parties",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
+            "--as",
+            metavar="ROLE=KEY",
             help=two(
-                "EPCIS 参与方到密钥名的 JSON 对象，默认取开发网络的",
-                "JSON object from EPCIS parties to key names, default the one of the dev network",
+                "EPCIS：某角色用哪个密钥，默认与角色同名", "EPCIS: the key of a role, default the key of its name"
             ),
         ),
     ] = None,
@@ -239,8 +236,9 @@ def batch(
         return signers[str(path)]
 
     if epcis is not None:
-        known = read_parties(parties or default_parties())
-        jobs = jobs_of_epcis(epcis, known, lambda name: signer_of(name).account)
+        keys = {name: name for name in key_names(key_dir)} | _pairs(sign_as or [])
+        jobs = jobs_of_epcis(epcis, {role: account_named(name, key_dir) for role, name in keys.items()})
+        jobs = [replace(job, key=keys[job.key or ""]) for job in jobs]
     else:
         jobs = jobs_of_lines(read_argument(lines or ""))
     started = time.monotonic()
@@ -260,6 +258,16 @@ def batch(
         raise typer.Exit(failure.exit_code(failed[0]["code"]))
     if summary["committed"] < len(jobs):
         raise typer.Exit(failure.TIMEOUT)
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        role, separator, name = text.partition("=")
+        if not (role and separator and name):
+            raise typer.BadParameter(f"{text!r}: ROLE=KEY", param_hint="--as")
+        found[role] = name
+    return found
 
 
 def _batch_row(result: dict[str, Any]) -> list[Any]:
