@@ -140,10 +140,9 @@ class Database:
         batch.set_default_column_family(self._handle["tx_index"])
         pack = TX_LOCATION.pack
         for index, (tx_id, receipt) in enumerate(zip(record.tx_ids, record.receipts, strict=True)):
-            invariant(
-                layout.receipt_tx_id(receipt) == tx_id, f"receipt {index} of height {height} is another transaction's"
-            )
-            if layout.is_final(receipt):
+            if receipt[layout.RECEIPT_ID] != tx_id:
+                raise FatalError("INTERNAL_ERROR", f"receipt {index} of height {height} is another transaction's")
+            if receipt[layout.RECEIPT_CODE] not in layout.NOT_FINAL:
                 batch[tx_id] = pack(height, index)
         batch.set_default_column_family(None)
         self._finish(batch, record.tip, record.writes, record.pages)
@@ -249,7 +248,7 @@ class Database:
 
     def tx_ids(self, height: int) -> list[bytes]:
         """In block order, duplicates of earlier transactions included; empty for a height without block."""
-        return [layout.receipt_tx_id(receipt) for receipt in self.receipts(height)]
+        return [receipt[layout.RECEIPT_ID] for receipt in self.receipts(height)]
 
     def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]:
         """First place of each id on the chain, None where it is not committed."""

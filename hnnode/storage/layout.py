@@ -40,10 +40,12 @@ _BLOCK = struct.Struct(">BQ32sIIIH")
 _BATCH = struct.Struct(">32sIIQI")
 
 # A receipt begins with u8 version ‖ tx_id ‖ u32 code (formats §11): enough to keep no second list of ids.
-_RECEIPT_ID = slice(1, 33)
-_RECEIPT_CODE = slice(33, 37)
-RECEIPT_BYTES_MIN = 37
-_NOT_FINAL = frozenset(CODES[name].to_bytes(4, "big") for name in ("TX_DUPLICATE", "ACCOUNT_UNKNOWN"))
+RECEIPT_ID = slice(1, 33)
+RECEIPT_CODE = slice(33, 37)
+NOT_FINAL = frozenset(CODES[name].to_bytes(4, "big") for name in ("TX_DUPLICATE", "ACCOUNT_UNKNOWN"))
+"""Receipt codes that do not decide their transaction, so that the index must not name this place: a duplicate stands at
+an earlier one, and the signature of an unknown account could not be verified, so anybody could have made it to spoil the
+id of a transaction whose account is registered later."""
 
 # A batch is header ‖ signature ‖ body; the body repeats u32 length ‖ signed transaction (formats §3).
 _BATCH_BODY_START = 133 + 64
@@ -136,19 +138,6 @@ def unpack_receipts(packed: bytes) -> list[bytes]:
     if start != len(packed):
         raise corrupt(f"receipts end at {start} of {len(packed)} bytes")
     return receipts
-
-
-def receipt_tx_id(receipt: bytes) -> bytes:
-    return receipt[_RECEIPT_ID]
-
-
-def is_final(receipt: bytes) -> bool:
-    """Whether the receipt decides its transaction, so that the index names this place.
-
-    Not for TX_DUPLICATE: the first place stays. Not for ACCOUNT_UNKNOWN: nobody could verify the signature, so anybody could have made it
-    to spoil the id of a transaction whose account is registered later.
-    """
-    return receipt[_RECEIPT_CODE] not in _NOT_FINAL
 
 
 def decode_tx_location(data: bytes) -> TxLocation:

@@ -62,6 +62,10 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
         table.set_bloom_filter(10, False)
     options = Options(raw_mode=True)
     options.set_block_based_table_factory(table)
+    if name == "tx_index":
+        # Every new transaction is looked up here and is not found: the filter spares the walk through the memtable.
+        options.set_memtable_whole_key_filtering(True)
+        options.set_memtable_prefix_bloom_ratio(0.05)
     options.set_compression_type(DBCompressionType.lz4() if name in _PACKED else DBCompressionType.none())
     options.set_write_buffer_size(config.write_buffer_bytes)
     options.set_max_write_buffer_number(3)

@@ -28,6 +28,7 @@ from hnnode.storage.sign_state import SignState
 
 REPAIR_COMMAND = "hnnode storage reset --home {home}"
 """What the texts of this room tell the operator to run; it calls `reset_home`."""
+_REPAIRABLE = frozenset({"STORAGE_CORRUPT", "CONSENSUS_LOG_CORRUPT", "STORAGE_BEHIND_SIGN_STATE"})
 SIGN_RESERVE_HEIGHTS = 16
 """How far ahead of the height it signs in the engine reserves its floor."""
 _BLOCKS_BEHIND_LOG_MAX = 3
@@ -87,11 +88,17 @@ def open_storage(home: Home, config: StorageConfig) -> Storage:
         batch_log = BatchLog(home.batches, config.segment_bytes)
         database, repaired = _open_database(home, config, batch_log)
         try:
-            _check_floor(home, database, consensus_log, sign_state)
+            _check_floor(database, consensus_log, sign_state)
             _check_recent_batches(database)
         except BaseException:
             database.close()
             raise
+    except FatalError as e:
+        lock.release()
+        if e.info.name not in _REPAIRABLE or not home.sign_state.exists():
+            raise
+        command = REPAIR_COMMAND.format(home=home.root)
+        raise FatalError(e.info.name, f"{e.detail}; to fetch the chain again run: {command}") from e
     except BaseException:
         lock.release()
         raise
@@ -167,7 +174,7 @@ def _keep_copy(home: Home) -> None:
         fsync_directory(aside)
 
 
-def _check_floor(home: Home, database: Database, log: ConsensusLog, sign_state: SignState) -> None:
+def _check_floor(database: Database, log: ConsensusLog, sign_state: SignState) -> None:
     head = -1 if database.is_empty() else database.tip().height
     floor = -1
     if log.record_count > 0 or log.floor > 0:
@@ -180,8 +187,7 @@ def _check_floor(home: Home, database: Database, log: ConsensusLog, sign_state: 
         raise FatalError(
             "STORAGE_BEHIND_SIGN_STATE",
             f"database is at height {head}, want at least {floor} (sign state {sign_state.floor()}, consensus log "
-            f"{log.floor}): it was lost or restored from an old copy; to fetch the chain again run: "
-            f"{REPAIR_COMMAND.format(home=home.root)}",
+            f"{log.floor}): it was lost or restored from an old copy",
         )
 
 

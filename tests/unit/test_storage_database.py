@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnnode.config import StorageConfig
-from hnnode.errors import FatalError, Unavailable
+from hnnode.errors import CODES, FatalError, Unavailable
 from hnnode.ports import BatchLocation, CommitRecord, Tip, TxLocation
 from hnnode.storage import layout
 from hnnode.storage.batch_log import BatchLog
@@ -24,7 +24,7 @@ CONFIG = StorageConfig(
     cache_bytes=1 << 20, write_buffer_bytes=1 << 20, segment_bytes=1 << 20, tree_cache_bytes=1 << 20, snapshots_max=4
 )
 AUTHOR = b"\xaa" * 20
-CODE_OK, CODE_DUPLICATE = 0, 3003
+CODE_OK, CODE_DUPLICATE = 0, CODES["TX_DUPLICATE"]
 
 
 def tip_of(height: int) -> Tip:
@@ -203,6 +203,15 @@ def test_a_duplicate_keeps_the_first_location(store: Store) -> None:
     store.commit(2, ids=[first], codes=[CODE_DUPLICATE])
     assert store.database.tx_locations([first]) == [TxLocation(1, 0)]
     assert store.database.tx_ids(2) == [first]
+
+
+def test_an_unverifiable_transaction_does_not_take_its_id(store: Store) -> None:
+    tx_id = tx_id_of(1, 0)
+    store.commit(1, ids=[tx_id], codes=[CODES["ACCOUNT_UNKNOWN"]])
+    assert store.database.tx_locations([tx_id]) == [None]
+    assert store.database.receipt(1, 0) is not None
+    store.commit(2, ids=[tx_id])
+    assert store.database.tx_locations([tx_id]) == [TxLocation(2, 0)]
 
 
 def test_recent_heights_are_readable_and_older_ones_are_not(store: Store) -> None:
