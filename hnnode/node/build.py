@@ -96,7 +96,7 @@ class ChainNode:
         facts = self.genesis_facts
         host = Host.load(facts.file.applications)
         if host.plugins_hash().hex() != facts.file.plugins_hash:
-            installed = ", ".join(f"{e[0]} {e[1]}" for e in host.plugin_entries() if e[4] != bytes(32)) or "none"
+            installed = ", ".join(sorted({f"{e[0]} {e[1]}" for e in host.plugin_entries()}))
             raise ConfigError(
                 "PLUGIN_SET_INVALID",
                 f"plugins installed here ({installed}) are not those of the genesis: got hash {host.plugins_hash().hex()}, "
