@@ -192,6 +192,9 @@ class Link(asyncio.BufferedProtocol):
         sock = made.get_extra_info("socket")
         if sock is not None and sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                # After a partition a new connection is up long before the old one's next retransmission.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._config.idle_ms // 3)
         made.set_write_buffer_limits(high=_WRITE_BYTES)
         self._set_timer(self._config.handshake_ms / 1000, self._handshake_over_time)
         if isinstance(self._handshake, DialerHandshake):

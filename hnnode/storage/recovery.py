@@ -102,10 +102,7 @@ def open_storage(home: Home, config: StorageConfig) -> Storage:
     except BaseException:
         lock.release()
         raise
-    # A log that ends well below the reserved floor was lost or restored: it cannot stop a second vote for what it does
-    # not know.
-    log_is_whole = consensus_log.height_max + SIGN_RESERVE_HEIGHTS >= sign_state.floor() and not sign_state.reset
-    sign_floor = 0 if log_is_whole else sign_state.floor()
+    sign_floor = 0 if _log_is_whole(database, consensus_log, sign_state) else sign_state.floor()
     return Storage(home, lock, sign_state, consensus_log, batch_log, database, sign_floor, repaired)
 
 
@@ -189,6 +186,19 @@ def _check_floor(database: Database, log: ConsensusLog, sign_state: SignState) -
             f"database is at height {head}, want at least {floor} (sign state {sign_state.floor()}, consensus log "
             f"{log.floor}): it was lost or restored from an old copy",
         )
+
+
+def _log_is_whole(database: Database, log: ConsensusLog, sign_state: SignState) -> bool:
+    """Whether the log knows all that this key signed. One that was lost or restored cannot stop a second vote.
+
+    Every block of the database left records in the log, and the floor is reserved a fixed number of heights ahead of the
+    record that asked for it.
+    """
+    if sign_state.reset or sign_state.floor() == 0:
+        return sign_state.floor() == 0
+    known = max(log.height_max, log.floor)
+    head = -1 if database.is_empty() else database.tip().height
+    return known >= head and known + SIGN_RESERVE_HEIGHTS + _BLOCKS_BEHIND_LOG_MAX >= sign_state.floor()
 
 
 def _check_recent_batches(database: Database) -> None:

@@ -529,6 +529,10 @@ def test_frames_of_one_turn_leave_together() -> None:
                 a.network.send(b.account, Channel.CONSENSUS, Kind.STATUS, b"v" * 100)
             await until(lambda: sum(wakeups) == 100, "frames")
             assert len(wakeups) <= 3
+            # More pieces than one system call takes.
+            for _ in range(10_000):
+                a.network.send(b.account, Channel.CONSENSUS, Kind.STATUS, b"v")
+            await until(lambda: sum(wakeups) == 10_100, "many frames")
 
     assert run(test) == []
 

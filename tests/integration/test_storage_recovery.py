@@ -160,6 +160,28 @@ def test_a_consensus_log_from_an_old_backup_forbids_signing(home: Home, tmp_path
         assert storage.sign_floor == storage.sign_state.floor() > 100
 
 
+def test_a_consensus_log_a_few_heights_old_forbids_signing(home: Home, tmp_path: Path) -> None:
+    """Inside the reserve the floor says nothing; that the database is further than the log does."""
+    backup = tmp_path / "backup"
+    shutil.copytree(home.consensus, backup)
+    with opened(home) as storage:
+        commit(storage, 41)
+    with opened(home) as storage:
+        assert storage.sign_floor == 0
+    shutil.rmtree(home.consensus)
+    shutil.copytree(backup, home.consensus)
+    with opened(home) as storage:
+        assert storage.sign_floor == 48
+
+
+def test_a_node_that_never_signed_needs_no_log(home: Home) -> None:
+    shutil.rmtree(home.consensus)
+    home.sign_state.unlink()
+    SignState.create(home.sign_state)
+    with opened(home) as storage:
+        assert (storage.sign_floor, storage.database.tip().height) == (0, 40)
+
+
 def test_a_lost_batch_log_is_noticed(home: Home) -> None:
     shutil.rmtree(home.batches)
     with pytest.raises(FatalError, match="6006"):
