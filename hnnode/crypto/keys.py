@@ -33,11 +33,7 @@ def read_key_file(path: Path, passphrase: str | None = None) -> SecretKey:
 
 def write_key_file(path: Path, key: SecretKey, passphrase: str | None = None) -> None:
     """Create `path` with mode 600, synced. Raises ConfigError 2004 when it exists: nothing is overwritten."""
-    if passphrase is None:
-        pem = key.to_pem()
-    else:
-        pem = key.to_encrypted_pem(passphrase, os.urandom(16), os.urandom(16), ENCRYPTION_ROUNDS)
-    _create(path, pem, 0o600)
+    _create(path, key.to_pem() if passphrase is None else _encrypted(key, passphrase), 0o600)
 
 
 def read_public_key_file(path: Path) -> bytes:
@@ -51,6 +47,10 @@ def read_public_key_file(path: Path) -> bytes:
 def write_public_key_file(path: Path, public_key: bytes) -> None:
     """Create `path`, readable by all. Raises ConfigError 2004 when it exists."""
     _create(path, public_key_to_pem(public_key), 0o644)
+
+
+def _encrypted(key: SecretKey, passphrase: str) -> str:
+    return key.to_encrypted_pem(passphrase, os.urandom(16), os.urandom(16), ENCRYPTION_ROUNDS)
 
 
 def _read_text(path: Path, *, private: bool) -> str:

@@ -44,7 +44,11 @@ def block_routes(context: Context) -> APIRouter:
     async def get_block(height: Height, full: Full = False) -> Response:
         return await answer(height, full)
 
-    @router.get("/blocks/{height}/results", response_model=models.BlockResults, summary="Outcome of every transaction of a block")
+    @router.get(
+        "/blocks/{height}/results",
+        response_model=models.BlockResults,
+        summary="Outcome of every transaction of a block",
+    )
     async def block_results(height: Height) -> Response:
         results = await context.readers.run(read_results, chain, height)
         if results is None:

@@ -248,7 +248,8 @@ class MemoryNode:
         self.accounts.apply(result)
         first = len(self.chain.batches)
         places = tuple(
-            (batch.digest, batch.tx_count, BatchLocation(0, first + i, len(batch.data))) for i, batch in enumerate(batches)
+            (batch.digest, batch.tx_count, BatchLocation(0, first + i, len(batch.data)))
+            for i, batch in enumerate(batches)
         )
         block = StoredBlock(
             height, block_hash, value, self.certificate(height, block_hash), sum(b.tx_count for b in batches), places

@@ -126,7 +126,14 @@ def test_bad_reads_have_stable_codes(http: httpx.Client, path: str, name: str) -
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("DELETE", "/status"), ("GET", "/txs"), ("PUT", "/txs:batch"), ("POST", f"/txs/{Z}"), ("GET", "/verify"), ("BREW", "/txs")],
+    [
+        ("DELETE", "/status"),
+        ("GET", "/txs"),
+        ("PUT", "/txs:batch"),
+        ("POST", f"/txs/{Z}"),
+        ("GET", "/verify"),
+        ("BREW", "/txs"),
+    ],
 )
 def test_other_methods_are_refused_with_allow(http: httpx.Client, method: str, path: str) -> None:
     answer = http.request(method, path)
@@ -229,7 +236,13 @@ def test_a_thin_client_signs_what_the_node_builds(live: LiveNode, http: httpx.Cl
     assert (sent.status_code, sent.json()["tx_id"]) == (202, built["tx_id"])
     exact = http.post(
         "/applications/evidence/txs:build",
-        json={"action": "preserve", "sender": signer.account.hex(), "payload_hex": "00", "nonce": 7, "valid_until_height": 9},
+        json={
+            "action": "preserve",
+            "sender": signer.account.hex(),
+            "payload_hex": "00",
+            "nonce": 7,
+            "valid_until_height": 9,
+        },
     ).json()
     assert (exact["nonce"], exact["valid_until_height"]) == (7, 9)
 
@@ -264,7 +277,11 @@ def test_state_proofs_show_presence_and_absence(live: LiveNode, http: httpx.Clie
 
 
 def test_ready_says_why_not(live: LiveNode, http: httpx.Client) -> None:
-    for change, name in (({"syncing": True}, "SYNCING"), ({"ready": False}, "NOT_READY"), ({"halted": "disk"}, "NOT_READY")):
+    for change, name in (
+        ({"syncing": True}, "SYNCING"),
+        ({"ready": False}, "NOT_READY"),
+        ({"halted": "disk"}, "NOT_READY"),
+    ):
         live.node.facts_now = change
         try:
             assert refused(http.get("/ready"), name)["retryable"] is True

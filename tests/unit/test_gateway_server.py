@@ -130,7 +130,14 @@ def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_guarded_protocol_still_fits_uvicorn() -> None:
     base: Any = protocol.GuardedProtocol.__mro__[1]
-    for name in ("connection_made", "connection_lost", "on_message_begin", "on_url", "on_header", "on_headers_complete"):
+    for name in (
+        "connection_made",
+        "connection_lost",
+        "on_message_begin",
+        "on_url",
+        "on_header",
+        "on_headers_complete",
+    ):
         assert callable(getattr(base, name))
 
 

@@ -102,7 +102,9 @@ def test_refusals_carry_the_id_and_a_stable_code(live: LiveNode, http: httpx.Cli
             assert len(problem["tx_id"]) == 64
 
 
-@pytest.mark.parametrize("write", [lambda d: d.hex(), lambda d: d.hex().upper(), lambda d: base64.b64encode(d).decode()])
+@pytest.mark.parametrize(
+    "write", [lambda d: d.hex(), lambda d: d.hex().upper(), lambda d: base64.b64encode(d).decode()]
+)
 def test_json_takes_hexadecimal_and_base64(live: LiveNode, http: httpx.Client, write: object) -> None:
     tx = evidence_tx(live.node.chain_id, live.signers[0])
     answer = http.post("/txs", json={"tx": write(tx.data)})  # type: ignore[operator]
@@ -132,7 +134,8 @@ def test_bad_json_has_stable_codes(http: httpx.Client, body: bytes, name: str, p
 
 
 @pytest.mark.parametrize(
-    "query", ["wait=soon", "wait=", "timeout_ms=-1", "timeout_ms=1e3", "timeout_ms=٣", "wiat=none", "timeout_ms=9999999999"]
+    "query",
+    ["wait=soon", "wait=", "timeout_ms=-1", "timeout_ms=1e3", "timeout_ms=٣", "wiat=none", "timeout_ms=9999999999"],
 )
 def test_bad_wait_parameters_are_refused_before_admission(live: LiveNode, http: httpx.Client, query: str) -> None:
     for path in ("/txs", "/txs:batch"):
