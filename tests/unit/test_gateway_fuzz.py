@@ -73,13 +73,8 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
 
 
 OPERATIONS = operations()
-WORDS = (
-    """
-    evidence identity verify record preserve 0 1 2 -1 latest 1.0.0 0.0.0 none committed accepted true false sm3 sha256
-    AAAA 1e9 NaN 99999999999999999999999999
-""".split()
-    + ["f" * 64, "0" * 64]
-)
+WORDS = ["evidence", "identity", "verify", "record", "preserve", "none", "accepted", "committed", "latest", "sm3"]
+WORDS += ["0", "1", "2", "-1", "1.0.0", "0.0.0", "true", "false", "1e9", "NaN", "9" * 30, "AAAA", "f" * 64, "0" * 64]
 words = st.one_of(
     st.sampled_from(WORDS),
     st.text(max_size=40),
@@ -151,5 +146,5 @@ def test_damaged_transactions_are_refused_and_never_change_their_id(site: Site, 
     if bytes(changed) == original:
         return
     answer = site.ask("POST", "/v1/txs", bytes(changed), {})
-    assert answer.status_code in (400, 403, 409, 422), answer.text
+    assert answer.status_code in (400, 403, 409, 413, 422), answer.text
     assert answer.json()["tx_id"] != site.txs[2].tx_id.hex() or answer.json()["name"].startswith("SIGNATURE")
