@@ -48,7 +48,7 @@ lint: build ## ruff, mypy, cython-lint, import contracts, rustfmt, clippy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/cython-lint hnnode
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint hnnode
 	$(BIN)/lint-imports
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
