@@ -47,19 +47,16 @@ async def settle(context: Context, result: SubmitResult, wait: Wait, timeout_ms:
         return TxStatus(result.tx_id, "pending")
 
 
-async def settle_all(context: Context, results: Sequence[SubmitResult], wait: Wait, timeout_ms: int) -> list[TxStatus]:
+async def settle_all(
+    context: Context, results: Sequence[SubmitResult], wait: Wait, timeout_ms: int
+) -> list[TxStatus]:
     """`settle` for many, in order."""
     if wait != "none":
         return list(await asyncio.gather(*(settle(context, result, wait, timeout_ms) for result in results)))
     statuses: list[TxStatus] = []
-    looked_up = 0
-    for result in results:
-        if not result.replayed:
-            statuses.append(TxStatus(result.tx_id, "pending"))
-            continue
+    for number, result in enumerate(results, 1):
         statuses.append(context.node.mempool.status(result.tx_id))
-        looked_up += 1
-        if looked_up % LOOKUPS_A_TURN == 0:
+        if number % LOOKUPS_A_TURN == 0:
             await asyncio.sleep(0)
     return statuses
 
@@ -73,6 +70,11 @@ async def outcome(context: Context, status: TxStatus, instance: str, *, replayed
     if status.state in ("expired", "rejected"):
         return refusal(context, final_code(status), tx_id, instance, status.state)
     return json_answer({"tx_id": tx_id.hex(), "state": status.state, "replayed": replayed}, 202)
+
+
+def pending_item(tx_id: bytes) -> dict[str, Any]:
+    """The item of a transaction just admitted: nearly all items of nearly all batches."""
+    return {"tx_id": tx_id.hex(), "state": "pending", "code": 0, "name": "OK", "retryable": False, "replayed": False}
 
 
 def batch_item(result: SubmitResult, status: TxStatus | None) -> dict[str, Any]:

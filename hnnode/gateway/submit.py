@@ -18,7 +18,7 @@ from hnnode.errors import ERRORS, Rejected
 from hnnode.gateway.answer import json_answer
 from hnnode.gateway.body import JSON, content_type, decode_json, read_body
 from hnnode.gateway.context import Context
-from hnnode.gateway.outcome import batch_item, outcome, refusal, settle, settle_all
+from hnnode.gateway.outcome import batch_item, outcome, pending_item, refusal, settle, settle_all
 from hnnode.gateway.problem import BadRequest
 from hnnode.ports import SubmitResult, Wait
 from hnnode.primitives.frames import count_frames
@@ -135,7 +135,17 @@ class SubmitBatch:
         if len(codes) == 1 and (info := ERRORS.get(results[0].code)) is not None and info.retryable:
             # Nothing was taken and all of it may come again: say so as the whole answer, so that clients slow down.
             return refusal(context, info.code, bytes(32), path)
-        admitted = [result for result in results if result.code == 0]
-        settled = iter(await settle_all(context, admitted, wait, timeout_ms))
-        items = [batch_item(result, next(settled) if result.code == 0 else None) for result in results]
-        return json_answer({"results": items, "accepted": len(admitted), "refused": len(results) - len(admitted)})
+        # What was just admitted and is not waited for is pending; only the rest is worth a look-up.
+        watched = [r for r in results if r.code == 0 and (r.replayed or wait != "none")]
+        settled = iter(await settle_all(context, watched, wait, timeout_ms))
+        items = []
+        refused = 0
+        for result in results:
+            if result.code:
+                refused += 1
+                items.append(batch_item(result, None))
+            elif result.replayed or wait != "none":
+                items.append(batch_item(result, next(settled)))
+            else:
+                items.append(pending_item(result.tx_id))
+        return json_answer({"results": items, "accepted": len(results) - refused, "refused": refused})

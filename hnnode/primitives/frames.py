@@ -23,16 +23,16 @@ def count_frames(data: bytes, count_max: int) -> int:
     offset = 0
     count = 0
     size = len(data)
-    while offset < size:
-        if size - offset < _LENGTH.size:
-            raise Rejected("REQUEST_MALFORMED", f"frame {count}: got {size - offset} bytes, want a 4-byte length")
-        length: int = _LENGTH.unpack_from(data, offset)[0]
-        offset += _LENGTH.size + length
-        if offset > size:
-            raise Rejected("REQUEST_MALFORMED", f"frame {count}: got {size - offset + length} bytes, want {length}")
-        count += 1
-        if count > count_max:
-            raise Rejected("BATCH_TOO_LARGE", f"got more than {count_max} transactions, want at most {count_max}")
+    try:
+        while offset < size:
+            offset += _LENGTH.size + _LENGTH.unpack_from(data, offset)[0]
+            count += 1
+            if count > count_max:
+                raise Rejected("BATCH_TOO_LARGE", f"got more than {count_max} transactions, want at most {count_max}")
+    except struct.error as e:
+        raise Rejected("REQUEST_MALFORMED", f"frame {count}: got {size - offset} bytes, want a 4-byte length") from e
+    if offset > size:
+        raise Rejected("REQUEST_MALFORMED", f"frame {count - 1}: {offset - size} bytes are missing")
     if count == 0:
         raise Rejected("REQUEST_MALFORMED", "got an empty batch, want at least one transaction")
     return count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -22,6 +23,7 @@ from tests.kit.http import evidence_tx
 from tests.kit.memory_node import MemoryNode
 
 SIGNER = MemorySigner.generate()
+EXAMPLES = int(os.environ.get("HN_API_EXAMPLES", "400"))
 ALLOWED_5XX = {"NOT_READY", "SYNCING"}
 """Retryable answers of a healthy node: a proof whose block is not certified yet."""
 
@@ -115,7 +117,7 @@ def requests(draw: st.DrawFn, known: list[str]) -> tuple[str, str, bytes, dict[s
     return method, path, body if method == "POST" else b"", headers
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_request_gets_a_documented_answer(site: Site, data: st.DataObject) -> None:
     method, path, body, headers = data.draw(requests([tx.tx_id.hex() for tx in site.txs]))
