@@ -22,10 +22,10 @@ from hnnode.storage import Home
 from tests.kit.cluster import Cluster, run_cluster
 
 
-def make(c: Cluster, key: SecretKey, application: str, action: str, payload: object, until: int = 1_000, nonce: int = 0) -> tuple[bytes, bytes]:
-    body = encode_tx_body(
-        c.chain_id, key.account(), nonce, until, application, action, json.dumps(payload).encode()
-    )
+def make(
+    c: Cluster, key: SecretKey, application: str, action: str, payload: object, until: int = 1_000, nonce: int = 0
+) -> tuple[bytes, bytes]:
+    body = encode_tx_body(c.chain_id, key.account(), nonce, until, application, action, json.dumps(payload).encode())
     return sign_tx(key, body)
 
 

@@ -84,7 +84,7 @@ def check_whole(storage: Storage) -> int:
         assert database.tx_ids(at) == [tx_id_of(at, i) for i in range(TXS)]
         assert database.tx_locations([tx_id_of(at, TXS - 1)]) == [TxLocation(at, TXS - 1)]
     assert database.committed_flags([tx_id_of(height + 1, 0)]) == b"\x00"
-    assert storage.sign_floor == 0
+    assert not storage.log_replaced
     return height
 
 

@@ -90,7 +90,7 @@ def test_a_clean_restart_may_sign_at_once(home: Home) -> None:
     with opened(home) as storage:
         assert storage.database.tip() == tip_of(40)
         assert storage.sign_state.floor() == 48
-        assert (storage.sign_floor, storage.repaired) == (0, False)
+        assert (storage.sign_floor, storage.log_replaced, storage.repaired) == (48, False, False)
         assert list(storage.consensus_log.records(39)) == [b"inputs of 40"]
         commit(storage, 41)
 
@@ -141,45 +141,34 @@ def test_an_emptied_database_log_is_noticed(home: Home) -> None:
         open_storage(home, CONFIG)
 
 
-def test_a_lost_consensus_log_forbids_signing_up_to_the_floor(home: Home) -> None:
+def test_a_lost_consensus_log_is_begun_anew_beyond_the_lost_one(home: Home) -> None:
     shutil.rmtree(home.consensus)
-    with opened(home) as storage:
-        assert storage.database.tip().height == 40
-        assert storage.sign_floor == 48
+    for restart in range(3):
+        with opened(home) as storage:
+            assert storage.database.tip().height == 40 + restart
+            assert storage.log_replaced == (restart == 0)
+            assert list(storage.consensus_log.records()) == [b"inputs of %d" % (41 + i) for i in range(restart)]
+            commit(storage, 41 + restart)
 
 
-def test_a_consensus_log_from_an_old_backup_forbids_signing(home: Home, tmp_path: Path) -> None:
-    backup = tmp_path / "backup"
-    shutil.copytree(home.consensus, backup)
-    with opened(home) as storage:
-        for height in range(41, 101):
-            commit(storage, height)
-    shutil.rmtree(home.consensus)
-    shutil.copytree(backup, home.consensus)
-    with opened(home) as storage:
-        assert storage.sign_floor == storage.sign_state.floor() > 100
-
-
-def test_a_consensus_log_a_few_heights_old_forbids_signing(home: Home, tmp_path: Path) -> None:
-    """Inside the reserve the floor says nothing; that the database is further than the log does."""
+def test_an_old_copy_of_the_consensus_log_is_set_aside_however_young(home: Home, tmp_path: Path) -> None:
+    """It holds the reservation of the floor, so nothing but the database can tell."""
     backup = tmp_path / "backup"
     shutil.copytree(home.consensus, backup)
     with opened(home) as storage:
         commit(storage, 41)
     with opened(home) as storage:
-        assert storage.sign_floor == 0
+        assert not storage.log_replaced
     shutil.rmtree(home.consensus)
     shutil.copytree(backup, home.consensus)
     with opened(home) as storage:
+        assert storage.log_replaced
         assert storage.sign_floor == 48
-
-
-def test_a_node_that_never_signed_needs_no_log(home: Home) -> None:
-    shutil.rmtree(home.consensus)
-    home.sign_state.unlink()
-    SignState.create(home.sign_state)
+        assert list(storage.consensus_log.records()) == []
+        assert storage.consensus_log.floor == 41
+    assert (home.data / "consensus.old1").is_dir()
     with opened(home) as storage:
-        assert (storage.sign_floor, storage.database.tip().height) == (0, 40)
+        assert not storage.log_replaced
 
 
 def test_a_lost_batch_log_is_noticed(home: Home) -> None:
@@ -193,7 +182,8 @@ def test_reset_keeps_the_floor_and_lets_the_node_start_empty(home: Home) -> None
     assert (aside / "database" / "CURRENT").exists()
     with opened(home) as storage:
         assert storage.database.tip().height == 0
-        assert (storage.sign_floor, storage.sign_state.reset) == (48, True)
+        assert (storage.sign_floor, storage.sign_state.reset, storage.log_replaced) == (48, True, False)
+        assert list(storage.consensus_log.records()) == []
         # It follows the chain without signing; a restart half-way is still allowed.
         for height in range(1, 21):
             commit(storage, height, sign=False)
@@ -203,7 +193,7 @@ def test_reset_keeps_the_floor_and_lets_the_node_start_empty(home: Home) -> None
             commit(storage, height, sign=False)
         commit(storage, 50)
     with opened(home) as storage:
-        assert (storage.sign_floor, storage.sign_state.floor(), storage.sign_state.reset) == (0, 65, False)
+        assert (storage.sign_floor, storage.sign_state.reset) == (65, False)
     assert reset_home(home) != aside
 
 
@@ -240,7 +230,7 @@ def test_damage_above_the_floor_is_repaired_because_the_consensus_log_still_know
     assert storage.database.tip() == tip_of(36)
     assert held == [b"batch %d" % height for height in range(37, 41)]
     assert list(storage.consensus_log.records(36)) == [b"inputs of %d" % height for height in range(37, 41)]
-    assert storage.sign_floor == 0
+    assert not storage.log_replaced
     storage.close()
 
 
