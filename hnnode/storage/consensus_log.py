@@ -25,14 +25,18 @@ _WAITING_BYTES_MAX = 256 * 1024
 
 
 class ConsensusLog:
-    """Opened and checked on construction. One thread appends and syncs.
+    """Implements ports.ConsensusLog. Opened and checked on construction; one thread appends and syncs.
 
-    `height_max`: highest height of any record, 0 when there is none. `record_count`, `sync_count`, `bytes_appended`:
-    since construction, except `record_count`, which starts with the records found."""
+    Counters since construction: `sync_count`, `bytes_appended`; `record_count` starts with the records found.
+    """
 
-    def __init__(self, directory: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
-        """Raises FatalError CONSENSUS_LOG_CORRUPT (5043) for damage anywhere but in a torn end, which is cut;
-        STORAGE_FAILED."""
+    def __init__(
+        self, directory: Path, segment_bytes: int = SEGMENT_BYTES, first_number: int = 0, first_base: int = 0
+    ) -> None:
+        """Raises FatalError CONSENSUS_LOG_CORRUPT (5043) for damage anywhere but in a torn end, which is cut; STORAGE_FAILED.
+
+        first_number, first_base: of the first segment, when there is none yet.
+        """
         invariant(segment_bytes + 2 * RECORD_BYTES_MAX <= FILE_BYTES_MAX, f"segment_bytes is {segment_bytes}")
         self._directory = directory
         self._segment_bytes = segment_bytes
@@ -42,7 +46,6 @@ class ConsensusLog:
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._waiting_height = 0
-        self.height_max = 0
         self.record_count = 0
         self.sync_count = 0
         self.bytes_appended = 0
@@ -56,7 +59,8 @@ class ConsensusLog:
                     raise
                 raise FatalError("CONSENSUS_LOG_CORRUPT", e.detail) from e
             if not found:
-                self._segments.append(RecordFile.create(segment_path(directory, 0, SUFFIX), MAGIC, 0, 0))
+                path = segment_path(directory, first_number, SUFFIX)
+                self._segments.append(RecordFile.create(path, MAGIC, first_number, first_base))
                 self._heights.append(0)
 
     @staticmethod
@@ -70,6 +74,11 @@ class ConsensusLog:
         """Height up to which blocks were durably committed when records were dropped; the database must hold at least
         it."""
         return self._segments[-1].base
+
+    def position(self) -> tuple[int, int]:
+        """(segment, bytes of it that are durable): rises for ever, so an older copy of the log can be told. Any thread."""
+        tail = self._segments[-1]
+        return tail.number, tail.synced
 
     @property
     def segment_count(self) -> int:
@@ -125,7 +134,6 @@ class ConsensusLog:
         self.bytes_appended += tail.size - before
         self.record_count += len(self._waiting)
         self._heights[-1] = max(self._heights[-1], self._waiting_height)
-        self.height_max = max(self.height_max, self._waiting_height)
         self._waiting, self._waiting_bytes, self._waiting_height = [], 0, 0
 
     def _adopt(self, segment: RecordFile, is_last: bool) -> None:
@@ -153,7 +161,6 @@ class ConsensusLog:
             segment.settle()
         self._segments.append(segment)
         self._heights.append(height_max)
-        self.height_max = max(self.height_max, height_max)
 
     def _rotate(self) -> None:
         if self._segments[-1].sync():

@@ -16,7 +16,7 @@ Invariants:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -33,8 +33,13 @@ from hnnode.storage.options import database_options, family_options
 from hnnode.storage.state_reader import Frozen, FrozenReader, LiveReader, rows_of, scan_rows
 
 RECOVERY_STRICT = DBRecoveryMode.tolerate_corrupted_tail_records
+LogPosition = Callable[[], tuple[int, int]]
 AUTHOR_COUNT_MAX = 65_536
 RECOVERY_TO_DAMAGE = DBRecoveryMode.point_in_time
+
+
+def _no_log() -> tuple[int, int]:
+    return 0, 0
 
 
 class Database:
@@ -54,6 +59,7 @@ class Database:
         self._lock = Lock()
         self._ring: deque[Frozen] = deque()
         self._unpublished: dict[int, Tip] = {}
+        self._log_position: LogPosition = _no_log
         self._failed = False
         self.write_count = 0
         self.bytes_written = 0
@@ -117,6 +123,16 @@ class Database:
         self.flush()
         self._publish(tip)
 
+    def follow_log(self, position: LogPosition) -> None:
+        """Write down with every block how far the consensus log was durable, so that an older copy of it is noticed."""
+        self._log_position = position
+
+    def log_position(self) -> tuple[int, int]:
+        """How far the consensus log was durable when the last block was written; (0, 0) before the first."""
+        with STORAGE:
+            row: bytes | None = self._family["meta"].get(layout.LOG_KEY)
+        return (0, 0) if row is None else layout.LOG_POSITION.unpack(row)
+
     # ------------------------------------------------------------ write side
     def write(self, record: CommitRecord) -> None:
         """Write the block after the last written one, in one batch, not yet durable. One thread; holds the GIL about 2
@@ -137,6 +153,7 @@ class Database:
             batch.put(layout.BATCH_KEY.pack(at.segment, at.offset), key, self._handle["batch_index"])
         for author, seq in record.author_seqs:
             batch.put(layout.AUTHOR_SEQ_PREFIX + author, HEIGHT.pack(seq), self._handle["meta"])
+        batch.put(layout.LOG_KEY, layout.LOG_POSITION.pack(*self._log_position()), self._handle["meta"])
         batch.set_default_column_family(self._handle["tx_index"])
         pack = TX_LOCATION.pack
         for index, (tx_id, receipt) in enumerate(zip(record.tx_ids, record.receipts, strict=True)):

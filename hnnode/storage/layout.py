@@ -2,7 +2,8 @@
 
 | column family | key | value |
 |---|---|---|
-| meta | "format" "genesis" "validators" "tip" "seq" ‖ account | u32, bytes, bytes, tip, u64 |
+| meta | "format" "genesis" "validators" "tip" | u32, bytes, bytes, tip |
+| meta | "log"; "seq" ‖ account | u32 segment ‖ u64 bytes of the consensus log; u64 |
 | blocks | u64 height | block (below) |
 | receipts | u64 height | u32 count ‖ count × u32 end ‖ receipts |
 | tx_index | tx_id | u64 height ‖ u32 index |
@@ -29,11 +30,13 @@ FORMAT_KEY = b"format"
 GENESIS_KEY = b"genesis"
 VALIDATORS_KEY = b"validators"
 TIP_KEY = b"tip"
+LOG_KEY = b"log"
 AUTHOR_SEQ_PREFIX = b"seq"
 
 HEIGHT = struct.Struct(">Q")
 U32 = struct.Struct(">I")
 TX_LOCATION = struct.Struct(">QI")
+LOG_POSITION = struct.Struct(">IQ")
 BATCH_KEY = struct.Struct(">IQ")
 _TIP = struct.Struct(">Q32sQ32s32s32s")
 _BLOCK = struct.Struct(">BQ32sIIIH")

@@ -39,7 +39,9 @@ _RECENT_BLOCKS = 2
 class Storage:
     """The open stores of one home.
 
-    sign_floor: height up to which the engine must not sign: 0 while the consensus log that guards it is whole.
+    sign_floor: for the engine, which signs up to it only when the consensus log holds the reservation of this very floor.
+    log_replaced: the consensus log was lost or an older copy of itself; it was moved aside and begun anew, so that the
+        engine finds no reservation in it.
     repaired: RocksDB opened only by giving up records after a damaged place (the copy beside it holds the files as they
     were)."""
 
@@ -50,6 +52,7 @@ class Storage:
     batch_log: BatchLog
     database: Database
     sign_floor: int
+    log_replaced: bool
     repaired: bool
 
     def close(self) -> None:
@@ -90,6 +93,8 @@ def open_storage(home: Home, config: StorageConfig) -> Storage:
         try:
             _check_floor(database, consensus_log, sign_state)
             _check_recent_batches(database)
+            fresh_log = _replace_stale_log(home, database, consensus_log)
+            database.follow_log((fresh_log or consensus_log).position)
         except BaseException:
             database.close()
             raise
@@ -102,8 +107,17 @@ def open_storage(home: Home, config: StorageConfig) -> Storage:
     except BaseException:
         lock.release()
         raise
-    sign_floor = 0 if _log_is_whole(database, consensus_log, sign_state) else sign_state.floor()
-    return Storage(home, lock, sign_state, consensus_log, batch_log, database, sign_floor, repaired)
+    return Storage(
+        home=home,
+        lock=lock,
+        sign_state=sign_state,
+        consensus_log=fresh_log or consensus_log,
+        batch_log=batch_log,
+        database=database,
+        sign_floor=sign_state.floor(),
+        log_replaced=fresh_log is not None,
+        repaired=repaired,
+    )
 
 
 def reset_home(home: Home) -> Path:
@@ -188,17 +202,23 @@ def _check_floor(database: Database, log: ConsensusLog, sign_state: SignState) -
         )
 
 
-def _log_is_whole(database: Database, log: ConsensusLog, sign_state: SignState) -> bool:
-    """Whether the log knows all that this key signed. One that was lost or restored cannot stop a second vote.
+def _replace_stale_log(home: Home, database: Database, log: ConsensusLog) -> ConsensusLog | None:
+    """A log that ends before the place the database saw cannot know all this key signed: it must not guard the key.
 
-    Every block of the database left records in the log, and the floor is reserved a fixed number of heights ahead of the
-    record that asked for it.
+    It may still hold the reservation of the present floor, so the engine would trust it: only an empty log is safe.
     """
-    if sign_state.reset or sign_state.floor() == 0:
-        return sign_state.floor() == 0
-    known = max(log.height_max, log.floor)
-    head = -1 if database.is_empty() else database.tip().height
-    return known >= head and known + SIGN_RESERVE_HEIGHTS + _BLOCKS_BEHIND_LOG_MAX >= sign_state.floor()
+    segment, size = database.log_position()
+    if log.position() >= (segment, size):
+        return None
+    log.close()
+    with STORAGE:
+        number = 1
+        while (aside := home.data / f"consensus.old{number}").exists():
+            number += 1
+        home.consensus.rename(aside)
+        fsync_directory(home.data)
+        make_directory(home.consensus)
+    return ConsensusLog(home.consensus, first_number=segment + 1, first_base=database.tip().height)
 
 
 def _check_recent_batches(database: Database) -> None:

@@ -35,17 +35,38 @@ def write(log: ConsensusLog, *items: tuple[int, bytes]) -> None:
 def test_records_come_back_in_order_and_by_height(tmp_path: Path) -> None:
     assert not ConsensusLog.exists(tmp_path)
     log = ConsensusLog(tmp_path)
-    assert (log.height_max, log.record_count, log.floor) == (0, 0, 0)
+    assert (log.record_count, log.floor) == (0, 0)
     write(log, (1, b"a"), (2, b"b"), (1, b""), (3, b"c" * 1000))
     assert list(log.records()) == [b"a", b"b", b"", b"c" * 1000]
     log.close()
     assert ConsensusLog.exists(tmp_path)
     log = ConsensusLog(tmp_path)
     assert list(log.records(1)) == [b"b", b"c" * 1000]
-    assert (log.height_max, log.record_count) == (3, 4)
+    assert log.record_count == 4
     write(log, (4, b"d"))
     log.close()
     assert records(tmp_path, 2) == [b"c" * 1000, b"d"]
+
+
+def test_the_position_rises_with_every_sync_and_over_segments(tmp_path: Path) -> None:
+    log = ConsensusLog(tmp_path, segment_bytes=100)
+    seen = [log.position()]
+    for height in range(1, 20):
+        log.append(height, b"r" * 30)
+        assert log.position() == seen[-1]
+        log.sync()
+        seen.append(log.position())
+    assert seen == sorted(set(seen))
+    log.close()
+    assert ConsensusLog(tmp_path, segment_bytes=100).position() == seen[-1]
+
+
+def test_a_log_begun_anew_goes_on_counting(tmp_path: Path) -> None:
+    log = ConsensusLog(tmp_path, first_number=7, first_base=40)
+    assert (log.position()[0], log.floor) == (7, 40)
+    write(log, (41, b"x"))
+    log.close()
+    assert records(tmp_path) == [b"x"]
 
 
 def test_appends_are_written_together_and_synced_once(tmp_path: Path) -> None:
