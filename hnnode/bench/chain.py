@@ -16,6 +16,7 @@ from typing import Any
 
 import hnnode_native as native
 import httpx
+import uvloop
 
 from hnnode.bench import machine, processes
 from hnnode.bench.follower import Follower
@@ -26,8 +27,10 @@ from hnnode.bench.workload import PIPELINES, Bundle, Signing, workload
 from hnnode.errors import ERRORS, Unavailable
 from hnnode.plugin_api.workload import Workload
 
-DEFAULT_RATE = {"evidence": 4_000, "coldchain": 1_500}
-PROBE_S = 5
+PROBE_S = 6
+PROBE_TXS = 40_000
+PROBE_OUTSTANDING = 4_000
+PROBE_SEED = 1_000_000
 PROBE_SHARE = 0.8
 DRAIN_S = 30.0
 SAMPLE_S = 0.5
@@ -73,18 +76,16 @@ class ChainRun:
         return self._measure(signing, rate)
 
     def _probe(self, signing: Signing) -> int:
-        """Offer a generous rate for a few seconds and take a share of what committed per second."""
-        offered = 5 * DEFAULT_RATE.get(self.plan.application, 1_000)
-        bundles = self._sign(signing, offered * PROBE_S, self.plan.seed + 1_000)
-        tally, start_s, _ = asyncio.run(self._load(bundles, offered, PROBE_S, "probe"))
+        """Send as fast as the chain commits, for a few seconds, and take a share of that rate."""
+        bundles = self._sign(signing, PROBE_TXS, self.plan.seed + PROBE_SEED)
+        tally, start_s, _ = uvloop.run(self._load(bundles, PROBE_TXS * 10, PROBE_S, "probe", PROBE_OUTSTANDING))
         self._check_alive()
-        rates = sorted(tally.per_second(start_s, PROBE_S)[1:])
-        committed = rates[len(rates) // 2]
-        if committed == 0:
+        committed_tps = tally.committed_per_s(start_s + 1.0)
+        if committed_tps == 0:
             raise Unavailable(
                 "NOT_READY", f"nothing committed while probing: {_refusals(tally)} {tally.unanswered} unanswered"
             )
-        return max(100, int(committed * PROBE_SHARE) // 100 * 100)
+        return max(100, int(committed_tps * PROBE_SHARE) // 100 * 100)
 
     def _sign(self, signing: Signing, count: int, seed: int) -> list[Bundle]:
         pipelines = [self.plan.workload(seed + i) for i in range(PIPELINES)]
@@ -102,7 +103,7 @@ class ChainRun:
         plan = self.plan
         bundles = self._sign(signing, rate * plan.seconds, plan.seed)
         before = self._bill()
-        tally, start_s, blocks = asyncio.run(self._load(bundles, rate, plan.seconds, "send"))
+        tally, start_s, blocks = uvloop.run(self._load(bundles, rate, plan.seconds, "send"))
         self._check_alive()
         after = self._bill()
         equal = self._roots_equal()
@@ -162,7 +163,9 @@ class ChainRun:
             },
         }
 
-    async def _load(self, bundles: Sequence[Bundle], rate: int, seconds: int, stage: str) -> tuple[Tally, float, int]:
+    async def _load(
+        self, bundles: Sequence[Bundle], rate: int, seconds: int, stage: str, outstanding_max: int | None = None
+    ) -> tuple[Tally, float, int]:
         """Send, then wait until everything accepted is seen in a block or DRAIN_S is over. Returns tally, start, blocks."""
         tally = Tally()
         tally.expect(bundles)
@@ -173,7 +176,7 @@ class ChainRun:
             self._sample(stage, tally, min(rate * seconds, sum(len(b.tx_ids) for b in bundles)))
         )
         try:
-            start_s = await Sender(urls, tally).run(bundles, rate, seconds)
+            start_s = await Sender(urls, tally, outstanding_max).run(bundles, rate, seconds)
             draining = asyncio.create_task(follower.drained())
             await asyncio.wait((draining, following), timeout=DRAIN_S, return_when=asyncio.FIRST_COMPLETED)
             draining.cancel()

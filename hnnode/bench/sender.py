@@ -29,6 +29,8 @@ class Sender:
 
     urls: Sequence[str]
     tally: Tally
+    outstanding_max: int | None = None
+    """Accepted and uncommitted transactions above which nothing is sent; None for a true open loop."""
     paused_until_s: dict[str, float] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
@@ -55,13 +57,16 @@ class Sender:
                 wait_s = intended_s - time.monotonic()
                 if wait_s > 0:
                     await asyncio.sleep(wait_s)
-                while not self.tally.settled(bundle.after):
+                while not self.tally.settled(bundle.after) or self._full():
                     if time.monotonic() >= end_s:
                         return
                     await asyncio.sleep(SETTLE_POLL_S)
                 await self.send(connection, url, bundle, intended_s)
         finally:
             connection.close()
+
+    def _full(self) -> bool:
+        return self.outstanding_max is not None and self.tally.outstanding_count() >= self.outstanding_max
 
     async def send(self, connection: Connection, url: str, bundle: Bundle, intended_s: float) -> None:
         self.tally.on_offer(bundle.tx_ids, intended_s)

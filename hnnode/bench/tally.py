@@ -90,6 +90,16 @@ class Tally:
         """Accepted and not seen in a block yet."""
         return self.accepted - self.committed.keys()
 
+    def outstanding_count(self) -> int:
+        """As `len(outstanding())`, cheaper and a little less exact while answers are under way."""
+        return len(self.accepted) - len(self.committed)
+
+    def committed_per_s(self, from_s: float) -> float:
+        """Rate of commits seen between `from_s` and the last one; 0 when there were none."""
+        seen = [seen_s for seen_s in self.committed.values() if seen_s >= from_s]
+        span_s = max(seen, default=from_s) - from_s
+        return len(seen) / span_s if span_s > 0 else 0.0
+
     def per_second(self, start_s: float, seconds: int) -> list[int]:
         """Transactions committed in each second of the run."""
         buckets = [0] * seconds

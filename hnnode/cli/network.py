@@ -134,7 +134,11 @@ def init(
     genesis: Annotated[
         Path | None,
         typer.Option(
-            "--genesis", exists=True, dir_okay=False, help=two("链的 genesis.json", "genesis.json of the chain")
+            "--genesis",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help=two("链的 genesis.json", "genesis.json of the chain"),
         ),
     ] = None,
     peer: Annotated[

@@ -9,15 +9,19 @@ from hnnode.cli.failure import EXIT_TEXTS
 
 _HEAD = """# Command line
 
-Rendered from the command tree by `make docs`; do not edit. `hnnode --help` and every verb's `--help` print the same
-in Chinese or English
-(`--lang`, `HNNODE_LANG`, or the locale).
+Rendered from the command tree by `make docs`; do not edit. `hnnode --help` and the `--help` of every verb print the
+same in Chinese or English (`--lang`, `HNNODE_LANG`, or the locale).
 
-`--home`, `--node`, `--key-dir` may also stand before the noun; `--lang` may stand anywhere. Environment:
-`HNNODE_HOME`, `HNNODE_NODE`,
-`HNNODE_KEY_DIR`, `HNNODE_KEY` (default signing key), `HNNODE_LANG`, `HNNODE_USER_DIR` (instead of `~/.hnnode`),
-`HNNODE_DEBUG=1` (tracebacks).
-While `hnnode dev up` runs, the other commands find its first node and its demo key by themselves.
+`--home`, `--node`, `--key-dir` may also stand before the noun; `--lang` may stand anywhere. While `hnnode dev up`
+runs, the other commands find its first node and its demo keys by themselves.
+
+| environment | meaning |
+|---|---|
+| `HNNODE_HOME`, `HNNODE_NODE`, `HNNODE_KEY_DIR` | as the options of these names |
+| `HNNODE_KEY` | signing key, name or file |
+| `HNNODE_LANG` | `zh` or `en` |
+| `HNNODE_USER_DIR` | folder of keys and of the note about the dev network, instead of `~/.hnnode` |
+| `HNNODE_DEBUG` | `1`: errors show their traceback |
 
 `-o json` prints an object with a `version` field; streams (`tail`) print one object a line. Everything that is not
 the answer goes to stderr.
@@ -36,18 +40,19 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 
 def _parameter(parameter: Any) -> str:
-    text = parameter.help or ""
+    metavar, default = parameter.metavar, parameter.default
     if parameter.param_type_name == "argument":
-        name = parameter.metavar or parameter.name.upper()
-        return f"| `{_escape(name)}` | {_escape(text)} | {'' if parameter.required else 'optional'} |"
-    flags = ", ".join(f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts))
-    default = parameter.default
-    shown = (
-        ""
-        if default is None or default in (False, (), []) or parameter.show_default is False
-        else f"`{getattr(default, 'value', default)}`"
-    )
-    return f"| {flags} | {_escape(text)} | {'required' if parameter.required else shown} |"
+        name = f"`{_escape(metavar or parameter.name.upper())}`"
+    else:
+        name = ", ".join(f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts))
+        name += f" `{_escape(metavar)}`" if metavar else ""
+    if parameter.required:
+        shown = "required"
+    elif default is None or default is False or parameter.show_default is False:
+        shown = ""
+    else:
+        shown = f"`{getattr(default, 'value', default)}`"
+    return f"| {name} | {_escape(parameter.help or '')} | {shown} |"
 
 
 def _escape(text: str) -> str:

@@ -8,12 +8,11 @@ from hnnode.errors import ERRORS
 _HEAD = """# Errors
 
 Rendered from `hnnode/errors.py` by `make docs`; do not edit. One number space for HTTP problem documents (`code`),
-receipts, command line, logs
-and SDKs; a number is never used again for something else. `hnnode error CODE` explains one on the spot.
+receipts, command line, logs and SDKs; a number is never used again for something else. `hnnode error CODE` explains
+one on the spot.
 
 *retry*: the same request may succeed later, wait for `Retry-After` or `retry_after_ms`. *exit*: exit code of the
-command line.
-Rules of applications travel as `4001 RULE_VIOLATION` with a rule id such as `coldchain.not_released`.
+command line. Rules of applications travel as `4001 RULE_VIOLATION` with a rule id such as `coldchain.not_released`.
 """
 
 _RANGES: tuple[tuple[int, str], ...] = (

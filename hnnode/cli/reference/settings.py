@@ -11,10 +11,8 @@ from hnnode import config
 _HEAD = """# config.toml
 
 Rendered from `hnnode/config.py` by `make docs`; do not edit. One file a node, in its home. An unknown key is refused
-at start-up. Every value has
-a default except `name`. Names end in their unit: `_ms`, `_bytes`, `_max`. Changing a value needs a restart of that
-node alone; what all nodes of a
-chain must share stands in `genesis.json` instead.
+at start-up. Every value has a default except `name`. Names end in their unit: `_ms`, `_bytes`, `_max`. Changing a
+value needs a restart of that node alone; what all nodes of a chain must share stands in `genesis.json` instead.
 """
 
 TEXTS: dict[str, str] = {
