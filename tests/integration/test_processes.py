@@ -71,7 +71,7 @@ def test_validators_killed_under_load_keep_every_acknowledged_transaction(tmp_pa
             try:
                 while not stop.is_set():
                     acknowledged.extend(chain.preserve(index, 15, timeout_s=60.0))
-            except BaseException as e:
+            except BaseException as e:  # noqa: BLE001 - reported by the main thread
                 failures.append(e)
 
         threads = [threading.Thread(target=load, args=(i,)) for i in (0, 1)]
