@@ -9,6 +9,8 @@ Invariants:
    block commits.
 4. A handler's exception becomes HANDLER_FAILED on every node; its text stays in this node's log. MemoryError is about
    this host, not about the transaction: it stops the node.
+5. Endless recursion is such a fault too. Where exactly the interpreter gives up may differ between hosts, so a handler
+   does not recurse by data: loops with a bound instead.
 """
 
 from __future__ import annotations
