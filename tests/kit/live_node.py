@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -30,12 +30,20 @@ def free_port() -> int:
 class LiveNode:
     """`with LiveNode() as live:` serves at `live.url`; `call` runs something on the node's loop."""
 
-    def __init__(self, *, auto: bool = True, streams: StreamLimits | None = None, **config: Any) -> None:
+    def __init__(
+        self,
+        *,
+        auto: bool = True,
+        streams: StreamLimits | None = None,
+        extra_keys: Sequence[bytes] = (),
+        **config: Any,
+    ) -> None:
         self.signers = [MemorySigner.generate() for _ in range(3)]
         self.config = GatewayConfig(port=free_port(), **config)
         self.url = f"http://127.0.0.1:{self.config.port}"
         self._auto = auto
         self._streams = streams
+        self._extra_keys = extra_keys
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="live-node")
@@ -79,7 +87,7 @@ class LiveNode:
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self.node = MemoryNode([signer.public_key for signer in self.signers], auto=self._auto)
+        self.node = MemoryNode([*(s.public_key for s in self.signers), *self._extra_keys], auto=self._auto)
         self.app = create_app(self.node, self.config, streams=self._streams)
         self.server: RunningServer = await serve(self.app, self.config)
         self._ready.set()

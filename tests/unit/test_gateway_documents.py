@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -67,6 +68,16 @@ def test_every_operation_documents_its_answer_and_its_refusal(app: GatewayApp) -
         assert operation["operationId"] not in seen
         seen.add(operation["operationId"])
     assert len(seen) >= 24
+
+
+def test_the_reference_page_lists_every_operation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "http.md").read_text("utf-8")
+    written = set(re.findall(r"^\| `([A-Z]+) (/v1/[^`]+)` \|", page, re.MULTILINE))
+    node = MemoryNode()
+    app = create_app(node, GatewayConfig())
+    assert written == {(method.upper(), path) for path, method, _ in operations(app)}
+    app.context.close()
+    node.events.close()
 
 
 def test_every_reference_leads_somewhere(app: GatewayApp) -> None:

@@ -50,6 +50,7 @@ def http(live: LiveNode) -> Iterator[httpx.Client]:
         ("/blocks/1", models.Block),
         ("/blocks/1?full=1", models.Block),
         ("/blocks/latest?full=true", models.Block),
+        ("/blocks/1/results", models.BlockResults),
         ("/plugins", models.Plugins),
         ("/applications", models.Applications),
         ("/applications/evidence/schema", models.Schema),
@@ -95,6 +96,9 @@ U, Z = "f" * 64, "0" * 64
         ("/blocks/-1", "PARAMETER_INVALID"),
         ("/blocks/1.5", "PARAMETER_INVALID"),
         ("/blocks/first", "PARAMETER_INVALID"),
+        ("/blocks/0/results", "NOT_FOUND"),
+        ("/blocks/3000/results", "NOT_FOUND"),
+        ("/blocks/x/results", "PARAMETER_INVALID"),
         ("/blocks/1?full=perhaps", "PARAMETER_INVALID"),
         ("/blocks?limit=0", "PARAMETER_INVALID"),
         ("/blocks?limit=201", "PARAMETER_INVALID"),
@@ -171,6 +175,8 @@ def test_full_blocks_hold_transactions_and_certificate(live: Any, http: httpx.Cl
     assert len(block["header_hex"]) == 2 * 357
     assert block["txs"][0]["payload"]["algorithm"] == "sm3"
     assert http.get("/blocks/2").json()["parent_hash"] == block["block_hash"]
+    results = http.get("/blocks/1/results").json()["results"]
+    assert [(r["tx_id"], r["code"]) for r in results] == list(zip(live.ids, (0, 0, 4001), strict=True))
 
 
 def test_queries_run_at_a_height(live: LiveNode, http: httpx.Client) -> None:
