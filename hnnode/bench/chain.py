@@ -103,7 +103,10 @@ class ChainRun:
         plan = self.plan
         bundles = self._sign(signing, rate * plan.seconds, plan.seed)
         before = self._bill()
+        sender_cpu_s, sender_s = -time.process_time(), -time.monotonic()
         tally, start_s, blocks = uvloop.run(self._load(bundles, rate, plan.seconds, "send"))
+        sender_cpu_s += time.process_time()
+        sender_s += time.monotonic()
         self._check_alive()
         after = self._bill()
         equal = self._roots_equal()
@@ -139,6 +142,7 @@ class ChainRun:
             "blocks": blocks,
             "txs_per_block": round(sum(filled) / max(1, len(filled)), 1),
             "cpu_us_per_tx": round(1e6 * (after.cpu_s - before.cpu_s) / committed, 1),
+            "sender_cpu_share": round(sender_cpu_s / sender_s, 3),
             "rss_mb_max": round(self.rss_bytes_max / 2**20, 1),
             "ledger_bytes_per_tx": round((after.disk_bytes - before.disk_bytes) / committed, 1),
             "fsyncs_per_block": round(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
 
-from hnnode.errors import Unavailable
+from hnnode.errors import Unavailable, invariant
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 
@@ -42,8 +43,7 @@ class _Receiver(asyncio.Protocol):
         self._size = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own does not derive from it
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -103,8 +103,8 @@ class Connection:
         head = f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Length: {len(body)}\r\n"
         if content_type:
             head += f"Content-Type: {content_type}\r\n"
-        assert receiver.transport is not None
-        receiver.transport.write(head.encode("ascii") + b"\r\n" + body)
+        invariant(receiver.transport is not None, "a connected receiver has a transport")
+        cast(asyncio.Transport, receiver.transport).write(head.encode("ascii") + b"\r\n" + body)
         try:
             async with asyncio.timeout(timeout_s):
                 return await waiting

@@ -42,6 +42,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("blocks", ""),
     ("txs_per_block", ""),
     ("cpu_us_per_tx", "µs, all nodes"),
+    ("sender_cpu_share", "of one core"),
     ("rss_mb_max", "MB, largest node"),
     ("ledger_bytes_per_tx", "bytes, one node"),
     ("fsyncs_per_block", "one node"),
