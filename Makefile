@@ -7,6 +7,8 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+# A node starts in half the time when nothing has to be compiled first.
+export UV_COMPILE_BYTECODE := 1
 # Packages come from the index the machine is set up for; nothing is fetched after the build.
 PYTEST := $(BIN)/python -m pytest
 
@@ -28,6 +30,7 @@ $(UV):
 
 build: prerequisites $(UV) ## Build everything into .venv
 	@$(UV) sync --quiet --python $(PYTHON) --all-packages --all-groups
+	@$(BIN)/python -m compileall -q hnnode plugins
 
 demo: build ## Start four validators and run the whole story (ONCE=1: run it and exit)
 	@$(BIN)/hnnode dev demo $(if $(ONCE),--once,)
