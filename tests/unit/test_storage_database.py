@@ -42,7 +42,7 @@ def receipt_of(tx_id: bytes, code: int = CODE_OK) -> bytes:
 
 def batch_of(height: int, count: int) -> bytes:
     body = b"".join(struct.pack(">I", 4 + i) + b"tx%02d" % i + b"." * i for i in range(count))
-    return b"H" * 133 + b"S" * 64 + struct.pack(">I", 0) * 0 + body
+    return b"H" * 133 + b"S" * 64 + body
 
 
 def record_of(height: int, tx_ids: list[bytes], batches: BatchLog, codes: list[int] | None = None) -> CommitRecord:
