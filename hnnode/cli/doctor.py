@@ -22,6 +22,7 @@ from hnnode.cli.options import HomeOption, NodeOption, OutputOption
 from hnnode.cli.output import Format, columns, emit
 from hnnode.cli.session import node_home, node_url
 from hnnode.config import Config, load_config
+from hnnode.crypto import read_key_file
 from hnnode.errors import HnError
 from hnnode.storage.home import Home
 
@@ -75,20 +76,33 @@ def _home(home: Home, running: bool) -> Iterator[Finding]:
     yield Finding(
         "ok", "config", say(f"{home.config} 有效，节点 {config.name}", f"{home.config} is valid, node {config.name}")
     )
-    yield _genesis(home)
+    yield from _genesis(home)
     yield _disk(home, config)
     if not running:
         yield from _ports(config)
 
 
-def _genesis(home: Home) -> Finding:
+def _genesis(home: Home) -> Iterator[Finding]:
+    """The genesis leads to its own chain id, the plugins installed here are its, and the node key's part in it."""
+    from hnnode.execution.host import Host
     from hnnode.node.genesis import load_genesis
 
     try:
         genesis = load_genesis(home.genesis)
+        chain = genesis.chain_id.hex()
+        yield Finding("ok", "genesis", say(f"链标识 {chain}", f"chain id {chain}"))
+        same = Host.load(genesis.file.applications).plugins_hash().hex() == genesis.file.plugins_hash
+        names = ", ".join(genesis.file.applications) or "–"
+        text = say(f"插件与创世一致：{names}", f"plugins are those of the genesis: {names}")
+        if not same:
+            text = say(f"插件与创世不一致：{names}", f"plugins differ from those of the genesis: {names}")
+        yield Finding("ok" if same else "fail", "plugins", text)
+        validator = genesis.validators.index_of(read_key_file(home.key).account()) is not None
     except HnError as e:
-        return Finding("fail", "genesis", failure.line(e.code, e.detail))
-    return Finding("ok", "genesis", say(f"链标识 {genesis.chain_id.hex()}", f"chain id {genesis.chain_id.hex()}"))
+        yield Finding("fail", "genesis", failure.line(e.code, e.detail))
+        return
+    role = say("验证者", "validator") if validator else say("非验证者", "not a validator")
+    yield Finding("ok", "key", say(f"节点密钥：{role}", f"node key: {role}"))
 
 
 def _disk(home: Home, config: Config) -> Finding:
@@ -131,7 +145,7 @@ def _node(url: str, status: dict[str, Any], received_s: float) -> Iterator[Findi
     yield Finding(
         level if known else "ok",
         "peers",
-        say(f"已连接 {peers}/{known} 个节点", f"{peers} of {known} peers are connected"),
+        say(f"已连接 {peers}/{known} 个同链节点", f"{peers} of {known} peers are connected, on this chain"),
     )
     waiting = status["consensus"].get("text", "")
     pending = status["pool"].get("tx_count", 0)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import math
 import os
+import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
+import hnnode_native as native
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +23,11 @@ from hnnode.bench.localnet import port_free, shifted_base
 from hnnode.bench.report import chart
 from hnnode.bench.sender import batch_codes
 from hnnode.bench.tally import Tally, percentiles_ms
-from hnnode.bench.workload import Bundle
-from hnnode.errors import CODES
+from hnnode.bench.workload import Bundle, Signing, workload
+from hnnode.errors import CODES, ConfigError
+from hnnode.plugin_api import WorkItem
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _ids(*numbers: int) -> tuple[bytes, ...]:
@@ -145,3 +154,74 @@ def test_ports_shift_past_a_busy_one() -> None:
 def test_shifted_base_gives_free_ports_in_a_row(count: int) -> None:
     base = shifted_base(40_000, count)
     assert all(port_free(port) for port in range(base, base + count))
+
+
+def _script(name: str) -> Any:
+    """A script of `bench/`, which is no package."""
+    path = ROOT / "bench" / name
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_micro_benchmarks_run_on_tiny_input_and_repeat_their_work() -> None:
+    core = _script("micro/core.py")
+    first, second = core.run(tiny=True)["results"], core.run(tiny=True)["results"]
+    assert len(first) >= 7
+    for name, found in first.items():
+        assert re.fullmatch(r"[a-z]+\.[a-z0-9_]+(/[a-z]+=\d+)*", name)
+        assert found["us_per_item"] > 0
+        assert found["result_hash"] == second[name]["result_hash"]
+
+
+def test_results_render_as_tables(tmp_path: Path) -> None:
+    core, render = _script("micro/core.py"), _script("render.py")
+    (tmp_path / "here.json").write_text(json.dumps(core.run(tiny=True)), "utf-8")
+    page = render.render(tmp_path)
+    assert "| here | crypto.verify_batch/n=8 |" in page
+    assert "## chain" not in page
+
+
+def test_evidence_payload_has_the_length_asked_for() -> None:
+    shortest = len(workload("evidence", "chain", 1).waves({"writer_0": bytes(20)}, 1).__next__()[0].payload)
+    for length in (shortest, shortest + 57, shortest + 200):
+        wave = next(workload("evidence", "chain", 1, length).waves({"writer_0": bytes(20)}, 3))
+        assert {len(item.payload) for item in wave} == {length}
+        assert len({item.payload for item in wave}) == 3
+    for length in (shortest - 1, shortest + 201):
+        with pytest.raises(ConfigError):
+            workload("evidence", "chain", 1, length)
+
+
+def test_signing_keeps_the_order_of_waves_and_chains_their_groups() -> None:
+    class TwoWaves:
+        application = "demo"
+        actors: ClassVar[dict[str, tuple[str, ...]]] = {"a": (), "b": ()}
+
+        def waves(self, accounts: dict[str, bytes], count: int) -> Iterator[list[WorkItem]]:
+            assert sorted(accounts) == ["a", "b"]
+            for wave in range(2):
+                yield [WorkItem("ab"[i % 2], f"do{i % 3}", f"{wave}/{i}".encode()) for i in range(count)]
+
+    keys = {name: native.SecretKey.generate(name.encode() * 32) for name in "ab"}
+    signing = Signing(keys, bytes(32), "demo")
+    bundles = signing.bundles([TwoWaves(), TwoWaves()], 10, 3, 100, lambda more: None)
+    assert [(b.group, b.after, len(b.tx_ids)) for b in bundles] == [
+        *[(0, -1, 3), (0, -1, 2), (1, -1, 3), (1, -1, 2)],
+        *[(2, 0, 3), (2, 0, 2), (3, 1, 3), (3, 1, 2)],
+    ]
+    payloads = []
+    for bundle in bundles[:2]:
+        at = 0
+        for tx_id in bundle.tx_ids:
+            length = int.from_bytes(bundle.body[at : at + 4], "big")
+            tx = native.Tx.decode(bundle.body[at + 4 : at + 4 + length])
+            assert tx.tx_id == tx_id
+            assert native.verify(keys["ab"[len(payloads) % 2]].public_key(), tx_id, tx.signature)
+            payloads.append(tx.payload)
+            at += 4 + length
+        assert at == len(bundle.body)
+    assert payloads == [f"0/{i}".encode() for i in range(5)]
