@@ -47,9 +47,7 @@ async def settle(context: Context, result: SubmitResult, wait: Wait, timeout_ms:
         return TxStatus(result.tx_id, "pending")
 
 
-async def settle_all(
-    context: Context, results: Sequence[SubmitResult], wait: Wait, timeout_ms: int
-) -> list[TxStatus]:
+async def settle_all(context: Context, results: Sequence[SubmitResult], wait: Wait, timeout_ms: int) -> list[TxStatus]:
     """`settle` for many, in order."""
     if wait != "none":
         return list(await asyncio.gather(*(settle(context, result, wait, timeout_ms) for result in results)))

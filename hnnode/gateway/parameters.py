@@ -10,6 +10,7 @@ from fastapi import Path, Query, Request
 
 from hnnode.errors import Rejected
 from hnnode.gateway.problem import BadRequest
+from hnnode.ports import Wait
 
 HEIGHT_MAX = 2**63 - 1
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
@@ -21,7 +22,7 @@ QueryName = Annotated[str, Path(pattern=NAME)]
 StateKey = Annotated[str, Path(pattern=r"^([0-9a-fA-F]{2}){1,1024}$", description="Key bytes in hexadecimal")]
 Height = Annotated[int, Path(ge=0, le=HEIGHT_MAX)]
 Full = Annotated[bool, Query(description="Also certificate, batches and transactions")]
-WaitFor = Annotated[str, Query(pattern="^(none|accepted|committed)$", description="What to wait for")]
+WaitFor = Annotated[Wait, Query(description="What to wait for")]
 TimeoutMs = Annotated[int, Query(ge=0, le=999_999_999, description="Cut to the node's limit (30 s by default)")]
 EventFilter = Annotated[str | None, Query(max_length=255)]
 After = Annotated[

@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
 
 
 class RunningServer:
-    """A server that accepts connections. `failed` ends when it stops for any other reason than `stop`."""
+    """A server that accepts connections; `task` ends when it has stopped."""
 
     def __init__(self, app: ASGIApp, server: uvicorn.Server, task: asyncio.Task[None], port: int) -> None:
         self.port = port

@@ -46,7 +46,7 @@ def tx_routes(context: Context) -> APIRouter:
         key = bytes.fromhex(tx_id)
         # Read before the status: what is unknown after the chain has passed its last height can never be committed.
         height = (await context.readers.run(node.chain.tip)).height if valid_until_height is not None else 0
-        status = await status_of(key, wait, timeout_ms)  # type: ignore[arg-type]
+        status = await status_of(key, wait, timeout_ms)
         if status.state == "unknown":
             if valid_until_height is not None and height >= valid_until_height:
                 status = TxStatus(key, "expired", code=TX_EXPIRED)

@@ -14,6 +14,7 @@ from hnnode.gateway import models
 from hnnode.primitives.frames import encode_frames
 from tests.kit.http import evidence_tx, refused
 from tests.kit.live_node import LiveNode
+from tests.kit.memory_node import MemoryNode
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +265,10 @@ def test_proofs_verify_over_http(live: Any, http: httpx.Client) -> None:
     assert matching["valid"] is True
     other = http.post("/verify", params={"file_hash": "ee" * 32}, content=proof.content).json()
     assert (other["valid"], other["name"]) == (False, "PROOF_SUBJECT")
-    foreign = http.post("/verify", params={"chain_id": "00" * 32}, content=proof.content).json()
+    other_chain = MemoryNode()
+    other_chain.commit_block([])
+    foreign = http.post("/verify", content=other_chain.proofs.state("evidence", [b"k"])).json()
+    other_chain.events.close()
     assert (foreign["valid"], foreign["name"]) == (False, "PROOF_CHAIN")
     models.Verdict.model_validate(foreign)
     junk = http.post("/verify", content=b"junk").json()
