@@ -23,6 +23,7 @@ class Metrics:
         self.height = Gauge("hn_height", "Last committed height", registry=r)
         self.round = Gauge("hn_round", "Consensus round of the open height", registry=r)
         self.peers = Gauge("hn_peers", "Connected peers", registry=r)
+        self.network = Gauge("hn_network", "Peer traffic since start, by figure", ["figure"], registry=r)
         self.pool_txs = Gauge("hn_pool_txs", "Transactions waiting to be sealed", registry=r)
         self.pool_bytes = Gauge("hn_pool_bytes", "Bytes held by the pool", registry=r)
         self.syncing = Gauge("hn_syncing", "1 while the node catches up", registry=r)

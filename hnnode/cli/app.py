@@ -23,6 +23,7 @@ from hnnode.cli import (
     plugin,
     proof,
     query,
+    storage,
     tx,
 )
 from hnnode.cli.language import LANGUAGES, Language, localize, say, set_language, take_language, two
@@ -36,7 +37,7 @@ application = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for noun in (dev, tx, proof, block, events, key, plugin, bench):
+for noun in (dev, tx, proof, block, events, key, plugin, storage, bench):
     application.add_typer(noun.application)
 for verb in (network, node, doctor, query, error):
     verb.register(application)

@@ -7,7 +7,10 @@ it is fetched, and until it is here there is no answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 from hnnode_native import (
     Accounts,
@@ -24,6 +27,8 @@ from hnnode_native import (
 from hnnode.config import ConsensusConfig
 from hnnode.errors import FatalError
 from hnnode.ports import Batches, Clock, Decided, HeldBatch, Tip
+
+T = TypeVar("T")
 
 FUTURE_WAIT_MS_MAX = 10_000
 """A header from a clock ahead of ours is waited for up to this long, then refused."""
@@ -47,7 +52,9 @@ class Proposals:
         block_tx_count_max: int,
         batches: Batches,
         now_ms: Clock,
+        hash_threads: ThreadPoolExecutor,
     ) -> None:
+        """hash_threads: roots over thousands of transactions are computed there, not on the event loop."""
         self._config = config
         self._chain_id = chain_id
         self._account = account
@@ -58,6 +65,7 @@ class Proposals:
         self._tx_count_max = block_tx_count_max
         self._batches = batches
         self._now_ms = now_ms
+        self._hash_threads = hash_threads
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -79,20 +87,26 @@ class Proposals:
             except TimeoutError:
                 pass
         own = self._validators.hash
-        return build_value(
-            self._chain_id,
-            height,
-            max(self._now_ms(), tip.time_ms + 1),
-            self._account,
-            tip.block_hash,
-            own,
-            own,
-            self._plugins_hash,
-            tip.receipts_root,
-            tip.state_root,
-            tip.outbox_root,
-            [h.batch for h in chosen],
+        return await self._in_thread(
+            partial(
+                build_value,
+                self._chain_id,
+                height,
+                max(self._now_ms(), tip.time_ms + 1),
+                self._account,
+                tip.block_hash,
+                own,
+                own,
+                self._plugins_hash,
+                tip.receipts_root,
+                tip.state_root,
+                tip.outbox_root,
+                [h.batch for h in chosen],
+            )
         )
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._hash_threads, work)
 
     async def check(self, height: int, value: bytes, tip: Tip, proposer: bytes, *, fresh: bool) -> int:
         """First broken rule as a code, 0 when valid. Waits for missing batches and for a clock slightly ahead."""
@@ -106,7 +120,7 @@ class Proposals:
             return code
         references = Value.decode(value).batches
         held = await self._batches.fetch([(digest, author) for digest, author, _ in references], proposer)
-        return self._check_batches(value, expected, held)
+        return await self._in_thread(partial(self._check_batches, value, expected, held))
 
     def _expected(self, height: int, tip: Tip, proposer: bytes | None) -> Expected:
         """proposer None: a value that f+1 honest nodes made sure of, so proposer and clock are not asked."""
@@ -157,7 +171,7 @@ class Proposals:
         held: list[HeldBatch] = []
         if not code:
             held = await self._batches.fetch([(d, a) for d, a, _ in value.batches], header.proposer)
-            code = self._check_batches(effect.data, expected, held)
+            code = await self._in_thread(partial(self._check_batches, effect.data, expected, held))
         if code:
             raise FatalError("INVALID_VALUE_DECIDED", f"height {effect.height}: rule {code} broken by a decided block")
         return Decided(

@@ -23,3 +23,18 @@ class Counters:
     handshakes_done: int = 0
     handshake_failures: dict[int, int] = field(default_factory=lambda: dict.fromkeys(HANDSHAKE_CODES, 0))
     bans: int = 0
+
+    def figures(self) -> dict[str, int]:
+        """Every count under one flat name."""
+        return {
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "frames_in": self.frames_in,
+            "frames_out": self.frames_out,
+            **{f"frames_dropped_{channel.name.lower()}": count for channel, count in self.frames_dropped.items()},
+            "frames_oversize": self.frames_oversize,
+            "connections_refused": self.connections_refused,
+            "handshakes_done": self.handshakes_done,
+            "handshakes_failed": sum(self.handshake_failures.values()),
+            "bans": self.bans,
+        }

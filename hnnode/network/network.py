@@ -124,6 +124,9 @@ class PeerNetwork:
     def peers(self) -> list[PeerInfo]:
         return [peer.info() for peer in self._peers.values()]
 
+    def figures(self) -> dict[str, int]:
+        return self.counters.figures()
+
     def punish(self, peer: bytes, code: int) -> None:
         known = self._peers.get(peer)
         now = time.monotonic()

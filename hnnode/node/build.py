@@ -178,6 +178,7 @@ class ChainNode:
             block_tx_count_max=facts.file.block_tx_count_max,
             batches=self.batches,
             now_ms=_now_ms,
+            hash_threads=self.verify_threads,
         )
         tip = database.tip()
         self.consensus = ConsensusDriver(
@@ -318,6 +319,12 @@ class ChainNode:
         self.mempool.start()
         self.sync.start()
         self._tasks = [asyncio.create_task(self._watch(), name="watch"), asyncio.create_task(self._lag(), name="lag")]
+        if self.storage.repaired or self.storage.log_replaced:
+            log.warning(
+                "storage was repaired at start",
+                records_given_up=self.storage.repaired,
+                consensus_log_replaced=self.storage.log_replaced,
+            )
         log.info("node started", name=self.config.name, height=self.chain.tip().height, account=self.account.hex())
 
     async def stop(self) -> None:
@@ -346,6 +353,8 @@ class ChainNode:
             m.pool_txs.set(self._pool.count())
             m.pool_bytes.set(self._pool.bytes_used())
             m.peers.set(len(self.network.connected()))
+            for figure, count in self.network.figures().items():
+                m.network.labels(figure).set(count)
             m.commit_age.set(time.monotonic() - self.pipeline.last_commit_at)
             stats = self.consensus.stats()
             m.round.set(int(stats["round"]))

@@ -68,6 +68,15 @@ async def _run(home: Path) -> int:
         """From any thread. The loop is told first; if it is stuck, the process ends all the same."""
         loop.call_soon_threadsafe(finish, error)
 
+    def on_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """What no task caught: a broken invariant stops the node, the rest is told."""
+        error = context.get("exception")
+        if isinstance(error, FatalError):
+            finish(error)
+        else:
+            log.error("unhandled", detail=str(context.get("message")), exc_info=error)
+
+    loop.set_exception_handler(on_loop_error)
     node = open_node(home, on_fatal)
     configure_logs(node.config.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -83,7 +83,7 @@ def test_batch_that_its_author_did_not_sign_is_refused(tmp_path: Path) -> None:
         stranger = Stranger(c)
         await stranger.network.start()
         header = bytearray(good[:133])
-        header[60] ^= 1  # last byte of seq: another digest, so the signature cannot be right
+        header[53] ^= 1  # first byte of seq: a later seq and another digest, so the signature cannot be right
         await stranger.send(c.node(1).account, Channel.BULK, Kind.BATCH, bytes(header) + bytes(good[133:]))
         await c.until(lambda: any(code == CODES["BATCH_SIGNATURE_INVALID"] for *_, code in c.hub.punished), "refusal")
         await stranger.network.stop()

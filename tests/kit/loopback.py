@@ -85,5 +85,8 @@ class LoopbackNetwork:
     def peers(self) -> list[PeerInfo]:
         return [PeerInfo(p.hex()[:8], p, "loopback", 1, True, 0, 0, 0, 0) for p in self.connected()]
 
+    def figures(self) -> dict[str, int]:
+        return {}
+
     def punish(self, peer: bytes, code: int) -> None:
         self._hub.punished.append((self._account, peer, code))
