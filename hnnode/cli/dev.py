@@ -169,9 +169,15 @@ def up(
 
 
 def show(net: LocalNet, network: DevNetwork, seconds: float) -> None:
-    titles = [say("节点", "node"), "HTTP", "API", "p2p", say("指标", "metrics"), "pid"]
+    titles = [say("节点", "node"), "HTTP", "p2p", say("指标", "metrics"), "pid"]
     rows = [
-        [n.name, n.url, f"{n.url}/v1/docs", f"{n.config.network.host}:{n.config.network.port}", n.metrics_url, n.pid]
+        [
+            n.name,
+            n.url,
+            f"{n.config.network.host}:{n.config.network.port}",
+            f"{n.config.metrics.host}:{n.config.metrics.port}",
+            n.pid,
+        ]
         for n in net.nodes
     ]
     out = console()
@@ -187,6 +193,7 @@ def show(net: LocalNet, network: DevNetwork, seconds: float) -> None:
     out.print(
         grid(
             [
+                (say("API 页面", "API page"), f"{network.nodes[0]}/v1/docs"),
                 (say("链标识", "chain id"), network.chain_id),
                 (say("演示密钥", "demo key"), network.key),
                 (say("所有密钥", "all keys"), network.key_dir),

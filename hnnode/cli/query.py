@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import orjson
@@ -14,10 +15,15 @@ from hnnode.cli.output import Format, emit, value_table
 from hnnode.cli.payload import read_json_argument
 from hnnode.cli.session import node_url
 
+_JSON = re.compile(r"-?(0|[1-9][0-9]{0,14})|true|false|null|[\[{\"].*", re.ASCII | re.DOTALL)
+
 
 def argument_value(text: str) -> Any:
-    """Numbers, true, false, null, lists and objects as JSON; anything else, hashes of digits included, is text."""
-    if text.isdecimal() and len(text) > 15:
+    """Whole numbers, true, false, null, quoted text, lists and objects as JSON; anything else is text.
+
+    A hash that happens to look like a number (`12e4…`, or digits alone) stays text.
+    """
+    if not _JSON.fullmatch(text):
         return text
     try:
         return orjson.loads(text)

@@ -78,6 +78,33 @@ def _alive(pid: int) -> bool:
     return True
 
 
+@pytest.mark.timeout(120)
+def test_nodes_stop_by_themselves_when_their_parent_is_killed(tmp_path: Path) -> None:
+    assert _run(tmp_path, "testnet", tmp_path / "net", "--nodes", 1, "--plugins", "evidence").returncode == 0
+    home = tmp_path / "net" / "node0"
+    program = (
+        "import sys, time; from pathlib import Path; from hnnode.bench.localnet import LocalNet; "
+        "net = LocalNet.of([Path(sys.argv[1])]); net.start_all(); net.wait_ready(); print('up', flush=True); time.sleep(99)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(home)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=_environment(tmp_path),
+    ) as parent:
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == "up\n"
+            pid = _holder(home / "lock")
+        finally:
+            parent.kill()
+    deadline = time.monotonic() + 20
+    while _alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(pid)
+
+
 @pytest.mark.timeout(240)
 def test_bench_chain_measures_a_small_load_and_loses_nothing(tmp_path: Path) -> None:
     ended = _run(

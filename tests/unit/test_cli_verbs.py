@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hnnode.cli import app, failure
+from hnnode.cli.query import argument_value, arguments_of
 from hnnode.cli.session import DevNetwork, dev_network, forget_dev_network, save_dev_network
 from hnnode.crypto import write_key_file
 from tests.kit.live_node import LiveNode
@@ -177,6 +178,28 @@ def test_query_blocks_events_status(signed: Hnnode, hnnode: Hnnode, live: LiveNo
     assert "cosign" in hnnode("plugin", "show", "evidence", *node).out
     assert hnnode("plugin", "show", "nosuch", *node).code == failure.NOT_FOUND
     assert "actions" in hnnode("plugin", "show", "evidence", "--schema", *node).json()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12", 12),
+        ("-3", -3),
+        ("true", True),
+        ("null", None),
+        ('"12"', "12"),
+        ("[1,2]", [1, 2]),
+        ("[broken", "[broken"),
+        ("007", "007"),
+        ("12e45", "12e45"),
+        ("1" * 64, "1" * 64),
+        ("ab", "ab"),
+        ("", ""),
+    ],
+)
+def test_query_arguments_are_json_only_where_no_hash_can_be_mistaken(text: str, value: object) -> None:
+    assert argument_value(text) == value
+    assert arguments_of([f"k:={text}"]) == {"k": text}
 
 
 def test_doctor_reports_findings_and_a_missing_node(hnnode: Hnnode, live: LiveNode, tmp_path: Path) -> None:
