@@ -69,18 +69,16 @@ def verify_bundle(data: bytes, trusted_chain_id: bytes | None = None) -> Report:
     require(trusted_chain_id in (None, chain_id), "another chain")
     validators = ValidatorSet.decode(r.sized(4))
     require(validators.hash() == genesis.validators_hash, "not the genesis set")
+    handoffs = []
     for _ in range(r.u(2)):
         handoff = Header.decode(r.take(HEADER_BYTES))
         _decided(handoff, Certificate.decode(r.sized(4)), validators, chain_id)
         validators = ValidatorSet.decode(r.sized(4))
         require(validators.hash() == handoff.next_validators_hash, "not the set that was handed to")
-    count = r.u(1)
-    require(1 <= count <= 8, "header count")
-    headers = [Header.decode(r.take(HEADER_BYTES)) for _ in range(count)]
-    require(all(header.chain_id == chain_id for header in headers), "header of another chain")
-    for parent, child in itertools.pairwise(headers):
-        follows = child.height == parent.height + 1 and child.parent_hash == parent.hash()
-        require(follows, "not consecutive")
+        handoffs.append(handoff)
+    headers = [Header.decode(r.take(HEADER_BYTES)) for _ in range(r.u(1))]
+    _consecutive(headers, genesis)
+    _before(handoffs, headers)
     certificate = Certificate.decode(r.sized(4))
     _decided(headers[-1], certificate, validators, chain_id)
     signers = [validators.validators[index][1] for index, _ in certificate.signatures]
@@ -103,6 +101,31 @@ def verify_bundle(data: bytes, trusted_chain_id: bytes | None = None) -> Report:
         for header_index, index in place.get(TX, ()):
             require(place.get(RECEIPT, set()) <= {(header_index + 1, index)}, "receipt of another place")
     return report
+
+
+def _consecutive(headers: Sequence[Header], genesis: Genesis) -> None:
+    require(1 <= len(headers) <= 8, "header count")
+    for header in headers:
+        require(header.chain_id == genesis.chain_id(), "header of another chain")
+        require(header.height >= 1, "height 0")
+        if header.height == 1:
+            require(header.parent_hash == header.chain_id, "block 1 does not follow the genesis")
+            require(header.validators_hash == genesis.validators_hash, "block 1 of another set")
+    for parent, child in itertools.pairwise(headers):
+        follows = child.height == parent.height + 1 and child.parent_hash == parent.hash()
+        require(follows, "not consecutive")
+        require(child.time_ms > parent.time_ms, "time does not rise")
+        require(child.validators_hash == parent.next_validators_hash, "a set that its parent does not name")
+
+
+def _before(handoffs: Sequence[Header], headers: Sequence[Header]) -> None:
+    heights = [handoff.height for handoff in handoffs]
+    require(heights == sorted(set(heights)), "hand-offs do not rise")
+    require(0 not in heights, "height 0")
+    require(all(height < headers[-1].height for height in heights), "hand-off is not before the last header")
+    for handoff in handoffs:
+        same = all(header == handoff for header in headers if header.height == handoff.height)
+        require(same, "hand-off contradicts a header")
 
 
 def _decided(header: Header, certificate: Certificate, validators: ValidatorSet, chain_id: bytes) -> None:

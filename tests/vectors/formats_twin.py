@@ -142,6 +142,7 @@ class ValidatorSet:
         r.end()
         accounts = [account_of(key) for key, _ in found.validators]
         require(accounts == sorted(set(accounts)), "not ascending")
+        require(len(accounts) >= 1, "nobody")
         require(all(power >= 1 for _, power in found.validators), "power 0")
         require(found.total_power() <= POWER_MAX, "total power")
         return found

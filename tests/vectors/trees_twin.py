@@ -220,7 +220,7 @@ class StateProof:
 
     def holds(self, root: bytes, key_hash: bytes, value: bytes | None) -> bool:
         """Whether the tree of `root` has this value (None: no value) under the key."""
-        if (value is not None) != (self.terminal == 1):
+        if (value is not None) != (self.terminal == 1) or self.siblings[-1:] == (ZERO,):
             return False
         if value is not None:
             top = _state_leaf(key_hash, state_value_hash(value))
