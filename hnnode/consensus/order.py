@@ -26,17 +26,21 @@ class ProposerOrder:
         """First height of the cycle that `height` belongs to."""
         return height - height % self._cycle
 
+    def _probe_end(self, start: int) -> int:
+        """First height of a cycle at which the order may differ; the first cycle begins with block 1."""
+        return max(start, 1) + self._count
+
     def note(self, height: int, header_proposer: bytes) -> None:
         start = self.cycle_start(height)
         if start != self._cycle_start:
             self._cycle_start, self._missed = start, set()
-        if height < start + self._count:
+        if height < self._probe_end(start):
             expected = proposer(height, 0, self._validators, [])
             if header_proposer != expected:
                 self._missed.add(expected)
 
     def demoted(self, height: int) -> list[bytes]:
         start = self.cycle_start(height)
-        if start != self._cycle_start or height < start + self._count:
+        if start != self._cycle_start or height < self._probe_end(start):
             return []
         return sorted(self._missed)
