@@ -1,6 +1,7 @@
 """Every error of hnnode: five kinds, one number space, one text in Chinese and English each.
 
-The compiled core uses the same numbers (`hnnode_native.CODES`); `docs/reference/errors.md` is rendered from this table. A number is never reused.
+The compiled core uses the same numbers (`hnnode_native.CODES`); `docs/reference/errors.md` is rendered from this table.
+A number is never reused.
 """
 
 from __future__ import annotations

@@ -83,6 +83,7 @@ class Network(Protocol):
     def peers(self) -> list[PeerInfo]: ...
     def figures(self) -> Mapping[str, int]:
         """Counts since start, for metrics: bytes, frames, drops, handshakes, bans."""
+
     def punish(self, peer: bytes, code: int) -> None:
         """Score a faulty peer; past the limit its connections are cut and refused for a while."""
 

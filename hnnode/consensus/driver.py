@@ -56,7 +56,10 @@ class ConsensusDriver:
         batches_waiting: Callable[[], bool],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
-        """results_open: the tip holds transactions whose results no header carries yet. execute: runs and writes a decided block; returns its results. It may wait for the disk to keep up."""
+        """results_open: the tip holds transactions whose results no header carries yet.
+
+        execute: runs and writes a decided block and returns its results; it may wait for the disk to keep up.
+        """
         self._config = config
         self._engine = engine
         self._validators = validators

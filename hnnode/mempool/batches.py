@@ -4,7 +4,8 @@ Flow: own seal or a peer's frame → decode and verify (native threads) → batc
 
 Invariants:
 1. A batch is held only when it is decoded, valid and durable here; only then is it acknowledged.
-2. An acknowledgement is a hint for proposers and for `wait=accepted`; safety never depends on it, because validators vote only for batches they hold.
+2. An acknowledgement is a hint for proposers and for `wait=accepted`; safety never depends on it, because validators
+   vote only for batches they hold.
 3. Memory is bounded: per author at most `author_batches_max` and `author_bytes_max` uncommitted; what a decided or proposed block asks for
    is fetched beyond the quota, bounded by the block limits.
 """
@@ -25,7 +26,7 @@ from hnnode_native import Accounts, Batch, NativeError, Pool, ValidatorSet, veri
 from hnnode.config import MempoolConfig
 from hnnode.errors import CODES
 from hnnode.metrics import Metrics
-from hnnode.ports import BatchLog, BatchLocation, Channel, HeldBatch, Kind, Network
+from hnnode.ports import BatchLocation, BatchLog, Channel, HeldBatch, Kind, Network
 
 log = structlog.get_logger("mempool")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -185,6 +186,36 @@ def test_following_meets_every_event_once_while_blocks_commit(monkeypatch: pytes
         assert all(other == first for other in others)
         late = await asyncio.wait_for(collect(first[9].cursor), 20)
         assert late == first[10:]
+        node.events.close()
+
+    asyncio.run(run())
+
+
+def test_a_block_that_commits_during_a_scan_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        node = MemoryNode([SIGNER.public_key])
+        await node.submit([preserve(node, 0)])
+        loop = asyncio.get_running_loop()
+        scan = node.events._scan
+        committed = threading.Event()
+
+        def commit() -> None:
+            node.commit_block()
+            committed.set()
+
+        def slow_scan(*args: object) -> object:
+            """The scan has seen the old tip; the block commits before its result is used."""
+            page = scan(*args)  # type: ignore[arg-type]
+            if not committed.is_set():
+                loop.call_soon_threadsafe(commit)
+                committed.wait(10)
+            return page
+
+        monkeypatch.setattr(node.events, "_scan", slow_scan)
+        stream = node.events.follow(None, None, None)
+        event = await asyncio.wait_for(anext(stream), 5)
+        assert event.cursor == Cursor(1, 0, 0)
+        await stream.aclose()
         node.events.close()
 
     asyncio.run(run())

@@ -66,6 +66,12 @@ def test_a_defect_tells_nothing() -> None:
     assert body["retryable"] is False
 
 
+def test_the_detail_of_an_internal_error_is_never_shown() -> None:
+    assert b"secret" not in problem(1013, "secret").body
+    answer, _ = ask(raising(Rejected("INTERNAL_ERROR", "secret")))
+    assert "secret" not in answer.text
+
+
 def test_a_fatal_error_reaches_the_node_and_tells_nothing() -> None:
     answer, reported = ask(raising(FatalError("STORAGE_FAILED", "secret")))
     refused(answer, "STORAGE_FAILED")

@@ -67,6 +67,18 @@ def test_a_timeout_is_pending_never_an_error(live: LiveNode, http: httpx.Client)
     assert (answer.status_code, answer.json()["state"]) == (202, "pending")
 
 
+def test_nothing_after_admission_turns_into_a_refusal(live: LiveNode, http: httpx.Client) -> None:
+    async def full(*_: object) -> None:
+        raise Unavailable("TOO_MANY_REQUESTS", "too many waiting requests")
+
+    live.node.wait = full  # type: ignore[assignment, method-assign]
+    tx = evidence_tx(live.node.chain_id, live.signers[0])
+    answer = http.post("/txs?wait=committed", content=tx.data)
+    assert (answer.status_code, answer.json()["state"]) == (202, "pending")
+    batch = http.post("/txs:batch?wait=committed", content=encode_frames([tx.data]))
+    assert batch.json()["results"][0]["state"] == "pending"
+
+
 def test_a_failed_transaction_is_committed_with_its_rule(live: LiveNode, http: httpx.Client) -> None:
     live.node.auto = True
     payload = {"hash": "11" * 32, "algorithm": "sm3", "previous": "22" * 32}

@@ -95,6 +95,18 @@ def test_state_proofs_hold_for_present_and_absent_keys(node: MemoryNode) -> None
     assert verify_file(node.proofs.state("evidence", [b"absent"]), FILE, node.chain_id).code == CODES["PROOF_SUBJECT"]
 
 
+def test_a_state_proof_speaks_of_what_is_certified_not_of_the_tip() -> None:
+    node = MemoryNode([SIGNER.public_key])
+    asyncio.run(node.submit([evidence_tx(node.chain_id, SIGNER, DIGEST.hex()).data]))
+    node.commit_block()
+    key = b"r" + DIGEST + SIGNER.account
+    for height, present in ((0, False), (1, True)):
+        state = verify_file(node.proofs.state("evidence", [key]), chain_id=node.chain_id).states[0]
+        assert (state.height, state.value is not None) == (height, present)
+        node.commit_block([])
+    node.events.close()
+
+
 def test_genesis_state_is_provable_in_block_one() -> None:
     node = MemoryNode([SIGNER.public_key])
     node.commit_block([])
