@@ -152,7 +152,9 @@ class Certificate:
     block_hash: bytes
     signers: list[int]
 
-def verify_certificate(certificate: bytes, validators: ValidatorSet, chain_id: bytes, height: int, block_hash: bytes) -> int:
+def verify_certificate(
+    certificate: bytes, validators: ValidatorSet, chain_id: bytes, height: int, block_hash: bytes
+) -> int:
     """0 when valid, otherwise the code (5020-5025)."""
 
 def encode_genesis(
@@ -167,7 +169,9 @@ def encode_genesis(
     valid_blocks_max: int,
 ) -> bytes: ...
 def genesis_chain_id(genesis: bytes) -> bytes: ...
-def encode_account_record(public_key: bytes, active: bool, since_height: int, organisation: str, roles: Sequence[str]) -> bytes: ...
+def encode_account_record(
+    public_key: bytes, active: bool, since_height: int, organisation: str, roles: Sequence[str]
+) -> bytes: ...
 def decode_account_record(record: bytes) -> tuple[bytes, bool, int, str, list[str]]: ...
 def plugins_hash(entries: Sequence[tuple[str, str, int, int, bytes, str, str, bytes]]) -> bytes:
     """entries: (plugin, version, api_version, state_version, code_hash, application, action, schema_hash), any order."""
@@ -320,6 +324,7 @@ def build_value(
     outbox_root: bytes,
     batches: Sequence[Batch],
 ) -> bytes: ...
+
 class Expected:
     """What the node knows about the block that a value wants to become; `proposer` and `now_ms` are None for a re-proposal."""
 
