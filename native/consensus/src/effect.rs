@@ -55,7 +55,8 @@ pub enum Input {
         /// Its generation.
         generation: u64,
     },
-    /// A block that block sync fetched, its batches included.
+    /// A block that block sync fetched, its batches included. After a restart the block before the open height may be
+    /// given too: it is believed, and peers that lack it are helped with it.
     Synced {
         /// Height of the block.
         height: u64,

@@ -266,6 +266,9 @@ impl Engine {
     }
 
     fn sync(&mut self, height: u64, value: Arc<[u8]>, certificate: Vec<u8>) {
+        if height.checked_add(1) == Some(self.shell.height) {
+            return self.shell.store.remember_previous(height, value, certificate);
+        }
         if height != self.shell.height || self.shell.store.decided.is_some() {
             return;
         }

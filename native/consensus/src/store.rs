@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hn_merkle::block_tree;
-use hn_primitives::{Account, Hash32, Sig64, Value, codes};
+use hn_primitives::{Account, Certificate, Hash32, Sig64, Value, codes};
 
 use crate::context::{Block, BlockId};
 use crate::statement::{Statement, Step};
@@ -89,6 +89,21 @@ impl Store {
             previous,
             ..Self::default()
         };
+    }
+
+    /// Take the block before the open height from the host: after a restart nothing else knows it.
+    pub(crate) fn remember_previous(&mut self, height: u64, value: Arc<[u8]>, certificate: Vec<u8>) {
+        if self.previous.as_ref().is_none_or(|previous| previous.height != height) {
+            self.previous = Certificate::decode(&certificate).ok().map(|decoded| {
+                let block_hash = *decoded.block_hash();
+                Decided {
+                    height,
+                    block_hash,
+                    value,
+                    certificate,
+                }
+            });
+        }
     }
 
     pub(crate) fn block(&self, block_hash: &Hash32) -> Option<&Candidate> {

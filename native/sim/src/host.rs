@@ -219,7 +219,7 @@ impl World {
             Packet::Status { height, round } => {
                 node.peer_heights.insert(from, height);
                 let mine = node.height();
-                if height > mine + 1 || height > mine && self.random.chance(300) {
+                if height > mine + 1 || height > mine && self.scenario.is_gap_synced {
                     self.transmit(to, from, Packet::Request { height: mine });
                 } else if height <= mine {
                     self.feed(
@@ -425,6 +425,23 @@ impl World {
         self.start(index);
     }
 
+    /// Tell an engine the block before its open height, so that it can help peers which lack it.
+    pub(crate) fn remind(&mut self, index: usize) {
+        let Some(node) = self.nodes.get(index) else { return };
+        let height = node.engine.as_ref().map_or(0, Engine::height).saturating_sub(1);
+        if let Some(block) = node.chain.get(&height) {
+            let (value, certificate) = (block.value.to_vec(), block.certificate.to_vec());
+            self.feed(
+                index,
+                vec![Input::Synced {
+                    height,
+                    value,
+                    certificate,
+                }],
+            );
+        }
+    }
+
     /// Start the next height unless storage lags too far.
     fn start(&mut self, index: usize) {
         let Some(node) = self.nodes.get(index) else { return };
@@ -445,6 +462,7 @@ impl World {
                 proposer_demoted,
             }],
         );
+        self.remind(index);
         let ahead = self.nodes.get(index).and_then(|node| {
             node.peer_heights
                 .iter()

@@ -83,6 +83,10 @@ pub(crate) struct Scenario {
     pub heal_ms: u64,
     pub heights_after_heal: u64,
     pub lag_heights_max: u64,
+    /// Short waits: many rounds a height.
+    pub is_hasty: bool,
+    /// Hosts fetch a block when they are one height behind; otherwise such a gap is left to the engines.
+    pub is_gap_synced: bool,
 }
 
 impl Scenario {
@@ -149,9 +153,11 @@ impl Scenario {
             validity_ms_max: *random.pick(&[3, 30, 300]).unwrap_or(&3),
             fsync_us_max: *random.pick(&[0, 1_000, 8_000]).unwrap_or(&0),
             pace_ms_max: *random.pick(&[20, 100, 300]).unwrap_or(&100),
-            heal_ms: random.between(1_500, 5_000),
+            heal_ms: random.between(800, 3_000),
             heights_after_heal: random.between(2, 5),
             lag_heights_max: random.below(3),
+            is_hasty: random.chance(400),
+            is_gap_synced: random.chance(300),
         }
     }
 }

@@ -22,6 +22,7 @@ const EVENTS_MAX: u64 = 4_000_000;
 /// Heights for which a dead proposer stays demoted.
 const DEMOTION_HEIGHTS: u64 = 5;
 
+/// Waits about as long as a healthy height takes.
 const TIMEOUTS: Timeouts = Timeouts {
     propose_ms: 300,
     propose_step_ms: 150,
@@ -29,6 +30,16 @@ const TIMEOUTS: Timeouts = Timeouts {
     vote_step_ms: 60,
     rebroadcast_ms: 200,
     cap_ms: 3_000,
+};
+
+/// Waits shorter than the network's delay: many rounds.
+const TIMEOUTS_HASTY: Timeouts = Timeouts {
+    propose_ms: 40,
+    propose_step_ms: 20,
+    vote_ms: 15,
+    vote_step_ms: 10,
+    rebroadcast_ms: 100,
+    cap_ms: 2_000,
 };
 
 /// What can happen next. `life` is the incarnation the event belongs to.
@@ -305,7 +316,11 @@ impl World {
         let config = |account| EngineConfig {
             chain_id: self.chain_id,
             address: account,
-            timeouts: TIMEOUTS,
+            timeouts: if self.scenario.is_hasty {
+                TIMEOUTS_HASTY
+            } else {
+                TIMEOUTS
+            },
             limits: Limits::default(),
         };
         let Some(node) = self.nodes.get_mut(index) else { return };
@@ -345,6 +360,7 @@ impl World {
         node.queue.extend(effects);
         let life = node.incarnation;
         self.pump(index);
+        self.remind(index);
         self.after(1_000, Event::Start { node: index, life });
         let beat = self.random.between(1_000, 250_000);
         self.after(beat, Event::Status { node: index, life });
