@@ -70,9 +70,16 @@ class Batch:
     chain_id: bytes
     author: bytes
     seq: int
+    txs_root: bytes
     txs: tuple[bytes, ...]
     """Signed transactions."""
-    author_signature: bytes
+    author_signature: bytes = bytes(64)
+
+    @classmethod
+    def of(cls, chain_id: bytes, author: bytes, seq: int, txs: Iterable[bytes]) -> Batch:
+        """With the root of its transactions, not signed yet."""
+        content = tuple(txs)
+        return cls(chain_id, author, seq, block_root([Tx.decode(tx).tx_id() for tx in content]), content)
 
     def body(self) -> bytes:
         return b"".join(sized(4, tx) for tx in self.txs)
@@ -83,7 +90,7 @@ class Batch:
     def header(self) -> bytes:
         counts = u(8, self.seq) + u(4, len(self.txs)) + u(4, len(self.body()))
         signatures = tagged("hn/signatures/v1", b"".join(tx[-64:] for tx in self.txs))
-        return u(1, 1) + self.chain_id + self.author + counts + block_root(self.tx_ids()) + signatures
+        return u(1, 1) + self.chain_id + self.author + counts + self.txs_root + signatures
 
     def digest(self) -> bytes:
         return tagged("hn/batch/v1", self.header())
@@ -98,13 +105,23 @@ class Batch:
         chain_id, author, seq, tx_count, body_bytes = r.take(32), r.take(20), r.u(8), r.u(4), r.u(4)
         require(1 <= tx_count <= BATCH_TX_COUNT_MAX, "tx_count")
         require(body_bytes <= BATCH_BODY_BYTES_MAX, "body_bytes")
-        r.take(64)  # both hashes: compared with the whole header below
-        signature = r.take(64)
+        txs_root, _, signature = r.take(32), r.take(32), r.take(64)
         require(len(data) - r.position == body_bytes, "body_bytes is not the length of the body")
-        batch = cls(chain_id, author, seq, tuple(r.sized(4, TX_BYTES_MAX) for _ in range(tx_count)), signature)
+        txs = tuple(r.sized(4, TX_BYTES_MAX) for _ in range(tx_count))
         r.end()
-        require(batch.header() == data[:133], "the header does not describe the body")
+        for tx in txs:
+            Tx.decode(tx)
+        batch = cls(chain_id, author, seq, txs_root, txs, signature)
+        require(batch.header() == data[:133], "signatures_hash")
         return batch
+
+    def check(self, chain_id: bytes, author_key: bytes) -> None:
+        """FormatError unless the owner of the key sealed this batch for this chain."""
+        require(self.chain_id == chain_id, "another chain")
+        require(self.author == account_of(author_key), "another author")
+        require(sm_twin.verify(author_key, self.digest(), self.author_signature), "author signature")
+        require(self.txs_root == block_root(self.tx_ids()), "txs_root")
+        require(all(Tx.decode(tx).chain_id == chain_id for tx in self.txs), "transaction of another chain")
 
 
 # ---------------------------------------------------------------- §6 validator set

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,15 +99,17 @@ def test_batch() -> None:
         case, "encoding", "header", "digest", "author", "author_signature"
     )
     txs = tuple(bytes.fromhex(tx["encoding"]) for tx in FORMATS["txs"])
-    batch = twin.Batch(bytes.fromhex(case["chain_id"]), author, case["seq"], txs, signature)
+    batch = replace(
+        twin.Batch.of(bytes.fromhex(case["chain_id"]), author, case["seq"], txs), author_signature=signature
+    )
     assert (batch.encode(), batch.header(), batch.digest()) == (encoding, header, digest)
-    assert header[69:101].hex() == case["txs_root"]
+    assert header[69:101].hex() == batch.txs_root.hex() == case["txs_root"]
     assert header[101:].hex() == case["signatures_hash"]
     assert len(header) == 133
     assert (case["tx_count"], case["body_bytes"]) == (len(txs), len(batch.body()))
     assert twin.Batch.decode(encoding) == batch
     publics = {key["account"]: bytes.fromhex(key["public_key"]) for key in FORMATS["keys"]}
-    assert sm_twin.verify(publics[case["author"]], digest, signature)
+    batch.check(bytes.fromhex(case["chain_id"]), publics[case["author"]])
     decoded = native.Batch.decode(encoding)
     expected = {"digest": digest, "author": author, "seq": case["seq"], "tx_count": len(txs), "data": encoding}
     same_fields(decoded, expected | {"size": len(encoding)})
