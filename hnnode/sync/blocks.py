@@ -243,6 +243,8 @@ class BlockSync:
         height = response.height
         loop = asyncio.get_running_loop()
         batches = await loop.run_in_executor(self._verify_threads, self._check, response)
+        if height <= self._applier.tip.height:
+            return  # consensus committed it while it was being checked, so it no longer stands on the tip
         code = self._applier.check_decided(height, response.value)
         if code:
             # A quorum certified this block, so this node's own state must be wrong.

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
+from hnnode_native import Batch
+
+from hnnode.sync.frames import BlockResponse
 from tests.kit.cluster import Cluster, run_cluster
 
 
@@ -97,5 +101,35 @@ def test_restarted_node_of_an_idle_chain_takes_part_again(tmp_path: Path) -> Non
         # Three of four: the quorum needs the restarted one.
         await c.commit(3, through=0)
         await c.settle()
+
+    run_cluster(tmp_path, story)
+
+
+def test_block_that_consensus_commits_while_sync_checks_it_is_no_fault(tmp_path: Path) -> None:
+    """Regression: sync judged a fetched block against a tip that had moved on meanwhile, and stopped the node (5042)."""
+
+    async def story(c: Cluster) -> None:
+        await c.commit(3)
+        await c.settle()
+        late = c.node(2)
+        check = late.sync._check
+
+        def slow_check(response: BlockResponse) -> list[Batch]:
+            batches = check(response)
+            time.sleep(0.5)
+            return batches
+
+        late.sync._check = slow_check  # type: ignore[method-assign]
+        base = late.chain.tip().height
+        source = c.node(0)
+        await c.commit(2)
+        block = source.chain.block(base + 1)
+        assert block is not None
+        bodies = tuple(source.chain.batch(location) for _, _, location in block.batches)
+        response = BlockResponse(base + 1, block.value, block.certificate, bodies)
+        # The node has executed the height by now or does so while the check sleeps; either way the block is old news.
+        await late.sync._apply(response)
+        await c.settle()
+        assert late.chain.tip().height >= base + 1
 
     run_cluster(tmp_path, story)
