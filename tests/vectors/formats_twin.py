@@ -264,7 +264,7 @@ class Certificate:
     def check(self, validators: ValidatorSet, chain_id: bytes, height: int, block_hash: bytes) -> None:
         """FormatError unless the set has decided this block."""
         require((self.chain_id, self.height) == (chain_id, height), "another chain or height")
-        require(self.block_hash == block_hash, "another block")
+        require(self.block_hash == block_hash != ZERO, "another block, or nil")
         require(self.validator_count == len(validators.validators), "a set of another size")
         message = vote_bytes(chain_id, PRECOMMIT, height, self.round, block_hash)
         signers = [(validators.validators[index], signature) for index, signature in self.signatures]
