@@ -81,7 +81,7 @@ impl Engine {
             chain_id: config.chain_id,
             address: config.address.unwrap_or_default(),
             timeouts: config.timeouts,
-            faults: Faults::default(),
+            faults: Faults::none(),
             height: 0,
             round: 0,
             validators: None,

@@ -11,10 +11,22 @@ macro_rules! faults {
 
         /// No bug can be planted in this build.
         #[cfg(not(feature = "mutations"))]
-        #[derive(Clone, Copy, Debug, Default)]
+        #[derive(Clone, Copy, Debug)]
         pub(crate) struct Faults;
 
         impl Faults {
+            /// No bug.
+            #[cfg(feature = "mutations")]
+            pub(crate) fn none() -> Self {
+                Self::default()
+            }
+
+            /// No bug.
+            #[cfg(not(feature = "mutations"))]
+            pub(crate) const fn none() -> Self {
+                Self
+            }
+
             $(
                 #[cfg(feature = "mutations")]
                 pub(crate) const fn $name(self) -> bool {

@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod chain;
 mod checker;
 mod disk;
 mod host;
@@ -24,6 +25,7 @@ mod random;
 mod run;
 mod scenario;
 mod scheme;
+mod weather;
 mod world;
 
 pub use random::Random;

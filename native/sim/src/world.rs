@@ -2,12 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use hn_consensus::{Engine, EngineConfig, Input, Limits, Timeouts, proposer};
+use hn_consensus::{Engine, EngineConfig, Input, Limits, Timeouts};
 use hn_crypto::sm2::{KeyCache, SecretKey};
-use hn_primitives::{Account, Hash32, ValidatorSet};
+use hn_primitives::{Hash32, ValidatorSet};
 
 use crate::checker::Checker;
 use crate::node::{Node, Packet};
@@ -19,9 +18,6 @@ use crate::scheme::{KeyedHash, identities};
 const LIVENESS_US: u64 = 90_000_000;
 /// Events of one seed; more means that messages breed messages.
 const EVENTS_MAX: u64 = 4_000_000;
-/// Heights for which a dead proposer stays demoted.
-const DEMOTION_HEIGHTS: u64 = 5;
-
 /// Waits about as long as a healthy height takes.
 const TIMEOUTS: Timeouts = Timeouts {
     propose_ms: 300,
@@ -138,9 +134,9 @@ pub(crate) struct World {
     sequence: u64,
     queue: BinaryHeap<Reverse<Timed>>,
     /// `[from][to]`: nothing passes.
-    blocked: Vec<Vec<bool>>,
-    sets: Vec<ValidatorSet>,
-    goal: u64,
+    pub blocked: Vec<Vec<bool>>,
+    pub sets: Vec<ValidatorSet>,
+    pub goal: u64,
     #[cfg(feature = "mutations")]
     faults: hn_consensus::Faults,
 }
@@ -287,30 +283,6 @@ impl World {
         self.trace = fold(seed, bytes);
     }
 
-    /// The set in force at a height.
-    pub(crate) fn set_of(&self, height: u64) -> Option<&ValidatorSet> {
-        let rotations = self.sets.len() as u64 - 1;
-        let index = height.checked_rem(rotations).map_or(0, |index| index as usize + 1);
-        self.sets.get(index)
-    }
-
-    /// First choices of recent heights that did not propose; a function of the chain alone.
-    pub(crate) fn demoted_at(&self, node: usize, height: u64) -> Vec<Account> {
-        let Some(chain) = self.nodes.get(node).map(|node| &node.chain) else {
-            return Vec::new();
-        };
-        let mut demoted: Vec<Account> = chain
-            .range(height.saturating_sub(DEMOTION_HEIGHTS)..height)
-            .filter_map(|(at, block)| {
-                let first = proposer(*at, 0, self.set_of(*at)?, &[])?;
-                (first != block.proposer).then_some(first)
-            })
-            .collect();
-        demoted.sort_unstable();
-        demoted.dedup();
-        demoted
-    }
-
     /// Start a node: a fresh engine and the log of its disk.
     pub(crate) fn boot(&mut self, index: usize) {
         let config = |account| EngineConfig {
@@ -404,139 +376,5 @@ impl World {
         (0..self.nodes.len())
             .filter(|to| self.nodes.get(*to).map(|node| node.identity) != identity)
             .collect()
-    }
-
-    /// Cut the network anew: groups, one-way cuts, or nothing.
-    pub(crate) fn repartition(&mut self) {
-        if self.is_healed {
-            return;
-        }
-        let kind = self.random.below(4);
-        let sides: Vec<u64> = self.nodes.iter().map(|_| self.random.below(2 + kind / 3)).collect();
-        let one_way = self.random.chance(300);
-        for (from, row) in self.blocked.iter_mut().enumerate() {
-            for (to, blocked) in row.iter_mut().enumerate() {
-                *blocked = match kind {
-                    0 => false,
-                    1 => self.random.chance(300),
-                    _ => sides.get(from) != sides.get(to) && !(one_way && sides.get(from) < sides.get(to)),
-                };
-            }
-        }
-        self.after(self.scenario.partition_every_ms * 1_000, Event::Repartition);
-    }
-
-    pub(crate) fn heal(&mut self) {
-        self.is_healed = true;
-        self.blocked.iter_mut().flatten().for_each(|blocked| *blocked = false);
-        let tip = self.nodes.iter().map(Node::tip).max().unwrap_or(0);
-        self.goal = tip + self.scenario.heights_after_heal;
-        for index in 0..self.nodes.len() {
-            let Some(node) = self.nodes.get_mut(index) else {
-                continue;
-            };
-            node.crash_after = None;
-            let life = node.incarnation;
-            let open: Vec<Hash32> = node.unanswered.keys().copied().collect();
-            for block_hash in open {
-                let delay = self.random.between(1_000, 200_000);
-                self.after(
-                    delay,
-                    Event::Validity {
-                        node: index,
-                        life,
-                        block_hash,
-                    },
-                );
-            }
-        }
-    }
-
-    /// Pick a node to crash within its next effects.
-    pub(crate) fn plan_crash(&mut self) {
-        if self.is_healed {
-            return;
-        }
-        let index = self.random.below(self.nodes.len() as u64) as usize;
-        let after = self.random.below(14);
-        if let Some(node) = self.nodes.get_mut(index)
-            && node.engine.is_some()
-            && node.crash_after.is_none()
-        {
-            node.crash_after = Some(after);
-        }
-        let next = self.random.between(1, 2 * self.scenario.crash_every_ms) * 1_000;
-        self.after(next, Event::PlanCrash);
-    }
-
-    /// Power off at an effect boundary. A clean kill loses nothing, and its replay must reproduce the state.
-    pub(crate) fn crash(&mut self, index: usize) {
-        let is_clean = self.random.chance(300);
-        let is_last = index + 1 == self.scenario.validators;
-        let is_wiping = self.scenario.is_wiping && is_last;
-        let Some(node) = self.nodes.get_mut(index) else { return };
-        let Some(engine) = node.engine.take() else { return };
-        if is_wiping && !node.is_wiped {
-            node.is_wiped = true;
-            node.disk.wipe_log();
-        } else if is_clean {
-            for effect in node.queue.drain(..) {
-                if let hn_consensus::Effect::Log(record) = effect {
-                    node.disk.append(record);
-                }
-            }
-            node.disk.sync();
-            let is_replayed = node.disk.tip() < engine.height();
-            node.digest = is_replayed.then(|| engine.state_digest());
-        } else {
-            node.disk.crash(&mut self.random);
-        }
-        node.queue.clear();
-        node.inbox.clear();
-        node.unanswered.clear();
-        node.asked.clear();
-        node.peer_heights.clear();
-        node.crash_after = None;
-        node.is_drain_set = false;
-        node.is_syncing = false;
-        node.incarnation += 1;
-        let down = self.random.between(5_000, 900_000);
-        self.after(down, Event::Restart { node: index });
-        self.note(index, 1, &[]);
-    }
-
-    /// A block for a node to propose.
-    pub(crate) fn parent_hash(&self, node: usize, height: u64) -> Option<Hash32> {
-        if height <= 1 {
-            return Some(self.chain_id);
-        }
-        self.nodes
-            .get(node)?
-            .chain
-            .get(&(height - 1))
-            .map(|block| block.block_hash)
-    }
-
-    pub(crate) fn deliver_block(&mut self, from: usize, to: usize, height: u64) {
-        let Some(block) = self.nodes.get(from).and_then(|node| node.chain.get(&height)) else {
-            return;
-        };
-        let (value, mut certificate) = (block.value.clone(), block.certificate.clone());
-        let is_liar = self.scenario.byzantine == Byzantine::Liar && self.nodes.get(from).is_some_and(|n| !n.is_honest);
-        if is_liar {
-            let mut forged = certificate.to_vec();
-            let at = self.random.below(forged.len() as u64) as usize;
-            forged.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1);
-            certificate = Rc::from(forged);
-        }
-        self.transmit(
-            from,
-            to,
-            Packet::Block {
-                height,
-                value,
-                certificate,
-            },
-        );
     }
 }
