@@ -51,12 +51,15 @@ class ConsensusDriver:
         metrics: Metrics,
         order: ProposerOrder,
         tip: Tip,
+        tip_block: tuple[bytes, bytes] | None,
         results_open: bool,
         execute: Callable[[Decided], Awaitable[Tip]],
         batches_waiting: Callable[[], bool],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
-        """results_open: the tip holds transactions whose results no header carries yet.
+        """tip_block: value and certificate of the tip, so that a restarted engine can help a peer that is one height behind.
+
+        results_open: the tip holds transactions whose results no header carries yet.
 
         execute: runs and writes a decided block and returns its results; it may wait for the disk to keep up.
         """
@@ -70,6 +73,7 @@ class ConsensusDriver:
         self._log_thread = log_thread
         self._metrics = metrics
         self._tip = tip
+        self._tip_block = tip_block
         self._execute = execute
         self._batches_waiting = batches_waiting
         self._on_fatal = on_fatal
@@ -99,6 +103,8 @@ class ConsensusDriver:
             log.info("replaying consensus log", records=len(replay))
         self._take(self._engine.replay(replay))
         self._started_height = max(self._started_height, self._engine.height)
+        if self._engine.height == self._tip.height + 1:
+            self._remember_tip()
         self._woken.set()
 
     def _guard(self, coroutine: Awaitable[None], name: str) -> None:
@@ -196,6 +202,14 @@ class ConsensusDriver:
         self._started_height = height
         self._started_at = time.monotonic()
         self._take(self._engine.start(height, self._validators, self._order.demoted(height)))
+        self._remember_tip()
+
+    def _remember_tip(self) -> None:
+        """Once after a restart, when the engine stands on the height after the tip."""
+        if self._tip_block is not None:
+            value, certificate = self._tip_block
+            self._tip_block = None
+            self._take(self._engine.synced(self._tip.height, value, certificate))
 
     # -------------------------------------------------------------- effects
     def _take(self, effects: list[Effect]) -> None:

@@ -181,6 +181,7 @@ class ChainNode:
             hash_threads=self.verify_threads,
         )
         tip = database.tip()
+        tip_block = database.block(tip.height)
         self.consensus = ConsensusDriver(
             config=config.consensus,
             engine=self._engine(key if is_validator else None),
@@ -193,7 +194,8 @@ class ChainNode:
             metrics=metrics,
             order=self._proposer_order(tip),
             tip=tip,
-            results_open=self._results_open(tip),
+            tip_block=None if tip_block is None else (tip_block.value, tip_block.certificate),
+            results_open=tip_block is not None and tip_block.tx_count > 0,
             execute=self.pipeline.execute,
             batches_waiting=self.batches.waiting,
             on_fatal=self._on_fatal,
@@ -305,11 +307,6 @@ class ChainNode:
         if block is None:
             raise ConfigError("CONFIG_INVALID", f"block {height} is missing below the tip")
         return Value.decode(block.value).header.proposer
-
-    def _results_open(self, tip: Tip) -> bool:
-        """Whether the tip holds transactions, so that one more block is due to certify their results."""
-        block = self.chain.block(tip.height)
-        return block is not None and block.tx_count > 0
 
     # -------------------------------------------------------------- life
     async def start(self) -> None:

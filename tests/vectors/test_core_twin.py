@@ -126,7 +126,7 @@ def test_values_are_built_as_the_page_says(count: int) -> None:
         4_000,
         AUTHOR.account(),
         b"p" * 32,
-        trees_twin.block_root([batch.digest() for batch in batches]),
+        trees_twin.block_root([batch.digest() + batch.author + batch.seq.to_bytes(8, "big") for batch in batches]),
         trees_twin.block_root([tx_id for batch in batches for tx_id in batch.tx_ids()]),
         SET.hash(),
         SET.hash(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hn_merkle::block_tree;
-use hn_primitives::{Account, Certificate, Hash32, Sig64, Value, codes};
+use hn_primitives::{Account, BatchRef, Certificate, Hash32, Sig64, Value, codes};
 
 use crate::context::{Block, BlockId};
 use crate::statement::{Statement, Step};
@@ -27,8 +27,8 @@ pub(crate) fn read_block(bytes: &Arc<[u8]>, chain_id: &Hash32, height: u64) -> R
     if value.header.height != height {
         return Err(codes::HEADER_HEIGHT);
     }
-    let digests: Vec<&Hash32> = value.batches.iter().map(|batch| &batch.digest).collect();
-    if block_tree::root(&digests) != value.header.batches_root {
+    let leaves: Vec<_> = value.batches.iter().map(BatchRef::encode).collect();
+    if block_tree::root(&leaves) != value.header.batches_root {
         return Err(codes::HEADER_BATCHES_ROOT);
     }
     Ok(Block {

@@ -211,8 +211,8 @@ fn check_refs(refs: &[BatchRef]) -> Result<(), ValueError> {
 }
 
 fn batches_root(refs: &[BatchRef]) -> Hash32 {
-    let digests: Vec<&Hash32> = refs.iter().map(|reference| &reference.digest).collect();
-    block_tree::root(&digests)
+    let leaves: Vec<_> = refs.iter().map(BatchRef::encode).collect();
+    block_tree::root(&leaves)
 }
 
 fn tx_root(batches: &[Arc<Batch>]) -> Hash32 {

@@ -18,7 +18,7 @@ pub struct Header {
     pub proposer: Account,
     /// Block hash of height − 1; block 1: the chain id.
     pub parent_hash: Hash32,
-    /// Block tree over the batch digests.
+    /// Block tree over the batch references ([`BatchRef::encode`]).
     pub batches_root: Hash32,
     /// Block tree over the `tx_id`s of all batches in order.
     pub tx_root: Hash32,
@@ -108,6 +108,13 @@ pub struct BatchRef {
     pub seq: u64,
 }
 
+impl BatchRef {
+    /// The 60 bytes in a value, and the leaf under `batches_root`: a reference is bound to the header whole.
+    pub fn encode(&self) -> [u8; BATCH_REF_BYTES] {
+        join(&[&self.digest, &self.author, &self.seq.to_be_bytes()])
+    }
+}
+
 /// What consensus agrees on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
@@ -124,9 +131,7 @@ impl Value {
         out.extend_from_slice(&self.header.encode());
         put_count16(&mut out, self.batches.len());
         for batch in &self.batches {
-            out.extend_from_slice(&batch.digest);
-            out.extend_from_slice(&batch.author);
-            out.extend_from_slice(&batch.seq.to_be_bytes());
+            out.extend_from_slice(&batch.encode());
         }
         out
     }

@@ -33,7 +33,7 @@ impl World {
                 seq,
             })
             .collect();
-        let digests: Vec<&Hash32> = batches.iter().map(|batch| &batch.digest).collect();
+        let leaves: Vec<_> = batches.iter().map(BatchRef::encode).collect();
         let is_bad = self.nodes.get(index).is_some_and(|node| !node.is_honest) && self.random.chance(200);
         let header = Header {
             chain_id: self.chain_id,
@@ -41,7 +41,7 @@ impl World {
             time_ms: self.now_ms(),
             proposer: account,
             parent_hash,
-            batches_root: block_tree::root(&digests),
+            batches_root: block_tree::root(&leaves),
             tx_root: if is_bad { BAD_ROOT } else { self.random.bytes() },
             validators_hash,
             next_validators_hash: validators_hash,

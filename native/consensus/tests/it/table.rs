@@ -62,7 +62,7 @@ pub fn value(height: u64, proposer: Account, salt: u8) -> Vec<u8> {
         time_ms: 1_000 + height,
         proposer,
         parent_hash: [1; 32],
-        batches_root: block_tree::root(&[&batches[0].digest]),
+        batches_root: block_tree::root(&[batches[0].encode()]),
         tx_root: [salt; 32],
         validators_hash: [2; 32],
         next_validators_hash: [2; 32],

@@ -76,8 +76,8 @@ fn test_good_values_pass_with_and_without_batches() {
         .flat_map(|batch| batch.txs.iter().map(|tx| tx.tx_id))
         .collect();
     assert_eq!(value.header.tx_root, hn_merkle::block_tree::root(&ids));
-    let digests: Vec<_> = batches.iter().map(|batch| batch.digest).collect();
-    assert_eq!(value.header.batches_root, hn_merkle::block_tree::root(&digests));
+    let leaves: Vec<_> = value.batches.iter().map(BatchRef::encode).collect();
+    assert_eq!(value.header.batches_root, hn_merkle::block_tree::root(&leaves));
 }
 
 #[test]
@@ -141,11 +141,20 @@ fn test_each_wrong_field_has_its_code() {
         (
             "author of a reference",
             |v| v.batches[1].author = account(12),
-            codes::BATCH_LIST_INVALID,
+            codes::HEADER_BATCHES_ROOT,
         ),
         (
             "seq of a reference",
             |v| v.batches[1].seq += 1,
+            codes::HEADER_BATCHES_ROOT,
+        ),
+        (
+            "author of a reference, root along",
+            |v| {
+                v.batches[1].author = account(12);
+                let leaves: Vec<_> = v.batches.iter().map(BatchRef::encode).collect();
+                v.header.batches_root = hn_merkle::block_tree::root(&leaves);
+            },
             codes::BATCH_LIST_INVALID,
         ),
     ];
