@@ -236,8 +236,15 @@ class Batches(Protocol):
     def waiting(self) -> bool:
         """Whether any uncommitted batch is held, acknowledged or not."""
 
-    async def fetch(self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes) -> list[HeldBatch]:
-        """Wait for batches (digest, author), asking proposer, author and then others for missing ones. Cancel to give up."""
+    async def fetch(
+        self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes, bytes_max: int | None
+    ) -> list[HeldBatch]:
+        """Wait for batches (digest, author), asking proposer, author and then others for missing ones. Cancel to give up.
+
+        Raises PeerFault BATCH_LIST_INVALID as soon as those that came have more than `bytes_max` bytes."""
+
+    def refuse(self, digest: bytes, code: int) -> None:
+        """Forget a held batch that turned out invalid; its author is charged."""
 
     async def store(self, batches: Sequence[Batch], *, acknowledge: bool = True) -> list[HeldBatch]:
         """Make verified batches durable and hold them. acknowledge: tell the validators."""

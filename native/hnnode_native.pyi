@@ -271,6 +271,9 @@ def verify_batches(
 ) -> list[int]:
     """Codes, 0 = valid. Signatures of transactions that `pool` admitted itself are not verified twice."""
 
+def recheck_batches(batches: Sequence[Batch], accounts: Accounts) -> list[int]:
+    """Verify the transactions whose sender was unknown when their batch came and is known now: 0, or BATCH_TX_INVALID."""
+
 class DecodedTxs:
     """Transactions decoded once, at the door."""
 
@@ -300,6 +303,8 @@ class Pool:
         """Codes, 0 = admitted. committed: one byte an item, 1 = already on chain. height: last committed height."""
     def seal(self, author: SecretKey, seq: int) -> Batch | None: ...
     def on_commit(self, height: int, batches: Sequence[Batch], accounts: Accounts) -> None: ...
+    def requeue(self, digest: bytes) -> None:
+        """Return the transactions of an own batch that can never be committed to the queue; unknown digests change nothing."""
     def status(self, tx_id: bytes) -> str:
         """unknown | pending | sealed"""
     def sealed_in(self, tx_id: bytes) -> bytes | None: ...

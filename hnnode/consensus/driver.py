@@ -299,11 +299,10 @@ class ConsensusDriver:
         if effect.block_hash in self._validations:
             return
         tip, height, block_hash, value = self._tip, effect.height, effect.block_hash, effect.data
-        fresh = effect.pol_round < 0
         proposer = effect.to or b""
 
         async def run() -> None:
-            code = await self._proposals.check(height, value, tip, proposer, fresh=fresh)
+            code = await self._proposals.check(height, value, tip, proposer)
             if code:
                 log.warning("proposal refused", height=height, code=code, name=name_of(code), proposer=proposer.hex())
             self._take(self._engine.validity(height, block_hash, code == 0))

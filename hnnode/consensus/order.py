@@ -1,6 +1,6 @@
 """Who is asked last to propose. A dead proposer costs one timeout a cycle, not one every n heights.
 
-Heights fall into cycles. A cycle begins with the plain round-robin; a validator whose turn it was and whose height was made by somebody else
+Heights fall into cycles. A cycle begins with the plain round-robin; a validator whose turn it was and whose height somebody else made
 is asked last for the rest of the cycle. The answer is a pure function of the committed headers of the same cycle, so every node, also a
 restarted one, gives the engine the same order.
 """

@@ -22,16 +22,18 @@ from hnnode_native import (
     build_value,
     check_value,
     check_value_batches,
+    recheck_batches,
 )
 
 from hnnode.config import ConsensusConfig
-from hnnode.errors import FatalError
+from hnnode.errors import CODES, FatalError, PeerFault
 from hnnode.ports import Batches, Clock, Decided, HeldBatch, Tip
 
 T = TypeVar("T")
 
-FUTURE_WAIT_MS_MAX = 10_000
-"""A header from a clock ahead of ours is waited for up to this long, then refused."""
+HEADER_PROPOSER = CODES["HEADER_PROPOSER"]
+BATCH_LIST_INVALID = CODES["BATCH_LIST_INVALID"]
+CLOCK_RECHECK_MS = 1_000
 EMPTY_WAIT_S = 0.25
 """How long a proposer waits for a quorum to acknowledge a batch before it proposes an empty block."""
 
@@ -77,7 +79,9 @@ class Proposals:
         deadline = asyncio.get_running_loop().time() + EMPTY_WAIT_S
         while True:
             self._woken.clear()
-            chosen = self._batches.proposable(self._config.block_batches_max, self._bytes_max, self._tx_count_max)
+            chosen = await self._sound(
+                self._batches.proposable(self._config.block_batches_max, self._bytes_max, self._tx_count_max)
+            )
             left = deadline - asyncio.get_running_loop().time()
             if chosen or not must_wait or left <= 0:
                 break
@@ -105,32 +109,56 @@ class Proposals:
             )
         )
 
+    async def _sound(self, chosen: list[HeldBatch]) -> list[HeldBatch]:
+        """Without batches that a registration since has shown to be invalid: proposing them would cost the round."""
+        codes = await self._in_thread(partial(recheck_batches, [h.batch for h in chosen], self._accounts))
+        for held, code in zip(chosen, codes, strict=True):
+            if code:
+                self._batches.refuse(held.batch.digest, code)
+        return [held for held, code in zip(chosen, codes, strict=True) if not code]
+
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._hash_threads, work)
 
-    async def check(self, height: int, value: bytes, tip: Tip, proposer: bytes, *, fresh: bool) -> int:
-        """First broken rule as a code, 0 when valid. Waits for missing batches and for a clock slightly ahead."""
-        expected = self._expected(height, tip, proposer if fresh else None)
-        code, wait_ms = check_value(value, expected)
-        if code and 0 < wait_ms <= FUTURE_WAIT_MS_MAX:
-            await asyncio.sleep(wait_ms / 1000)
-            expected = self._expected(height, tip, proposer if fresh else None)
-            code, _ = check_value(value, expected)
+    async def check(self, height: int, value: bytes, tip: Tip, sender: bytes) -> int:
+        """First broken rule as a code, 0 when valid. Waits for missing batches and for the time of a header ahead of our clock.
+
+        The answer depends on the value and on committed data alone, so that it is the same on every node; what depends on the round
+        (does the header's proposer send it?) is the engine's check of the message. sender: who may be asked first for batches.
+        """
+        while True:
+            code, wait_ms = check_value(value, self._expected(height, tip, clock=True))
+            if not wait_ms:
+                break
+            # A header ahead of our clock is early, not invalid: no answer until it is due, the height may end before.
+            await asyncio.sleep(min(wait_ms, CLOCK_RECHECK_MS) / 1000)
         if code:
             return code
-        references = Value.decode(value).batches
-        held = await self._batches.fetch([(digest, author) for digest, author, _ in references], proposer)
+        decoded = Value.decode(value)
+        if self._validators.index_of(decoded.header.proposer) is None:
+            return HEADER_PROPOSER
+        references = decoded.batches
+        last = dict(self._batches.last_seqs())
+        if any(
+            seq <= last.get(author, -1) or self._validators.index_of(author) is None for _, author, seq in references
+        ):
+            return BATCH_LIST_INVALID
+        try:
+            held = await self._batches.fetch([(d, a) for d, a, _ in references], sender, self._bytes_max)
+        except PeerFault as fault:
+            return fault.code
+        expected = self._expected(height, tip, clock=False)
         return await self._in_thread(partial(self._check_batches, value, expected, held))
 
-    def _expected(self, height: int, tip: Tip, proposer: bytes | None) -> Expected:
-        """proposer None: a value that f+1 honest nodes made sure of, so proposer and clock are not asked."""
+    def _expected(self, height: int, tip: Tip, *, clock: bool) -> Expected:
+        """clock: also that the header's time has come; not asked for decided values."""
         return Expected(
             self._chain_id,
             height,
-            proposer,
+            None,
             tip.block_hash,
             tip.time_ms,
-            None if proposer is None else self._now_ms(),
+            self._now_ms() if clock else None,
             self._config.clock_skew_ms_max,
             self._validators.hash,
             self._validators.hash,
@@ -144,7 +172,7 @@ class Proposals:
 
     def check_decided(self, height: int, value: bytes, tip: Tip) -> int:
         """Rules for a block that a quorum already decided: all but proposer, clock and batches."""
-        code, _ = check_value(value, self._expected(height, tip, None))
+        code, _ = check_value(value, self._expected(height, tip, clock=False))
         return code
 
     def _check_batches(self, value: bytes, expected: Expected, held: Sequence[HeldBatch]) -> int:
@@ -166,11 +194,11 @@ class Proposals:
                 "STATE_ROOT_MISMATCH",
                 f"results of height {tip.height}: got {[r.hex() for r in own]}, quorum has {[r.hex() for r in results]}",
             )
-        expected = self._expected(effect.height, tip, None)
+        expected = self._expected(effect.height, tip, clock=False)
         code, _ = check_value(effect.data, expected)
         held: list[HeldBatch] = []
         if not code:
-            held = await self._batches.fetch([(d, a) for d, a, _ in value.batches], header.proposer)
+            held = await self._batches.fetch([(d, a) for d, a, _ in value.batches], header.proposer, None)
             code = await self._in_thread(partial(self._check_batches, effect.data, expected, held))
         if code:
             raise FatalError("INVALID_VALUE_DECIDED", f"height {effect.height}: rule {code} broken by a decided block")

@@ -7,7 +7,9 @@ Invariants:
 2. An acknowledgement is a hint for proposers and for `wait=accepted`; safety never depends on it, because validators
    vote only for batches they hold.
 3. Memory is bounded: per author at most `author_batches_max` and `author_bytes_max` uncommitted; what a decided or proposed block asks for
-   is fetched beyond the quota, bounded by the block limits.
+   is fetched beyond the quota, bounded by the block limits, and let go with the next commit. Acknowledgements of unknown
+   batches are bounded for each peer.
+4. Nobody is charged for what he did not sign: a sender for what it hands over, an author only for batches whose signature was verified.
 """
 
 from __future__ import annotations
@@ -24,15 +26,16 @@ import structlog
 from hnnode_native import Accounts, Batch, NativeError, Pool, ValidatorSet, verify_batches
 
 from hnnode.config import MempoolConfig
-from hnnode.errors import CODES
+from hnnode.errors import CODES, PeerFault
 from hnnode.metrics import Metrics
 from hnnode.ports import BatchLocation, BatchLog, Channel, HeldBatch, Kind, Network
 
 log = structlog.get_logger("mempool")
 
 DIGEST_BYTES = 32
-INTAKE_MAX = 1_024
-"""Raw batches waiting for verification; more are dropped and fetched again when a proposal needs them."""
+INTAKE_MAX = 256
+INTAKE_BYTES_MAX = 16 * 1024 * 1024
+"""Raw batches of one peer that wait for verification; more are dropped and sent again when a proposal needs them."""
 GROUP_MAX = 64
 RECENT_MAX = 4_096
 """Committed batches that lagging peers may still ask for by digest."""
@@ -41,7 +44,14 @@ ACK_COUNT_MAX = 1_024
 ASK_AGAIN_S = 0.25
 PUSH_AGAIN_S = 1.0
 """An own batch that a connected validator has not acknowledged for this long is sent to it again."""
+PUSH_OTHERS_S = 3.0
+"""The same for a batch of another author, whose node may be gone."""
 PUSH_AGAIN_MAX = 32
+FRESH_S = 2.0
+"""A batch that no quorum acknowledged is a reason for a block only while it is this young."""
+
+
+_ABSENT = object()
 
 
 @dataclass(slots=True)
@@ -89,10 +99,14 @@ class BatchBuffer:
         self._pushed_at: dict[bytes, float] = {}
         self._authors: dict[bytes, _Author] = {a: _Author() for a in self._powers}
         self._acks: dict[bytes, set[bytes]] = {}
+        self._early_acks: dict[bytes, OrderedDict[bytes, None]] = {a: OrderedDict() for a in self._powers}
+        self._beyond_quota: set[bytes] = set()
+        self._held_at: dict[bytes, float] = {}
         self._recent: OrderedDict[bytes, BatchLocation] = OrderedDict()
-        self._intake: deque[tuple[bytes, bytes]] = deque()
+        self._intake: dict[bytes, deque[bytes]] = {}
+        self._intake_bytes: dict[bytes, int] = {}
         self._intake_ready = asyncio.Event()
-        self._wanted: dict[bytes, asyncio.Future[HeldBatch]] = {}
+        self._wanted: dict[bytes, set[asyncio.Future[HeldBatch]]] = {}
         self._acked_waiters: dict[bytes, list[asyncio.Future[None]]] = {}
         self._listeners: list[Callable[[], None]] = []
         self._random = random.Random(account)
@@ -141,7 +155,8 @@ class BatchBuffer:
         return list(self._held.values())
 
     def waiting(self) -> bool:
-        return bool(self._held)
+        now = time.monotonic()
+        return any(self._acked_by_quorum(d) or now - at < FRESH_S for d, at in self._held_at.items())
 
     def last_seqs(self) -> list[tuple[bytes, int]]:
         """(author, last committed seq) of the authors that have committed any batch."""
@@ -154,9 +169,10 @@ class BatchBuffer:
             ready = []
             for seq in sorted(author.batches):
                 held = author.batches[seq]
-                if not self._acked_by_quorum(held.batch.digest):
-                    break
-                ready.append(held)
+                if self._acked_by_quorum(held.batch.digest):
+                    ready.append(held)
+                elif time.monotonic() - self._held_at[held.batch.digest] < FRESH_S:
+                    break  # in a moment it is acknowledged as well; skipping it would send its transactions round again
             if ready:
                 queues.append(deque(ready))
         chosen: list[HeldBatch] = []
@@ -208,20 +224,23 @@ class BatchBuffer:
                 self._network.send(peer, Channel.CONSENSUS, Kind.BATCH_ACK, acks)
 
     async def _push_again(self) -> None:
-        """Frames get lost with a connection: send own batches again to validators that did not acknowledge them."""
+        """Frames get lost with a connection, and authors with their nodes: send batches on to validators that did not acknowledge them."""
         while True:
             await asyncio.sleep(PUSH_AGAIN_S / 2)
             now = time.monotonic()
             connected = [p for p in self._network.connected() if p in self._powers and p != self._account]
-            own = self._authors.get(self._account)
-            due = [] if own is None else sorted(own.batches.items())[:PUSH_AGAIN_MAX]
-            for _, held in due:
+            due = [
+                held
+                for digest, held in self._held.items()
+                if now - self._pushed_at[digest]
+                >= (PUSH_AGAIN_S if held.batch.author == self._account else PUSH_OTHERS_S)
+                and not self._acked_by_quorum(digest)
+            ]
+            for held in due[:PUSH_AGAIN_MAX]:
                 digest = held.batch.digest
-                if now - self._pushed_at.get(digest, 0.0) < PUSH_AGAIN_S:
-                    continue
                 self._pushed_at[digest] = now
                 for peer in connected:
-                    if peer not in self._acks.get(digest, ()):
+                    if peer not in self._acks[digest]:
                         self._network.send(peer, Channel.BULK, Kind.BATCH, held.batch.data)
 
     async def store(self, batches: Sequence[Batch], *, acknowledge: bool = True) -> list[HeldBatch]:
@@ -247,18 +266,27 @@ class BatchBuffer:
 
     def _hold(self, held: HeldBatch) -> None:
         batch = held.batch
+        for future in self._wanted.get(batch.digest, ()):
+            if not future.done():
+                future.set_result(held)
         author = self._authors.get(batch.author)
-        if author is None or batch.digest in self._held:
+        late = batch.digest in self._recent or (author is not None and batch.seq <= author.last_committed_seq)
+        if author is None or late or batch.digest in self._held:
             return
         self._held[batch.digest] = held
-        if batch.seq > author.last_committed_seq and batch.seq not in author.batches:
+        self._held_at[batch.digest] = self._pushed_at[batch.digest] = time.monotonic()
+        within = (
+            len(author.batches) < self._config.author_batches_max
+            and author.bytes_held + batch.size <= self._config.author_bytes_max
+        )
+        if batch.seq not in author.batches and (within or batch.author == self._account):
             author.batches[batch.seq] = held
             author.bytes_held += batch.size
-        self._pushed_at[batch.digest] = time.monotonic()
-        self._acks.setdefault(batch.digest, set()).add(self._account)
-        wanted = self._wanted.pop(batch.digest, None)
-        if wanted is not None and not wanted.done():
-            wanted.set_result(held)
+        else:
+            self._beyond_quota.add(batch.digest)
+        acks = self._acks.setdefault(batch.digest, set())
+        acks.add(self._account)
+        acks.update(peer for peer, early in self._early_acks.items() if early.pop(batch.digest, _ABSENT) is None)
 
     def _acknowledge(self, digests: list[bytes]) -> None:
         if self._account in self._powers:
@@ -283,24 +311,34 @@ class BatchBuffer:
             author = self._authors[batch.author]
             author.last_committed_seq = max(author.last_committed_seq, batch.seq)
             self._forget(batch.digest)
-        for author in self._authors.values():
-            stale = [
-                h.batch.digest
-                for h in author.batches.values()
-                if h.batch.seq <= author.last_committed_seq or h.batch.valid_until_max() < height
-            ]
-            for digest in stale:
+        for digest, held in list(self._held.items()):
+            batch = held.batch
+            skipped = batch.seq <= self._authors[batch.author].last_committed_seq
+            if skipped and batch.author == self._account:
+                self._pool.requeue(digest)
+            if skipped or digest in self._beyond_quota or batch.valid_until_max() <= height:
                 self._forget(digest)
         while len(self._recent) > RECENT_MAX:
             self._recent.popitem(last=False)
 
+    def refuse(self, digest: bytes, code: int) -> None:
+        held = self._held.get(digest)
+        if held is None:
+            return
+        log.error("batch turned out invalid", author=held.batch.author.hex(), seq=held.batch.seq, code=code)
+        self._network.punish(held.batch.author, code)
+        self._forget(digest)
+
     def _forget(self, digest: bytes) -> None:
         held = self._held.pop(digest, None)
+        self._held_at.pop(digest, None)
         self._pushed_at.pop(digest, None)
-        acked = self._acks.pop(digest, None)
-        for future in self._acked_waiters.pop(digest, ()):
-            if not future.done() and acked is not None:
-                future.set_result(None)
+        self._beyond_quota.discard(digest)
+        self._acks.pop(digest, None)
+        if digest in self._recent:
+            for future in self._acked_waiters.pop(digest, ()):
+                if not future.done():
+                    future.set_result(None)
         if held is None:
             return
         author = self._authors[held.batch.author]
@@ -309,20 +347,35 @@ class BatchBuffer:
             author.bytes_held -= held.batch.size
 
     # -------------------------------------------------------------- fetching
-    async def fetch(self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes) -> list[HeldBatch]:
-        futures: dict[bytes, asyncio.Future[HeldBatch]] = {}
+    async def fetch(
+        self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes, bytes_max: int | None
+    ) -> list[HeldBatch]:
         loop = asyncio.get_running_loop()
-        for digest, _ in digests:
-            if digest not in self._held:
-                futures[digest] = self._wanted.setdefault(digest, loop.create_future())
+        found = {digest: self._held[digest] for digest, _ in digests if digest in self._held}
+        futures = {digest: loop.create_future() for digest, _ in digests if digest not in found}
+        for digest, future in futures.items():
+            self._wanted.setdefault(digest, set()).add(future)
         attempt = 0
-        while any(not f.done() for f in futures.values()):
-            missing = [(d, a) for d, a in digests if d in futures and not futures[d].done()]
-            self._ask(missing, proposer, attempt)
-            attempt += 1
-            await asyncio.wait(futures.values(), timeout=ASK_AGAIN_S, return_when=asyncio.ALL_COMPLETED)
-        found = {d: f.result() for d, f in futures.items()}
-        return [found.get(d) or self._held[d] for d, _ in digests]
+        try:
+            while True:
+                found.update((d, f.result()) for d, f in futures.items() if f.done())
+                size = sum(held.batch.size for held in found.values())
+                if bytes_max is not None and size > bytes_max:
+                    raise PeerFault("BATCH_LIST_INVALID", f"proposed batches: got more than {bytes_max} bytes")
+                missing = [(d, a) for d, a in digests if d not in found]
+                if not missing:
+                    return [found[d] for d, _ in digests]
+                self._ask(missing, proposer, attempt)
+                attempt += 1
+                open_futures = [futures[d] for d, _ in missing]
+                await asyncio.wait(open_futures, timeout=ASK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for digest, future in futures.items():
+                waiting = self._wanted.get(digest)
+                if waiting is not None:
+                    waiting.discard(future)
+                    if not waiting:
+                        del self._wanted[digest]
 
     def _ask(self, missing: Sequence[tuple[bytes, bytes]], proposer: bytes, attempt: int) -> None:
         """First the proposer, then each batch's author, then anybody."""
@@ -343,30 +396,33 @@ class BatchBuffer:
         if len(payload) % DIGEST_BYTES or len(payload) > DIGEST_BYTES * ACK_COUNT_MAX:
             self._network.punish(peer, CODES["FRAME_MALFORMED"])
             return
-        if peer not in self._powers:
+        early = self._early_acks.get(peer)
+        if early is None:
             return
         changed = False
         for start in range(0, len(payload), DIGEST_BYTES):
             digest = payload[start : start + DIGEST_BYTES]
-            if digest in self._recent:
-                continue
-            if digest not in self._acks:
-                if len(self._acks) >= self._config.author_batches_max * max(4, len(self._powers)):
-                    continue
-                self._acks[digest] = set()
-            self._acks[digest].add(peer)
-            self._resolve_acked(digest)
-            changed = changed or digest in self._held
+            if digest in self._held:
+                self._acks[digest].add(peer)
+                self._resolve_acked(digest)
+                changed = True
+            elif digest not in self._recent:
+                early[digest] = None
+                if len(early) > self._config.author_batches_max * 4:
+                    early.popitem(last=False)
         if changed:
             self._changed()
 
     def _on_bulk_frames(self, peer: bytes, frames: Sequence[tuple[int, bytes]]) -> None:
         for kind, payload in frames:
             if kind == Kind.BATCH:
-                if len(self._intake) >= INTAKE_MAX:
+                waiting = self._intake.setdefault(peer, deque())
+                size = self._intake_bytes.get(peer, 0) + len(payload)
+                if len(waiting) >= INTAKE_MAX or size > INTAKE_BYTES_MAX:
                     self._metrics.dropped.labels("batch_intake").inc()
                     continue
-                self._intake.append((peer, payload))
+                waiting.append(payload)
+                self._intake_bytes[peer] = size
                 self._intake_ready.set()
             elif kind == Kind.BATCH_REQUEST:
                 self._answer(peer, payload)
@@ -412,9 +468,7 @@ class BatchBuffer:
         loop = asyncio.get_running_loop()
         while True:
             await self._intake_ready.wait()
-            group = [self._intake.popleft() for _ in range(min(GROUP_MAX, len(self._intake)))]
-            if not self._intake:
-                self._intake_ready.clear()
+            group = self._next_group()
             decoded = await loop.run_in_executor(self._verify_threads, self._decode, group)
             accepted = self._accept(decoded)
             if not accepted:
@@ -422,6 +476,11 @@ class BatchBuffer:
             codes = await loop.run_in_executor(self._verify_threads, self._verify, [b for _, b in accepted])
             valid = []
             for (peer, batch), code in zip(accepted, codes, strict=True):
+                other = self._authors[batch.author].batches.get(batch.seq)
+                if code == 0 and other is not None and batch.digest not in self._wanted:
+                    log.error("author signed two batches for one seq", author=batch.author.hex(), seq=batch.seq)
+                    self._network.punish(batch.author, CODES["BATCH_SEQ_INVALID"])
+                    continue
                 if code == 0:
                     valid.append(batch)
                     continue
@@ -430,6 +489,22 @@ class BatchBuffer:
                 self._network.punish(peer, code)
             if valid:
                 await self.store(valid)
+
+    def _next_group(self) -> list[tuple[bytes, bytes]]:
+        """Some raw batches of every peer in turn, so that none fills the way of the others."""
+        group: list[tuple[bytes, bytes]] = []
+        while self._intake and len(group) < GROUP_MAX:
+            for peer in list(self._intake):
+                waiting = self._intake[peer]
+                if waiting:
+                    payload = waiting.popleft()
+                    self._intake_bytes[peer] -= len(payload)
+                    group.append((peer, payload))
+                if not waiting:
+                    del self._intake[peer], self._intake_bytes[peer]
+        if not self._intake:
+            self._intake_ready.clear()
+        return group
 
     def _decode(self, group: list[tuple[bytes, bytes]]) -> list[tuple[bytes, Batch | int]]:
         out: list[tuple[bytes, Batch | int]] = []
@@ -462,11 +537,6 @@ class BatchBuffer:
                 )
                 if full or batch.seq <= author.last_committed_seq:
                     self._metrics.dropped.labels("batch_quota").inc()
-                    continue
-                other = author.batches.get(batch.seq)
-                if other is not None:
-                    log.error("author signed two batches for one seq", author=batch.author.hex(), seq=batch.seq)
-                    self._network.punish(batch.author, CODES["BATCH_SEQ_INVALID"])
                     continue
             accepted[batch.digest] = (peer, batch)
         return list(accepted.values())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ from hnnode.sync.blocks import BlockSync
 
 log = structlog.get_logger("node")
 
+ADMISSION_THREADS = 2
 VERIFY_THREADS = 2
 ACCOUNT_PAGE = 10_000
 DISK_CHECK_S = 5.0
@@ -118,7 +119,10 @@ class ChainNode:
             self._write_genesis()
         elif database.genesis() != facts.encoding:
             raise ConfigError("GENESIS_INVALID", f"{self.home.genesis}: the data of this home belong to another chain")
+        # Apart from each other, so that a crowd at the door never holds up peers' batches, nor those the consensus.
+        self.admission_threads = ThreadPoolExecutor(ADMISSION_THREADS, "admission")
         self.verify_threads = ThreadPoolExecutor(VERIFY_THREADS, "verify")
+        self.hash_thread = ThreadPoolExecutor(1, "hash")
         self.execution_thread = ThreadPoolExecutor(1, "execution")
         self.storage_thread = ThreadPoolExecutor(1, "storage")
         self.batch_thread = ThreadPoolExecutor(1, "batch-log")
@@ -178,7 +182,7 @@ class ChainNode:
             block_tx_count_max=facts.file.block_tx_count_max,
             batches=self.batches,
             now_ms=_now_ms,
-            hash_threads=self.verify_threads,
+            hash_threads=self.hash_thread,
         )
         tip = database.tip()
         tip_block = database.block(tip.height)
@@ -211,7 +215,7 @@ class ChainNode:
             chain=database,
             batches=self.batches,
             metrics=metrics,
-            verify_threads=self.verify_threads,
+            verify_threads=self.admission_threads,
             # Wall-clock microseconds: above every seq of an earlier run, also when its last batches were lost.
             seq_start=max(
                 int(time.time() * 1e6), 1 + max((seq for a, seq in self._own_seqs() if a == self.account), default=0)
@@ -275,7 +279,7 @@ class ChainNode:
                 batch = Batch.decode(data)
             except NativeError:
                 continue
-            if batch.seq > seqs.get(batch.author, -1) and batch.valid_until_max() > self.chain.tip().height:
+            if batch.seq > seqs.get(batch.author, -1):
                 found.append(HeldBatch(batch, location))
         codes = verify_batches(
             [h.batch for h in found], self.genesis_facts.chain_id, self.genesis_facts.validators, accounts, pool
@@ -315,7 +319,10 @@ class ChainNode:
         self.consensus.start(list(self.storage.consensus_log.records(self.chain.tip().height)))
         self.mempool.start()
         self.sync.start()
-        self._tasks = [asyncio.create_task(self._watch(), name="watch"), asyncio.create_task(self._lag(), name="lag")]
+        self._tasks = [
+            asyncio.create_task(self._guarded(self._watch), name="watch"),
+            asyncio.create_task(self._lag(), name="lag"),
+        ]
         if self.storage.repaired or self.storage.log_replaced:
             log.warning(
                 "storage was repaired at start",
@@ -337,10 +344,27 @@ class ChainNode:
         await self.batches.stop()
         await self.pipeline.drain()
         await self.network.stop()
-        pools = (self.verify_threads, self.execution_thread, self.storage_thread, self.batch_thread, self.log_thread)
+        pools = (
+            self.admission_threads,
+            self.verify_threads,
+            self.hash_thread,
+            self.execution_thread,
+            self.storage_thread,
+            self.batch_thread,
+            self.log_thread,
+        )
         await asyncio.gather(*(asyncio.to_thread(pool.shutdown) for pool in pools))
         self.storage.close()
         log.info("node stopped", name=self.config.name)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as e:
+            self._on_fatal(e)
+            raise
 
     async def _watch(self) -> None:
         while True:

@@ -34,7 +34,11 @@ GAP_PATIENCE_S = 1.0
 SERVING_MAX = 4
 """Block requests served at once; more are ignored, the peer asks another node."""
 HEADER_RESULTS = CODES["HEADER_RESULTS"]
-SYNC_PEER_FAULT = CODES["SYNC_PEER_FAULT"]
+CONTENT_CODES = frozenset(
+    CODES[name]
+    for name in ("PROPOSAL_MALFORMED", "HEADER_VERSION", "BATCH_LIST_INVALID", "HEADER_BATCHES_ROOT", "HEADER_TX_ROOT")
+)
+"""Broken rules that show that what came with a certified header is not what was certified: the sender's fault, not ours."""
 
 
 class BlockSync:
@@ -155,7 +159,12 @@ class BlockSync:
             if not self._network.send(peer, Channel.BULK, Kind.BLOCK_RESPONSE, payload):
                 return
             sent += len(payload)
-            if not response.value or sent > self._config.response_bytes_max:
+            if not response.value:
+                return
+            if sent > self._config.response_bytes_max and height + 1 < request.height + request.count:
+                self._network.send(
+                    peer, Channel.BULK, Kind.BLOCK_RESPONSE, BlockResponse(height + 1, b"", b"", ()).encode()
+                )
                 return
 
     def _load(self, height: int) -> BlockResponse:
@@ -182,7 +191,7 @@ class BlockSync:
                 self._set_syncing(False)
                 await asyncio.sleep(self._config.status_ms / 1000 / 2)
                 continue
-            self._set_syncing(self._heights[peer] > self._applier.tip.height + 1)
+            self._set_syncing(self._height_of_some_honest() > self._applier.tip.height + 1)
             try:
                 await self._fetch_from(peer)
             except PeerFault as fault:
@@ -197,6 +206,18 @@ class BlockSync:
             log.info("catching up" if syncing else "caught up", height=self._applier.tip.height)
             self.syncing = syncing
             self._metrics.syncing.set(int(syncing))
+
+    def _height_of_some_honest(self) -> int:
+        """Highest height that validators with more than a third of the power claim: at least one of them is honest."""
+        power = 0
+        claims = sorted(
+            ((self._heights[a], p) for a, _, p in self._validators.validators if a in self._heights), reverse=True
+        )
+        for height, weight in claims:
+            power += weight
+            if 3 * power > self._validators.total_power:
+                return height
+        return 0
 
     def _peer_ahead(self) -> bytes | None:
         own = self._applier.tip.height
@@ -233,33 +254,42 @@ class BlockSync:
                     continue
                 raise PeerFault("SYNC_PEER_FAULT", f"block response: got height {response.height}, want {height}")
             if not response.value:
-                return
+                if height == first:
+                    raise PeerFault(
+                        "SYNC_PEER_FAULT", f"block response: got none for height {height}, which the peer claims"
+                    )
+                return  # the peer ended its answer: ask again from here
             if height <= self._applier.tip.height:
                 continue  # consensus was faster
-            await self._apply(response)
+            if not await self._apply(response):
+                return
             self._behind_since = None
 
-    async def _apply(self, response: BlockResponse) -> None:
+    async def _apply(self, response: BlockResponse) -> bool:
+        """Check and execute one block. False when it could not be executed in time: then nothing may be built on it yet."""
         height = response.height
         loop = asyncio.get_running_loop()
         batches = await loop.run_in_executor(self._verify_threads, self._check, response)
-        if height <= self._applier.tip.height:
-            return  # consensus committed it while it was being checked, so it no longer stands on the tip
+        if height != self._applier.tip.height + 1:
+            return True  # consensus committed it while it was being checked, so it no longer stands on the tip
         code = self._applier.check_decided(height, response.value)
+        if code in CONTENT_CODES:
+            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: content is not the certified one: {name_of(code)}")
         if code:
             # A quorum certified this block, so this node's own state must be wrong.
             name = "STATE_ROOT_MISMATCH" if code == HEADER_RESULTS else "INVALID_VALUE_DECIDED"
             raise FatalError(name, f"certified block breaks a rule here: {name_of(code)} (height={height})")
         codes = await loop.run_in_executor(self._verify_threads, self._verify, batches)
         if any(codes):
-            raise FatalError(
-                "INVALID_VALUE_DECIDED", f"certified block holds an invalid batch: codes {codes} (height={height})"
-            )
+            # The digest does not cover the author's signature, nor the bodies before their root is checked.
+            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches refused with codes {codes}")
         await self._batches.store(batches, acknowledge=False)
-        if not await self._applier.apply_synced(
+        if await self._applier.apply_synced(
             height, response.value, response.certificate, self._config.request_ms / 1000
         ):
-            log.warning("synced block was not executed in time", height=height)
+            return True
+        log.warning("synced block was not executed in time", height=height)
+        return False
 
     def _check(self, response: BlockResponse) -> list[Batch]:
         """Verify thread: everything that tells a lying peer from an honest one."""

@@ -221,7 +221,7 @@ def test_proposal_with_a_wrong_field_is_refused_with_its_code(tmp_path: Path, fi
         wrong: dict[str, object] = {
             "height": tip.height + 2,
             "time_ms": tip.time_ms,
-            "proposer": c.node(1).account,
+            "proposer": b"\x07" * 20,
             "parent_hash": bytes(32),
             "receipts_root": bytes(32),
             "state_root": bytes(32),
@@ -253,10 +253,10 @@ def test_proposal_with_a_wrong_field_is_refused_with_its_code(tmp_path: Path, fi
             )
 
         proposals = node.consensus._proposals
-        assert await proposals.check(tip.height + 1, make(values), tip, node.account, fresh=True) == 0
+        assert await proposals.check(tip.height + 1, make(values), tip, node.account) == 0
         bad = make({**values, field: wrong[field]})
         assert Value.decode(bad)
-        assert await proposals.check(tip.height + 1, bad, tip, node.account, fresh=True) == CODES[codes[field]]
+        assert await proposals.check(tip.height + 1, bad, tip, node.account) == CODES[codes[field]]
 
     run_cluster(tmp_path, story)
 

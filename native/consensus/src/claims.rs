@@ -70,6 +70,11 @@ impl Engine {
                 return None;
             }
         };
+        // A rule about the round refuses the message, never the value: a verdict on a value must be the same on all nodes.
+        if proposal.pol_round.is_none() && block.proposer != proposal.signer {
+            self.shell.outbox.fault(peer, codes::HEADER_PROPOSER);
+            return None;
+        }
         let statement = Statement::of_proposal(&proposal, block.id.0);
         let signed = vec![(statement, proposal.signature)];
         self.is_wanted(peer, place, &statement).then_some(Claim {

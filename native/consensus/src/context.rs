@@ -82,6 +82,8 @@ impl fmt::Display for BlockId {
 pub(crate) struct Block {
     pub id: BlockId,
     pub bytes: Arc<[u8]>,
+    /// Who made it first, as its header says.
+    pub proposer: Account,
 }
 
 impl fmt::Debug for Block {

@@ -33,6 +33,7 @@ pub(crate) fn read_block(bytes: &Arc<[u8]>, chain_id: &Hash32, height: u64) -> R
     }
     Ok(Block {
         id: BlockId(value.block_hash()),
+        proposer: value.header.proposer,
         bytes: bytes.clone(),
     })
 }

@@ -177,6 +177,15 @@ impl Pool {
         table.requeue(&self.limits, accounts);
     }
 
+    /// Returns the transactions of an own batch that can never be committed (a later seq was) to the queue at once.
+    /// An unknown digest changes nothing. Cost: O(own uncommitted batches).
+    pub fn requeue(&self, digest: &Hash32) {
+        let mut table = self.table();
+        if let Some(number) = table.number_of(digest) {
+            table.unseal(number);
+        }
+    }
+
     /// Takes the report of dropped transactions, oldest first: id, and the code that says why.
     pub fn drain_dropped(&self) -> Vec<(Hash32, u32)> {
         self.table().drain_dropped()

@@ -233,6 +233,15 @@ impl Table {
         }
     }
 
+    /// The number of the own batch of this digest.
+    pub fn number_of(&self, digest: &Hash32) -> Option<u64> {
+        let found = self
+            .sealed
+            .iter()
+            .find(|(_, batch)| batch.digest.as_ref() == Some(digest));
+        found.map(|(number, _)| *number)
+    }
+
     /// Forgets an own batch; what is left of it becomes pending again. Returns those ids.
     pub fn unseal(&mut self, number: u64) -> Vec<Hash32> {
         let Some(mut batch) = self.sealed.remove(&number) else {

@@ -21,6 +21,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyPool>()?;
     m.add_class::<PyExpected>()?;
     m.add_function(wrap_pyfunction!(verify_batches, m)?)?;
+    m.add_function(wrap_pyfunction!(recheck_batches, m)?)?;
     m.add_function(wrap_pyfunction!(build_value, m)?)?;
     m.add_function(wrap_pyfunction!(check_value, m)?)?;
     m.add_function(wrap_pyfunction!(check_value_batches, m)?)
@@ -81,6 +82,21 @@ impl PyBatch {
         Self {
             batch: Arc::new(batch),
             unknown: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Verifies the transactions whose sender was unknown so far; 0, or the code that makes the batch invalid.
+    fn recheck(&self, accounts: &Accounts) -> u32 {
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        if unknown.is_empty() {
+            return 0;
+        }
+        match hn_pool::verify_batch_txs(&self.batch, &unknown, accounts) {
+            Ok(still_unknown) => {
+                *unknown = still_unknown;
+                0
+            }
+            Err(error) => error.code(),
         }
     }
 }
@@ -174,6 +190,13 @@ fn verify_batches(
             )
             .collect()
     }))
+}
+
+#[pyfunction]
+fn recheck_batches(py: Python<'_>, batches: Vec<PyRef<'_, PyBatch>>, accounts: &PyAccounts) -> Vec<u32> {
+    let batches: Vec<&PyBatch> = batches.iter().map(|batch| &**batch).collect();
+    let table = &accounts.0;
+    py.detach(|| batches.iter().map(|batch| batch.recheck(table)).collect())
 }
 
 /// Submitted transactions, decoded.
@@ -308,6 +331,11 @@ impl PyPool {
                 .collect();
             self.pool.on_commit(height, &ids, table);
         });
+    }
+
+    fn requeue(&self, digest: &[u8]) -> PyResult<()> {
+        self.pool.requeue(&array("digest", digest)?);
+        Ok(())
     }
 
     fn status(&self, tx_id: &[u8]) -> PyResult<&'static str> {
@@ -461,13 +489,10 @@ fn check_value_batches(
         if let Err(error) = hn_pool::check_value_batches(&value, &plain, expected, set, &last_seq) {
             return error.code();
         }
-        for batch in batches {
-            let mut unknown = batch.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-            match hn_pool::verify_batch_txs(&batch.batch, &unknown, table) {
-                Ok(still_unknown) => *unknown = still_unknown,
-                Err(error) => return error.code(),
-            }
-        }
-        0
+        batches
+            .iter()
+            .map(|batch| batch.recheck(table))
+            .find(|code| *code != 0)
+            .unwrap_or(0)
     }))
 }
