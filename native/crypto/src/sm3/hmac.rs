@@ -65,6 +65,24 @@ pub fn hmac_sm3(key: &[u8], data: &[u8]) -> [u8; DIGEST_BYTES] {
     HmacSm3::new(key).tag(&[data])
 }
 
+/// HMAC-SM3 of messages of one length, each under its own 32-byte key: deterministic nonces in bulk.
+///
+/// # Panics
+/// When `keys`, `messages` and `out` differ in count.
+pub fn hmac_sm3_fixed<const N: usize>(
+    keys: &[[u8; DIGEST_BYTES]],
+    messages: &[[u8; N]],
+    out: &mut [[u8; DIGEST_BYTES]],
+) {
+    assert!(
+        keys.len() == messages.len() && keys.len() == out.len(),
+        "one key and one tag a message"
+    );
+    for ((key, message), tag) in keys.iter().zip(messages).zip(out) {
+        *tag = hmac_sm3(key, message);
+    }
+}
+
 /// Key derivation of SM2 encryption and key agreement: fills `out` with SM3(shared ‖ counter), counter from 1, 32 bits.
 ///
 /// # Errors

@@ -1,23 +1,40 @@
 //! SM3 (GB/T 32905-2016): streaming hash, domain-tagged hashes, batches, HMAC and key derivation.
+//!
+//! Which call for which work (all give the digests of the plain streaming hash; `out[i]` belongs to `messages[i]`):
+//!
+//! | work | call | compressions a message |
+//! |---|---|---|
+//! | one message | [`sm3`], [`Sm3`] | ⌈(n + 9) / 64⌉ |
+//! | messages of mixed lengths | [`sm3_many`], [`sm3_batch`] | ⌈(n + 9) / 64⌉ |
+//! | messages of one length N, contiguous `[[u8; N]]` | [`sm3_fixed`] | ⌈(N + 9) / 64⌉ |
+//! | SM2's e = SM3(ZA ‖ 32-byte id), as `[[u8; 64]]` | [`sm3_fixed`] | 2, the second constant |
+//! | tree nodes under a tag | [`TaggedHasher::hash_pairs`], [`TaggedHasher::hash_pairs_into`] | 2, the second constant |
+//! | leaves of one length under a tag (32-byte ids) | [`TaggedHasher::hash_fixed`] | ⌈(N + 9) / 64⌉ (N ≤ 55: one) |
+//! | keys, values, leaves of mixed lengths under a tag | [`TaggedHasher::hash_many`] | ⌈(n + 9) / 64⌉ |
+//! | HMAC under 32-byte keys, one a message (nonces) | [`hmac_sm3_fixed`] | 4 + ⌊(N + 8) / 64⌋ |
+//! | the same on one thread, on a chosen kernel | [`Lanes`] from a [`Midstate`] | the same |
+//!
+//! The free functions and `TaggedHasher` cut large calls over the rayon pool; [`Lanes`] stays on its thread. None of
+//! them allocates for a message; fill whole batches (16 messages and more a call), not single ones.
 
+mod batch;
 mod compress;
 mod hmac;
+mod lanes;
 mod tagged;
 
-pub use hmac::{HmacSm3, hmac_sm3, kdf, pbkdf2_hmac_sm3};
+pub use batch::{sm3_batch, sm3_fixed, sm3_many};
+pub use hmac::{HmacSm3, hmac_sm3, hmac_sm3_fixed, kdf, pbkdf2_hmac_sm3};
+pub use lanes::{Lanes, Midstate};
 pub use tagged::{TaggedHasher, tag_block};
 
 use compress::{IV, compress};
-use rayon::prelude::*;
 use zeroize::Zeroize;
 
 /// Bytes a compression takes.
 pub const BLOCK_BYTES: usize = 64;
 /// Bytes of a digest.
 pub const DIGEST_BYTES: usize = 32;
-
-/// Batches below this many messages are hashed on the calling thread: a hand-over costs more than it saves.
-const PARALLEL_COUNT_MIN: usize = 128;
 
 /// Streaming SM3. Messages are at most 2^61 − 1 bytes.
 #[derive(Clone)]
@@ -121,18 +138,6 @@ pub fn sm3(data: &[u8]) -> [u8; DIGEST_BYTES] {
     let mut hasher = Sm3::new();
     hasher.update(data);
     hasher.finalize()
-}
-
-/// Digests of messages of mixed lengths, in their order; large batches use the rayon pool.
-pub fn sm3_batch(messages: &[&[u8]]) -> Vec<[u8; DIGEST_BYTES]> {
-    if messages.len() < PARALLEL_COUNT_MIN {
-        return messages.iter().map(|message| sm3(message)).collect();
-    }
-    messages
-        .par_iter()
-        .with_min_len(PARALLEL_COUNT_MIN / 2)
-        .map(|message| sm3(message))
-        .collect()
 }
 
 #[cfg(test)]
