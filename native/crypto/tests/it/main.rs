@@ -7,4 +7,5 @@ mod bytes;
 mod keys;
 mod openssl;
 mod sm4;
+mod sm4_kernels;
 mod vectors;
