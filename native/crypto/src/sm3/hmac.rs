@@ -1,6 +1,6 @@
 //! HMAC-SM3 (GB/T 15852.2, RFC 2104 shape), PBKDF2 over it (RFC 8018 §5.2), and the KDF of GB/T 32918.4 §5.4.3.
 
-use super::{BLOCK_BYTES, DIGEST_BYTES, Sm3, sm3};
+use super::{BLOCK_BYTES, DIGEST_BYTES, Lanes, Sm3, sm3};
 use crate::CryptoError;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -74,13 +74,7 @@ pub fn hmac_sm3_fixed<const N: usize>(
     messages: &[[u8; N]],
     out: &mut [[u8; DIGEST_BYTES]],
 ) {
-    assert!(
-        keys.len() == messages.len() && keys.len() == out.len(),
-        "one key and one tag a message"
-    );
-    for ((key, message), tag) in keys.iter().zip(messages).zip(out) {
-        *tag = hmac_sm3(key, message);
-    }
+    Lanes::selected().hmac_fixed(keys, messages, out);
 }
 
 /// Key derivation of SM2 encryption and key agreement: fills `out` with SM3(shared ‖ counter), counter from 1, 32 bits.

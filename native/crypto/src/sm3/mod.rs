@@ -20,6 +20,8 @@
 mod batch;
 mod compress;
 mod hmac;
+#[cfg(test)]
+mod lane_tests;
 mod lanes;
 mod tagged;
 
@@ -28,7 +30,9 @@ pub use hmac::{HmacSm3, hmac_sm3, hmac_sm3_fixed, kdf, pbkdf2_hmac_sm3};
 pub use lanes::{Lanes, Midstate};
 pub use tagged::{TaggedHasher, tag_block};
 
-use compress::{IV, compress};
+use crate::kernel::{self, Kernel};
+use compress::{IV, compress_blocks};
+use std::slice;
 use zeroize::Zeroize;
 
 /// Bytes a compression takes.
@@ -78,6 +82,11 @@ impl Sm3 {
 
     /// Takes the next bytes of the message.
     pub fn update(&mut self, data: &[u8]) {
+        self.update_on(kernel::selected(), data);
+    }
+
+    /// [`Self::update`] on a kernel that the processor has.
+    fn update_on(&mut self, kernel: Kernel, data: &[u8]) {
         self.length = self.length.wrapping_add(data.len() as u64);
         let mut rest = data;
         if self.filled > 0 {
@@ -89,13 +98,11 @@ impl Sm3 {
             if self.filled < BLOCK_BYTES {
                 return;
             }
-            compress(&mut self.state, &self.buffer);
+            compress_blocks(kernel, &mut self.state, slice::from_ref(&self.buffer));
             self.filled = 0;
         }
         let (blocks, tail) = rest.as_chunks::<BLOCK_BYTES>();
-        for block in blocks {
-            compress(&mut self.state, block);
-        }
+        compress_blocks(kernel, &mut self.state, blocks);
         self.buffer[..tail.len()].copy_from_slice(tail);
         self.filled = tail.len();
     }
@@ -103,14 +110,15 @@ impl Sm3 {
     /// Pads and returns the digest (GB/T 32905 §5.2).
     pub fn finalize(mut self) -> [u8; DIGEST_BYTES] {
         let bits = self.length.wrapping_mul(8);
+        let kernel = kernel::selected();
         self.buffer[self.filled] = 0x80;
         self.buffer[self.filled + 1..].fill(0);
         if self.filled >= BLOCK_BYTES - 8 {
-            compress(&mut self.state, &self.buffer);
+            compress_blocks(kernel, &mut self.state, slice::from_ref(&self.buffer));
             self.buffer.fill(0);
         }
         self.buffer[BLOCK_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
-        compress(&mut self.state, &self.buffer);
+        compress_blocks(kernel, &mut self.state, slice::from_ref(&self.buffer));
         digest_of(&self.state)
     }
 }
