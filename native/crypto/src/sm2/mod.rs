@@ -6,6 +6,10 @@ mod comb;
 mod field;
 #[cfg(target_arch = "x86_64")]
 mod field_x86;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+#[cfg(target_arch = "x86_64")]
+mod inverse;
 mod jacobian;
 mod key;
 mod limbs;

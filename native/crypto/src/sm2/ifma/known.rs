@@ -1,0 +1,90 @@
+//! Verification with comb tables of the key and of G: 32 + 20 points for each signature (key windows of 8 bits), added
+//! up as a tree.
+
+use super::super::verify::{Answer, Equation};
+use super::field::{Lanes, from_array};
+use super::gather::Digits;
+use super::points::{Sums, sum_has_x};
+use super::table::{LaneTable, OddDigits, base_table, windows};
+use std::arch::x86_64::*;
+
+/// Signatures whose points are in memory at once: their inversions are shared, and all of it stays in the L2 cache.
+pub(super) const CHUNK: usize = 128;
+/// Signatures of a pair of groups.
+const PAIR: usize = 16;
+
+/// A signature in range, with the table of its key.
+#[derive(Clone, Copy)]
+pub(crate) struct Job<'a> {
+    pub(crate) equation: &'a Equation,
+    pub(crate) table: &'a LaneTable,
+}
+
+/// Answers for all jobs, in their order. The tables must have equal widths.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn answer(jobs: &[Job<'_>], answers: &mut Vec<Answer>) {
+    for chunk in jobs.chunks(CHUNK) {
+        answer_chunk(chunk, answers);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn answer_chunk(jobs: &[Job<'_>], answers: &mut Vec<Answer>) {
+    let Some(last) = jobs.last() else { return };
+    let base = base_table();
+    let (key_windows, base_windows) = (windows(last.table.width()), windows(base.width()));
+    let pairs = jobs.len().div_ceil(PAIR);
+    let mut sums = Sums::new(pairs, key_windows + base_windows);
+    // The last job fills the lanes that are left.
+    let job = |pair: usize, group: usize, lane: usize| jobs.get(pair * PAIR + group * 8 + lane).unwrap_or(last);
+    for (pair, terms) in sums.points.chunks_exact_mut(key_windows + base_windows).enumerate() {
+        let (of_key, of_base) = terms.split_at_mut(key_windows);
+        let key = [0, 1].map(|group| {
+            let scalars =
+                std::array::from_fn(|lane| OddDigits::new(&job(pair, group, lane).equation.t, last.table.width()));
+            Digits::new(&scalars, std::array::from_fn(|lane| job(pair, group, lane).table))
+        });
+        let base = [0, 1].map(|group| {
+            let scalars = std::array::from_fn(|lane| OddDigits::new(&job(pair, group, lane).equation.s, base.width()));
+            Digits::new(&scalars, [base; 8])
+        });
+        super::gather::gather_all(&key, of_key);
+        super::gather::gather_all(&base, of_base);
+    }
+    let second = sums.add_up(2);
+    for (pair, terms) in sums.points.chunks_exact(sums.stride).enumerate() {
+        for (group, (first_term, second_term)) in terms[0].iter().zip(&terms[second]).enumerate() {
+            let start = pair * PAIR + group * 8;
+            let equations = std::array::from_fn(|lane| job(pair, group, lane).equation);
+            let (equal, exceptional) = sum_has_x(first_term, second_term, &candidates(&equations));
+            let verdicts = verdicts(equal, exceptional | sums.flags[pair][group]);
+            answers.extend(verdicts.into_iter().take(jobs.len().saturating_sub(start)));
+        }
+    }
+}
+
+/// The values of x1 to look for: x, and x + n where some lane may have it. Plain integers.
+#[target_feature(enable = "avx512f")]
+pub(super) fn candidates(equations: &[&Equation; 8]) -> Vec<Lanes> {
+    let lanes = |values: &[[u64; 4]; 8]| {
+        let word = |at: usize| from_array(&values.map(|value| value[at]));
+        Lanes::unpack([word(0), word(1), word(2), word(3)])
+    };
+    let mut out = vec![lanes(&equations.map(|equation| equation.x.0))];
+    if equations.iter().any(|equation| equation.second_x().is_some()) {
+        // Lanes that have only one candidate look for it twice.
+        out.push(lanes(
+            &equations.map(|equation| equation.second_x().unwrap_or(equation.x.0)),
+        ));
+    }
+    out
+}
+
+/// An answer for each lane.
+pub(super) fn verdicts(equal: __mmask8, exceptional: __mmask8) -> [Answer; 8] {
+    std::array::from_fn(|lane| match (exceptional >> lane & 1, equal >> lane & 1) {
+        (0, 0) => Answer::Reject,
+        (0, _) => Answer::Accept,
+        _ => Answer::Ask,
+    })
+}
