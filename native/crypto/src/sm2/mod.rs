@@ -16,6 +16,8 @@ mod limbs;
 mod point;
 mod scalar;
 mod sign;
+mod sign_keygen;
+mod sign_nonce;
 mod verify;
 
 #[cfg(test)]
@@ -26,7 +28,8 @@ mod twin_tests;
 pub use batch::{BatchItem, verify_batch};
 pub use cache::{CACHE_BYTES_DEFAULT, KeyCache, PreparedKey};
 pub use key::{ID_BYTES_MAX, ID_DEFAULT, PUBLIC_KEY_BYTES, PublicKey, SecretKey, generate, message_digest};
-pub use sign::sign_batch;
+pub use sign::{SignItem, sign_batch, sign_digests, sign_digests_with};
+pub use sign_keygen::{generate_batch, generate_batch_with};
 pub use verify::{VerifyStatus, verify_digest_single, verify_single};
 
 use crate::sm3::{Sm3, tag_block};
