@@ -18,6 +18,8 @@ mod scalar;
 mod sign;
 mod sign_keygen;
 mod sign_nonce;
+#[cfg(target_arch = "x86_64")]
+mod sign_rows;
 mod verify;
 
 #[cfg(test)]

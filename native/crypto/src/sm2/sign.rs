@@ -6,7 +6,7 @@ use super::key::SecretKey;
 use super::scalar::Scalar;
 use super::sign_nonce::NonceStream;
 #[cfg(target_arch = "x86_64")]
-use super::{ifma::secret::multiples_of_g, sign_nonce::first_candidates};
+use super::{ifma::secret::multiples_of_g, sign_rows::first_candidates};
 use crate::kernel::{self, Kernel};
 use crate::sm3::Lanes;
 use rayon::prelude::*;

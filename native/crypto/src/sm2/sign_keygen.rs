@@ -12,8 +12,7 @@ use {
     super::key::{KEYGEN_LABEL, PublicKey},
     super::point::Affine,
     super::scalar::Scalar,
-    super::sign_nonce::{Rows, hmac_rows},
-    crate::sm3::BLOCK_BYTES,
+    super::sign_rows::Rows,
     zeroize::Zeroizing,
 };
 
@@ -45,15 +44,11 @@ fn generate_part(kernel: Kernel, seeds: &[[u8; 32]]) -> Vec<SecretKey> {
 /// `lanes` must be those of the IFMA kernel.
 #[cfg(target_arch = "x86_64")]
 fn generate_lanes(lanes: Lanes, seeds: &[[u8; 32]]) -> Vec<SecretKey> {
-    const MESSAGE_BYTES: usize = BLOCK_BYTES + KEYGEN_LABEL.len() + 8;
-    let mut keys = Rows::zeros(seeds.len());
-    keys.0.copy_from_slice(seeds);
-    let mut messages = Rows::<MESSAGE_BYTES>::zeros(seeds.len());
-    for message in &mut messages.0 {
-        // The counter behind the label is 0.
-        message[BLOCK_BYTES..BLOCK_BYTES + KEYGEN_LABEL.len()].copy_from_slice(KEYGEN_LABEL);
-    }
-    let candidates = hmac_rows(lanes, &keys, &mut messages);
+    // The counter behind the label is 0.
+    let mut message = [0; KEYGEN_LABEL.len() + 8];
+    message[..KEYGEN_LABEL.len()].copy_from_slice(KEYGEN_LABEL);
+    let mut candidates = Rows::zeros(seeds.len());
+    lanes.hmac_fixed(seeds, &vec![message; seeds.len()], &mut candidates.0);
     // A refused candidate (probability 2^−32) is replaced by 1, and its result is not used.
     let mut secrets = Zeroizing::new(Vec::with_capacity(seeds.len()));
     secrets.extend(candidates.0.iter().map(|bytes| {
