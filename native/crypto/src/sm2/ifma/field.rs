@@ -166,6 +166,13 @@ impl Raw {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn minus(self, other: &Lanes) -> Self {
+        self.minus_raw(other.raw())
+    }
+
+    /// self − other.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn minus_raw(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| _mm512_sub_epi64(self.0[i], other.0[i])))
     }
 
@@ -175,6 +182,18 @@ impl Raw {
     pub(super) fn plus_p(self, multiple: u64) -> Self {
         Self(std::array::from_fn(|i| {
             _mm512_add_epi64(self.0[i], splat(P52[i] * multiple))
+        }))
+    }
+
+    /// factor·self, for small factors.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn times(self, factor: u32) -> Self {
+        Self(self.0.map(|limb| match factor {
+            2 => _mm512_add_epi64(limb, limb),
+            3 => _mm512_add_epi64(limb, _mm512_add_epi64(limb, limb)),
+            4 => _mm512_slli_epi64::<2>(limb),
+            _ => _mm512_slli_epi64::<3>(limb),
         }))
     }
 
@@ -238,6 +257,34 @@ impl Lanes {
             ];
             reduce_once(&words, l4 >> 48, &P)
         })
+    }
+
+    /// The same modulo p, below p: for values below 3p.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn canonical(&self) -> Self {
+        let mut out = *self;
+        for _ in 0..2 {
+            let less = out.raw().minus(&Self::splat(&P52)).carry();
+            let negative = _mm512_cmplt_epi64_mask(less.0[4], _mm512_setzero_si512());
+            for (limb, less) in out.0.iter_mut().zip(less.0) {
+                *limb = _mm512_mask_mov_epi64(less, negative, *limb);
+            }
+        }
+        out
+    }
+
+    /// Five limbs as four words, for values below 2^256.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn pack(&self) -> [__m512i; 4] {
+        let [l0, l1, l2, l3, l4] = self.0;
+        [
+            _mm512_or_si512(l0, _mm512_slli_epi64::<52>(l1)),
+            _mm512_or_si512(_mm512_srli_epi64::<12>(l1), _mm512_slli_epi64::<40>(l2)),
+            _mm512_or_si512(_mm512_srli_epi64::<24>(l2), _mm512_slli_epi64::<28>(l3)),
+            _mm512_or_si512(_mm512_srli_epi64::<36>(l3), _mm512_slli_epi64::<16>(l4)),
+        ]
     }
 
     /// Lanes whose limbs are exactly those of `multiple`·p, for p, 2p, …

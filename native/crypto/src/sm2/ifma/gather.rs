@@ -1,21 +1,24 @@
 //! Digits of eight scalars and the table entries that they pick.
 
+use super::super::scalar::Scalar;
 use super::field::{Lanes, P52, from_array, to_array};
 use super::points::{Pair, Point};
 use super::table::{Entry, LaneTable, OddDigits};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-/// Eight scalars with the tables of their points; all tables have windows of the same width.
+/// Eight scalars with the tables of their points.
 pub(super) struct Digits<'a> {
     width: usize,
+    /// Entries from the table of a window to that of the next: 0 when all windows share one.
+    stride: usize,
     /// The recoded scalars, word by word.
     words: [__m512i; 5],
     /// Lanes whose sum is negated.
     negated: __mmask8,
     /// Addresses of the tables' first entries.
     bases: __m512i,
-    tables: PhantomData<&'a LaneTable>,
+    tables: PhantomData<&'a Entry>,
 }
 
 /// The entries that one window picks.
@@ -26,17 +29,34 @@ pub(super) struct Picked {
 }
 
 impl<'a> Digits<'a> {
-    /// The tables must have equal widths, which is checked.
+    /// For combs, which must have equal widths; this is checked.
     #[target_feature(enable = "avx512f")]
-    pub(super) fn new(scalars: &[OddDigits; 8], tables: [&'a LaneTable; 8]) -> Self {
+    pub(super) fn comb(scalars: &[&Scalar; 8], tables: &[&'a LaneTable; 8]) -> Self {
         let width = tables[0].width();
         assert!(tables.iter().all(|table| table.width() == width), "tables of one width");
+        Self::new(scalars, width, 1 << (width - 1), &tables.map(LaneTable::entries))
+    }
+
+    /// For tables of odd multiples that all windows share: 2^(width−1) entries each, which is checked.
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn windows_over(scalars: &[&Scalar; 8], width: usize, tables: &[&'a [Entry]; 8]) -> Self {
+        assert!(
+            tables.iter().all(|table| table.len() == 1 << (width - 1)),
+            "tables of one width"
+        );
+        Self::new(scalars, width, 0, tables)
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn new(scalars: &[&Scalar; 8], width: usize, stride: usize, tables: &[&'a [Entry]; 8]) -> Self {
+        let scalars = scalars.map(|scalar| OddDigits::new(scalar, width));
         let word = |at: usize| from_array(&scalars.each_ref().map(|scalar| scalar.words[at]));
         Self {
             width,
+            stride,
             words: [word(0), word(1), word(2), word(3), word(4)],
             negated: (0..8).fold(0, |mask, lane| mask | u8::from(scalars[lane].negated) << lane),
-            bases: from_array(&tables.map(|table| table.entries().as_ptr().expose_provenance() as u64)),
+            bases: from_array(&tables.map(|table| table.as_ptr().expose_provenance() as u64)),
             tables: PhantomData,
         }
     }
@@ -61,7 +81,7 @@ impl<'a> Digits<'a> {
         // digit = 2u − (2^w − 1): the entry is u without its top bit, or the complement of that for a negative digit.
         let index = _mm512_mask_xor_epi64(bits, below, bits, _mm512_set1_epi64(-1));
         let index = _mm512_and_si512(index, _mm512_set1_epi64(half - 1));
-        let index = _mm512_add_epi64(index, _mm512_set1_epi64(half * window as i64));
+        let index = _mm512_add_epi64(index, _mm512_set1_epi64((self.stride * window) as i64));
         let addresses = to_array(_mm512_add_epi64(self.bases, _mm512_slli_epi64::<6>(index)));
         Picked {
             addresses,
@@ -91,8 +111,8 @@ impl<'a> Digits<'a> {
         let entry = |lane: usize| std::ptr::with_exposed_provenance::<Entry>(picked.addresses[lane] as usize);
         for (row, (low, high)) in [(0, 2), (1, 3), (4, 6), (5, 7)].into_iter().enumerate() {
             for (coordinate, rows) in rows.iter_mut().enumerate() {
-                // SAFETY: `pick` computed the addresses as base + 64·(half·window + index), index < half, of the tables
-                // that `self` borrows, which have half entries for each window; both halves of an entry are 32 bytes.
+                // SAFETY: `pick` computed the addresses as base + 64·(stride·window + index), index < half, of the tables
+                // that `self` borrows: combs have stride = half entries for each window, others half entries in all; both halves of an entry are 32 bytes.
                 unsafe {
                     let first = _mm256_load_si256(entry(low).cast::<__m256i>().add(coordinate));
                     let second = _mm256_load_si256(entry(high).cast::<__m256i>().add(coordinate));

@@ -3,21 +3,26 @@
 
 use super::super::verify::{Answer, Equation};
 use super::field::{Lanes, from_array};
-use super::gather::Digits;
+use super::gather::{Digits, gather_all};
 use super::points::{Sums, sum_has_x};
-use super::table::{LaneTable, OddDigits, base_table, windows};
+use super::table::{LaneTable, base_table, windows};
 use std::arch::x86_64::*;
 
 /// Signatures whose points are in memory at once: their inversions are shared, and all of it stays in the L2 cache.
 pub(super) const CHUNK: usize = 128;
 /// Signatures of a pair of groups.
-const PAIR: usize = 16;
+pub(super) const PAIR: usize = 16;
 
 /// A signature in range, with the table of its key.
 #[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) equation: &'a Equation,
     pub(crate) table: &'a LaneTable,
+}
+
+/// Eight items from `start`; the last one fills the lanes that are left.
+pub(super) fn group<T>(items: &[T], start: usize) -> [&T; 8] {
+    std::array::from_fn(|lane| &items[(start + lane).min(items.len() - 1)])
 }
 
 /// Answers for all jobs, in their order. The tables must have equal widths.
@@ -30,34 +35,28 @@ pub(crate) fn answer(jobs: &[Job<'_>], answers: &mut Vec<Answer>) {
 
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn answer_chunk(jobs: &[Job<'_>], answers: &mut Vec<Answer>) {
-    let Some(last) = jobs.last() else { return };
     let base = base_table();
-    let (key_windows, base_windows) = (windows(last.table.width()), windows(base.width()));
-    let pairs = jobs.len().div_ceil(PAIR);
-    let mut sums = Sums::new(pairs, key_windows + base_windows);
-    // The last job fills the lanes that are left.
-    let job = |pair: usize, group: usize, lane: usize| jobs.get(pair * PAIR + group * 8 + lane).unwrap_or(last);
-    for (pair, terms) in sums.points.chunks_exact_mut(key_windows + base_windows).enumerate() {
+    let key_windows = windows(jobs[0].table.width());
+    let mut sums = Sums::new(jobs.len().div_ceil(PAIR), key_windows + windows(base.width()));
+    for (pair, terms) in sums.points.chunks_exact_mut(sums.stride).enumerate() {
         let (of_key, of_base) = terms.split_at_mut(key_windows);
-        let key = [0, 1].map(|group| {
-            let scalars =
-                std::array::from_fn(|lane| OddDigits::new(&job(pair, group, lane).equation.t, last.table.width()));
-            Digits::new(&scalars, std::array::from_fn(|lane| job(pair, group, lane).table))
-        });
-        let base = [0, 1].map(|group| {
-            let scalars = std::array::from_fn(|lane| OddDigits::new(&job(pair, group, lane).equation.s, base.width()));
-            Digits::new(&scalars, [base; 8])
-        });
-        super::gather::gather_all(&key, of_key);
-        super::gather::gather_all(&base, of_base);
+        let groups = [group(jobs, pair * PAIR), group(jobs, pair * PAIR + 8)];
+        let digits = groups
+            .each_ref()
+            .map(|jobs| Digits::comb(&jobs.map(|job| &job.equation.t), &jobs.map(|job| job.table)));
+        gather_all(&digits, of_key);
+        let digits = groups
+            .each_ref()
+            .map(|jobs| Digits::comb(&jobs.map(|job| &job.equation.s), &[base; 8]));
+        gather_all(&digits, of_base);
     }
     let second = sums.add_up(2);
     for (pair, terms) in sums.points.chunks_exact(sums.stride).enumerate() {
-        for (group, (first_term, second_term)) in terms[0].iter().zip(&terms[second]).enumerate() {
-            let start = pair * PAIR + group * 8;
-            let equations = std::array::from_fn(|lane| job(pair, group, lane).equation);
-            let (equal, exceptional) = sum_has_x(first_term, second_term, &candidates(&equations));
-            let verdicts = verdicts(equal, exceptional | sums.flags[pair][group]);
+        for (half, (first_term, second_term)) in terms[0].iter().zip(&terms[second]).enumerate() {
+            let start = pair * PAIR + half * 8;
+            let candidates = candidates(&group(jobs, start).map(|job| job.equation));
+            let (equal, exceptional) = sum_has_x(first_term, second_term, &candidates);
+            let verdicts = verdicts(equal, exceptional | sums.flags[pair][half]);
             answers.extend(verdicts.into_iter().take(jobs.len().saturating_sub(start)));
         }
     }

@@ -7,20 +7,22 @@
 mod field;
 mod gather;
 mod invert;
+mod jacobian;
 pub(super) mod known;
 mod points;
 pub(super) mod secret;
 pub(super) mod table;
+mod unknown;
 
 #[cfg(test)]
 pub(super) mod tests;
 
 use super::batch::BatchItem;
 use super::cache::{KeyTable, PreparedKey};
-use super::verify::{Answer, Equation, VerifyStatus, verify_digest, verify_digest_single};
+use super::verify::{Answer, Equation, VerifyStatus, verify_digest_single};
 use crate::sm3::sm3_many;
-use known::Job;
 use std::sync::Arc;
+use table::LaneTable;
 
 /// Verdicts on items with their tables, on this thread. Only for processors that have the kernel, which is checked.
 pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>]) -> Vec<VerifyStatus> {
@@ -34,43 +36,57 @@ pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>
         .zip(&digests)
         .map(|((_, _, signature), e)| Equation::parse(e, signature))
         .collect();
-    let mut verdicts: Vec<VerifyStatus> = vec![VerifyStatus::BadSignature; items.len()];
-    let mut classes: Vec<(usize, Vec<usize>, Vec<Job<'_>>)> = Vec::new();
-    for (at, (equation, table)) in equations.iter().zip(tables).enumerate() {
-        let equation = match equation {
-            Ok(equation) => equation,
-            Err(status) => {
-                verdicts[at] = *status;
-                continue;
-            }
-        };
-        let Some(KeyTable::Lanes(table)) = table.as_deref().map(|prepared| &prepared.table) else {
-            verdicts[at] = verify_digest(items[at].0, None, &digests[at], items[at].2);
-            continue;
-        };
-        let width = table.width();
-        let class = match classes.iter().position(|class| class.0 == width) {
-            Some(class) => &mut classes[class],
-            None => {
-                classes.push((width, Vec::with_capacity(items.len()), Vec::with_capacity(items.len())));
-                let last = classes.len() - 1;
-                &mut classes[last]
-            }
-        };
-        class.1.push(at);
-        class.2.push(Job { equation, table });
-    }
+    let mut verdicts: Vec<VerifyStatus> = equations
+        .iter()
+        .map(|equation| equation.as_ref().err().copied().unwrap_or(VerifyStatus::BadSignature))
+        .collect();
     let mut answers = Vec::with_capacity(items.len());
-    for (_, places, jobs) in &classes {
-        answers.clear();
-        // SAFETY: the processor has the features of the kernel, checked above.
-        unsafe { known::answer(jobs, &mut answers) };
-        for (&at, answer) in places.iter().zip(&answers) {
+    let mut settle = |places: &[usize], answers: &mut Vec<Answer>| {
+        for (&at, answer) in places.iter().zip(answers.drain(..)) {
             verdicts[at] = match answer {
                 Answer::Accept => VerifyStatus::Valid,
                 Answer::Reject | Answer::Ask => verify_digest_single(items[at].0, &digests[at], items[at].2),
             };
         }
+    };
+    let table = |at: usize| match tables[at].as_deref().map(|prepared| &prepared.table) {
+        Some(KeyTable::Lanes(table)) => Some(table),
+        _ => None,
+    };
+    let mut rest: Vec<usize> = (0..items.len()).filter(|at| equations[*at].is_ok()).collect();
+    // One class of items after another: those without a table, then those of each width.
+    while let Some(&first) = rest.first() {
+        let width = table(first).map(LaneTable::width);
+        let (places, others): (Vec<usize>, Vec<usize>) = rest
+            .into_iter()
+            .partition(|at| table(*at).map(LaneTable::width) == width);
+        rest = others;
+        let sound = places
+            .iter()
+            .filter_map(|at| Some((*at, equations[*at].as_ref().ok()?)));
+        // SAFETY: the processor has the features of the kernel, checked above.
+        unsafe {
+            if width.is_some() {
+                let jobs: Vec<_> = sound
+                    .filter_map(|(at, equation)| {
+                        Some(known::Job {
+                            equation,
+                            table: table(at)?,
+                        })
+                    })
+                    .collect();
+                known::answer(&jobs, &mut answers);
+            } else {
+                let jobs: Vec<_> = sound
+                    .map(|(at, equation)| unknown::Job {
+                        equation,
+                        key: items[at].0,
+                    })
+                    .collect();
+                unknown::answer(&jobs, &mut answers);
+            }
+        }
+        settle(&places, &mut answers);
     }
     verdicts
 }

@@ -31,7 +31,7 @@ pub(super) struct Sums {
 /// x2 − x1, in (0.9p, 5.1p).
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn delta(first: &Lanes, second: &Lanes) -> Lanes {
+pub(super) fn delta(first: &Lanes, second: &Lanes) -> Lanes {
     second.raw().minus(first).plus_p(3).carry()
 }
 
@@ -98,9 +98,28 @@ impl Sums {
 /// The sum of two points with the inverse of x2 − x1.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn add(first: &Pair, second: &Pair, inverse: &[Lanes; 2]) -> Pair {
+pub(super) fn add(first: &Pair, second: &Pair, inverse: &[Lanes; 2]) -> Pair {
     let rise = [delta(&first[0].y, &second[0].y), delta(&first[1].y, &second[1].y)];
     let slope = mul(inverse.each_ref(), rise.each_ref());
+    third(first, second, &slope)
+}
+
+/// Twice a point, with the inverse of 2y.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn double(point: &Pair, inverse: &[Lanes; 2]) -> Pair {
+    let squares = square([&point[0].x, &point[1].x]);
+    let one = Lanes::splat(&ONE);
+    // a = −3: the slope is 3(x² − 1) / 2y.
+    let rise = squares.map(|xx| xx.raw().minus(&one).times(3).reduce());
+    let slope = mul(inverse.each_ref(), rise.each_ref());
+    third(point, point, &slope)
+}
+
+/// The point x3 = slope² − x1 − x2, y3 = slope·(x1 − x3) − y1.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn third(first: &Pair, second: &Pair, slope: &[Lanes; 2]) -> Pair {
     let squares = square(slope.each_ref());
     let x: [Lanes; 2] = std::array::from_fn(|k| squares[k].raw().minus(&first[k].x).minus(&second[k].x).reduce());
     let back = [delta(&x[0], &first[0].x), delta(&x[1], &first[1].x)];

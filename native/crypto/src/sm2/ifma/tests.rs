@@ -8,12 +8,14 @@ use super::field::{Lanes, R2, from_array, mul, square};
 use super::invert::{invert, limbs};
 use super::known::{self, Job};
 use super::table::LaneTable;
+use super::unknown;
 use crate::kernel::Kernel;
 use crate::sm3::sm3;
 use std::sync::OnceLock;
 
 /// A sound signature with its key and table, to fill the lanes beside the one that is looked at.
 struct Filler {
+    key: PublicKey,
     table: LaneTable,
     equation: Equation,
 }
@@ -24,6 +26,7 @@ fn filler() -> &'static Filler {
         let key = generate(&sm3(b"filler"));
         let e = sm3(b"of lanes");
         Filler {
+            key: key.public_key().clone(),
             table: LaneTable::build(key.public_key().point(), 6),
             equation: Equation::parse(&e, &key.sign_digest(&e)).unwrap(),
         }
@@ -77,6 +80,32 @@ pub(crate) fn check_lanes(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64], ru
     }
     assert!(answers(&[own; 16]).into_iter().all(want));
     assert!(answers(&[own]).into_iter().all(want));
+    check_unknown(pk, &equation, want);
+}
+
+fn check_unknown(key: &PublicKey, equation: &Equation, want: impl Fn(Answer) -> bool) {
+    let beside = filler();
+    let other = unknown::Job {
+        equation: &beside.equation,
+        key: &beside.key,
+    };
+    let own = unknown::Job { equation, key };
+    for lane in [0, 5, 11, 16] {
+        let jobs: Vec<unknown::Job<'_>> = (0..16)
+            .map(|at| if at == lane || lane == 16 { own } else { other })
+            .collect();
+        let mut got = Vec::new();
+        // SAFETY: the caller checked that the kernel is available.
+        unsafe { unknown::answer(&jobs, &mut got) };
+        for (at, answer) in got.into_iter().enumerate() {
+            let expected = if at == lane || lane == 16 {
+                want(answer)
+            } else {
+                answer == Answer::Accept
+            };
+            assert!(expected, "lane {lane}, at {at}: {answer:?}");
+        }
+    }
 }
 
 fn random_words(seed: &[u8]) -> [u64; 4] {
@@ -197,9 +226,19 @@ fn known_keys_get_their_verdicts() {
                 table: &tables[i % 5],
             })
             .collect();
+        let keyed: Vec<unknown::Job<'_>> = (0..150)
+            .map(|i| unknown::Job {
+                equation: &equations[i],
+                key: keys[i % 5].public_key(),
+            })
+            .collect();
         for count in [0, 1, 7, 8, 9, 15, 16, 17, 127, 128, 129, 150] {
             let got = answers(&jobs[..count]);
             assert_eq!(got.len(), count);
+            let mut without = Vec::new();
+            // SAFETY: the kernel is available.
+            unsafe { unknown::answer(&keyed[..count], &mut without) };
+            assert_eq!(got, without);
             for (i, answer) in got.into_iter().enumerate() {
                 assert_eq!(
                     answer,
