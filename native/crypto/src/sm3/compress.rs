@@ -101,8 +101,14 @@ pub(super) fn compress_expanded(state: &mut [u32; 8], w: &[u32; 68]) {
     }
 }
 
-/// Compresses blocks one after the other on `kernel`, which the processor must have.
-pub(super) fn compress_blocks(_kernel: Kernel, state: &mut [u32; 8], blocks: &[[u8; 64]]) {
+/// Compresses blocks one after the other on `kernel`, or in portable code where the processor lacks it.
+pub(super) fn compress_blocks(kernel: Kernel, state: &mut [u32; 8], blocks: &[[u8; 64]]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(proof) = super::stream::available(kernel, blocks.len()) {
+        return super::stream::compress_blocks(proof, state, blocks);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = kernel;
     for block in blocks {
         compress(state, block);
     }

@@ -23,6 +23,8 @@ mod hmac;
 #[cfg(test)]
 mod lane_tests;
 mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod stream;
 mod tagged;
 
 pub use batch::{sm3_batch, sm3_fixed, sm3_many};

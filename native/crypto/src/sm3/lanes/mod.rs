@@ -3,10 +3,13 @@
 //! [`Lanes`] holds the kernel and never hands work to the pool; the functions of [`super`] and
 //! [`super::TaggedHasher`] split large calls over the pool and run `Lanes` in each part.
 
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "lanes are of x86-64"))]
 mod fixed;
 #[cfg(target_arch = "x86_64")]
 mod hmac;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "lanes are of x86-64"))]
 mod schedule;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "lanes are of x86-64"))]
 mod states;
 
 #[cfg(target_arch = "x86_64")]
@@ -27,6 +30,8 @@ use super::{BLOCK_BYTES, DIGEST_BYTES, Sm3, digest_of, hmac_sm3};
 use crate::CryptoError;
 use crate::kernel::{self, Kernel};
 use schedule::Queue;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::Expander;
 
 /// Where a hash starts: a chaining value and the whole blocks behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

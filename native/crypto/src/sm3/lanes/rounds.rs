@@ -45,6 +45,17 @@ macro_rules! vector_rounds {
     };
 }
 
+/// W_{j+16} in the place of W_j, which no later round reads.
+macro_rules! vector_next {
+    ($j:expr, $x:ident) => {
+        if $j < 52 {
+            let y = xor3($x[$j % 16], $x[($j + 7) % 16], rotl::<15>($x[($j + 13) % 16]));
+            let p = xor3(y, rotl::<15>(y), rotl::<23>(y));
+            $x[$j % 16] = xor3(p, rotl::<7>($x[($j + 3) % 16]), $x[($j + 10) % 16]);
+        }
+    };
+}
+
 /// `compress` of a kernel over its `load`, `store`, `load_blocks` and its operations on vectors.
 macro_rules! vector_compress {
     ($features:literal, $lanes:expr) => {
@@ -62,14 +73,9 @@ macro_rules! vector_compress {
                         (x[$j % 16], xor(x[$j % 16], x[($j + 4) % 16]))
                     };
                 }
-                // W_{j+16} takes the place of W_j, which no later round reads.
                 macro_rules! next {
                     ($j:expr) => {
-                        if $j < 52 {
-                            let y = xor3(x[$j % 16], x[($j + 7) % 16], rotl::<15>(x[($j + 13) % 16]));
-                            let p = xor3(y, rotl::<15>(y), rotl::<23>(y));
-                            x[$j % 16] = xor3(p, rotl::<7>(x[($j + 3) % 16]), x[($j + 10) % 16]);
-                        }
+                        vector_next!($j, x)
                     };
                 }
                 vector_rounds!(word, next, a, b, c, d, e, f, g, h);
@@ -101,4 +107,49 @@ macro_rules! vector_expanded {
     };
 }
 
-pub(super) use {vector_compress, vector_expanded, vector_four, vector_round, vector_rounds};
+/// `expand` of a kernel of eight lanes over its `load_blocks`, `to_words` and its operations on vectors.
+macro_rules! vector_expand {
+    ($features:literal) => {
+        /// Expands the first block of each run into its column.
+        #[target_feature(enable = $features)]
+        #[allow(unused_assignments, reason = "the last words of the window are not used up")]
+        pub(super) fn expand(runs: &[&[[u8; BLOCK_BYTES]]; 8], words: &mut Words) {
+            let mut x = load_blocks(runs, 0);
+            macro_rules! four {
+                ($j:expr) => {
+                    one!($j);
+                    one!($j + 1);
+                    one!($j + 2);
+                    one!($j + 3);
+                };
+            }
+            macro_rules! one {
+                ($j:expr) => {
+                    words.w[$j].write(to_words(x[$j % 16]));
+                    words.w1[$j].write(to_words(xor(x[$j % 16], x[($j + 4) % 16])));
+                    vector_next!($j, x);
+                };
+            }
+            four!(0);
+            four!(4);
+            four!(8);
+            four!(12);
+            four!(16);
+            four!(20);
+            four!(24);
+            four!(28);
+            four!(32);
+            four!(36);
+            four!(40);
+            four!(44);
+            four!(48);
+            four!(52);
+            four!(56);
+            four!(60);
+        }
+    };
+}
+
+pub(super) use {
+    vector_compress, vector_expand, vector_expanded, vector_four, vector_next, vector_round, vector_rounds,
+};

@@ -2,7 +2,10 @@
 
 use super::super::BLOCK_BYTES;
 use super::super::compress::ROUND;
-use super::rounds::{vector_compress, vector_expanded, vector_four, vector_round, vector_rounds};
+use super::super::stream::Words;
+use super::rounds::{
+    vector_compress, vector_expand, vector_expanded, vector_four, vector_next, vector_round, vector_rounds,
+};
 use super::states::{Expanded, States};
 use core::arch::x86_64::*;
 
@@ -10,6 +13,7 @@ type Vector = __m256i;
 
 vector_compress!("avx512f,avx512bw,avx512vl", 8);
 vector_expanded!("avx512f,avx512bw,avx512vl", States<8>);
+vector_expand!("avx512f,avx512bw,avx512vl");
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -57,6 +61,15 @@ fn rotl<const N: i32>(x: Vector) -> Vector {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn splat(word: u32) -> Vector {
     _mm256_set1_epi32(word as i32)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn to_words(x: Vector) -> [u32; 8] {
+    let mut out = [0; 8];
+    // SAFETY: a row is 32 bytes of plain words; the store takes any alignment.
+    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), x) };
+    out
 }
 
 #[inline]

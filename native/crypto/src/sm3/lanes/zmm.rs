@@ -2,7 +2,7 @@
 
 use super::super::compress::ROUND;
 use super::super::{BLOCK_BYTES, DIGEST_BYTES};
-use super::rounds::{vector_compress, vector_expanded, vector_four, vector_round, vector_rounds};
+use super::rounds::{vector_compress, vector_expanded, vector_four, vector_next, vector_round, vector_rounds};
 use super::states::{Expanded, States};
 use core::arch::x86_64::*;
 
