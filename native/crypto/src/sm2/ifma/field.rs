@@ -53,30 +53,40 @@ fn splat(value: u64) -> __m512i {
 const C1: u64 = (1 << 52) - (1 << 44) + (1 << 12);
 const C4: u64 = (1 << 48) - (1 << 16);
 
-/// Adds factor·p for the factor that clears t[at], and moves the rest of t[at] up; t[at] is dead afterwards.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn reduce_limb<const K: usize>(t: &mut [[__m512i; 10]; K], at: usize) {
-    let (mask, c1, c4) = (splat(MASK), splat(C1), splat(C4));
-    for t in t.iter_mut() {
-        // −p⁻¹ ≡ 1 mod 2^52, so the factor is the limb itself.
-        let factor = _mm512_and_si512(t[at], mask);
-        let carry = _mm512_srai_epi64::<LIMB_BITS>(t[at]);
-        t[at + 1] = _mm512_add_epi64(_mm512_madd52lo_epu64(t[at + 1], factor, c1), carry);
-        t[at + 2] = _mm512_sub_epi64(_mm512_madd52hi_epu64(t[at + 2], factor, c1), factor);
-        t[at + 4] = _mm512_madd52lo_epu64(t[at + 4], factor, c4);
-        t[at + 5] = _mm512_madd52hi_epu64(t[at + 5], factor, c4);
-    }
+/// Adds factor·p for the factor that clears t[at], and moves the rest of t[at] up; t[at] is dead afterwards. A macro,
+/// as the accumulators stay in registers only when all of a product is one function.
+macro_rules! reduce_limb {
+    ($t:ident, $at:expr) => {{
+        let (mask, c1, c4) = (splat(MASK), splat(C1), splat(C4));
+        for t in $t.iter_mut() {
+            // −p⁻¹ ≡ 1 mod 2^52, so the factor is the limb itself.
+            let factor = _mm512_and_si512(t[$at], mask);
+            let carry = _mm512_srai_epi64::<LIMB_BITS>(t[$at]);
+            t[$at + 1] = _mm512_add_epi64(_mm512_madd52lo_epu64(t[$at + 1], factor, c1), carry);
+            t[$at + 2] = _mm512_sub_epi64(_mm512_madd52hi_epu64(t[$at + 2], factor, c1), factor);
+            t[$at + 4] = _mm512_madd52lo_epu64(t[$at + 4], factor, c4);
+            t[$at + 5] = _mm512_madd52hi_epu64(t[$at + 5], factor, c4);
+        }
+    }};
 }
 
-/// Limbs 5..9 after the reduction, normalised.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn upper<const K: usize>(t: &[[__m512i; 10]; K]) -> [Lanes; K] {
-    std::array::from_fn(|k| Raw([t[k][5], t[k][6], t[k][7], t[k][8], t[k][9]]).carry())
+/// Limbs 5 to 9, what the reduction leaves, normalised.
+macro_rules! upper {
+    ($t:ident) => {{
+        let mask = splat(MASK);
+        let mut out = [Lanes([_mm512_setzero_si512(); 5]); K];
+        for (t, out) in $t.iter_mut().zip(&mut out) {
+            for i in 5..9 {
+                t[i + 1] = _mm512_add_epi64(t[i + 1], _mm512_srai_epi64::<LIMB_BITS>(t[i]));
+                out.0[i - 5] = _mm512_and_si512(t[i], mask);
+            }
+            out.0[4] = t[9];
+        }
+        out
+    }};
 }
 
-/// a·b·2^−260 mod p, below 2p for a·b < 16p².
+/// a·b·2^−260 mod p, below (1 + k)·p for a·b < 16k·p².
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn mul<const K: usize>(a: [&Lanes; K], b: [&Lanes; K]) -> [Lanes; K] {
@@ -92,12 +102,12 @@ pub(super) fn mul<const K: usize>(a: [&Lanes; K], b: [&Lanes; K]) -> [Lanes; K] 
                 t[k][i + j + 1] = _mm512_madd52hi_epu64(t[k][i + j + 1], a[k].0[i], b[k].0[j]);
             }
         }
-        reduce_limb(&mut t, i);
+        reduce_limb!(t, i);
     }
-    upper(&t)
+    upper!(t)
 }
 
-/// a²·2^−260 mod p, below 2p for a < 4p.
+/// a²·2^−260 mod p, below (1 + k)·p for a² < 16k·p².
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn square<const K: usize>(a: [&Lanes; K]) -> [Lanes; K] {
@@ -123,9 +133,9 @@ pub(super) fn square<const K: usize>(a: [&Lanes; K]) -> [Lanes; K] {
         }
     }
     for i in 0..5 {
-        reduce_limb(&mut t, i);
+        reduce_limb!(t, i);
     }
-    upper(&t)
+    upper!(t)
 }
 
 impl Raw {

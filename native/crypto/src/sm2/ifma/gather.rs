@@ -144,7 +144,7 @@ impl<'a> Digits<'a> {
 }
 
 /// Windows between the request for an entry and its use.
-const AHEAD: usize = 2;
+const AHEAD: usize = 4;
 
 /// Writes the point that each window picks, for a pair of groups; `out` has room for all windows.
 #[target_feature(enable = "avx512f")]

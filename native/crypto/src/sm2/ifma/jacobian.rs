@@ -1,7 +1,7 @@
 //! Jacobian points in lanes (x = X/Z², y = Y/Z³), for sums that have doublings between their terms.
 
 use super::field::{Lanes, ONE, R2, mul, square};
-use super::points::{Flags, Pair, delta};
+use super::points::{Flags, Pair, both, delta};
 use std::arch::x86_64::*;
 
 /// Sixteen points that are not infinity: X and Y below 2.01p, Z below 2.6p.
@@ -28,19 +28,20 @@ impl Jacobian {
         let zz = square(self.z.each_ref());
         let yy = square(self.y.each_ref());
         // a = −3: m = 3(x − z²)(x + z²).
-        let minus: [Lanes; 2] = std::array::from_fn(|k| self.x[k].raw().minus(&zz[k]).plus_p(2).carry());
-        let plus: [Lanes; 2] = std::array::from_fn(|k| self.x[k].raw().plus(&zz[k]).carry());
-        let m = mul(minus.each_ref(), plus.each_ref()).map(|product| product.raw().times(3).carry());
+        let minus = both!(k => self.x[k].raw().minus(&zz[k]).plus_p(2).carry());
+        let plus = both!(k => self.x[k].raw().plus(&zz[k]).carry());
+        let m = mul(minus.each_ref(), plus.each_ref());
+        let m = both!(k => m[k].raw().times(3).carry());
         let t = mul(self.x.each_ref(), yy.each_ref());
         let z = mul(self.y.each_ref(), self.z.each_ref());
         let squares = square(m.each_ref());
-        let x: [Lanes; 2] = std::array::from_fn(|k| squares[k].raw().minus_raw(t[k].raw().times(8)).reduce());
-        let back: [Lanes; 2] = std::array::from_fn(|k| t[k].raw().times(4).minus(&x[k]).plus_p(3).carry());
+        let x = both!(k => squares[k].raw().minus_raw(t[k].raw().times(8)).reduce());
+        let back = both!(k => t[k].raw().times(4).minus(&x[k]).plus_p(3).carry());
         let falls = mul(m.each_ref(), back.each_ref());
         let fourth = square(yy.each_ref());
-        self.y = std::array::from_fn(|k| falls[k].raw().minus_raw(fourth[k].raw().times(8)).reduce());
+        self.y = both!(k => falls[k].raw().minus_raw(fourth[k].raw().times(8)).reduce());
         self.x = x;
-        self.z = z.map(|z| z.raw().times(2).carry());
+        self.z = both!(k => z[k].raw().times(2).carry());
     }
 
     /// self + points, 8M + 3S. Lanes in which both have the same x are flagged, and their result means nothing.
@@ -49,7 +50,7 @@ impl Jacobian {
         let zz = square(self.z.each_ref());
         let zzz = mul(zz.each_ref(), self.z.each_ref());
         let u = mul([&points[0].x, &points[1].x], zz.each_ref());
-        let y = points.each_ref().map(|point| point.y.raw().carry());
+        let y = both!(k => points[k].y.raw().carry());
         let s = mul(y.each_ref(), zzz.each_ref());
         let h = [delta(&self.x[0], &u[0]), delta(&self.x[1], &u[1])];
         if h[0].maybe_zero() || h[1].maybe_zero() {
@@ -64,10 +65,10 @@ impl Jacobian {
         let base = mul(self.y.each_ref(), hhh.each_ref());
         self.z = mul(self.z.each_ref(), h.each_ref());
         let squares = square(r.each_ref());
-        self.x = std::array::from_fn(|k| squares[k].raw().minus(&hhh[k]).minus_raw(v[k].raw().times(2)).reduce());
+        self.x = both!(k => squares[k].raw().minus(&hhh[k]).minus_raw(v[k].raw().times(2)).reduce());
         let back = [delta(&self.x[0], &v[0]), delta(&self.x[1], &v[1])];
         let falls = mul(r.each_ref(), back.each_ref());
-        self.y = std::array::from_fn(|k| falls[k].raw().minus(&base[k]).reduce());
+        self.y = both!(k => falls[k].raw().minus(&base[k]).reduce());
     }
 
     /// Lanes of a group in which the point has one of the given x (plain integers): x·Z² = X.

@@ -7,6 +7,7 @@ use super::gather::{Digits, gather_all};
 use super::points::{Sums, sum_has_x};
 use super::table::{LaneTable, base_table, windows};
 use std::arch::x86_64::*;
+use std::cell::RefCell;
 
 /// Signatures whose points are in memory at once: their inversions are shared, and all of it stays in the L2 cache.
 pub(super) const CHUNK: usize = 128;
@@ -20,6 +21,19 @@ pub(crate) struct Job<'a> {
     pub(crate) table: &'a LaneTable,
 }
 
+thread_local! {
+    /// Half a megabyte that every call would have to get from the system otherwise.
+    static SUMS: RefCell<Sums> = const { RefCell::new(Sums::new()) };
+}
+
+/// Calls `work` with this thread's memory for sums. Nothing in `work` may wait for other threads' work.
+pub(super) fn with_sums<T>(work: impl FnOnce(&mut Sums) -> T) -> T {
+    SUMS.with(|sums| match sums.try_borrow_mut() {
+        Ok(mut sums) => work(&mut sums),
+        Err(_) => work(&mut Sums::new()),
+    })
+}
+
 /// Eight items from `start`; the last one fills the lanes that are left.
 pub(super) fn group<T>(items: &[T], start: usize) -> [&T; 8] {
     std::array::from_fn(|lane| &items[(start + lane).min(items.len() - 1)])
@@ -28,16 +42,18 @@ pub(super) fn group<T>(items: &[T], start: usize) -> [&T; 8] {
 /// Answers for all jobs, in their order. The tables must have equal widths.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn answer(jobs: &[Job<'_>], answers: &mut Vec<Answer>) {
-    for chunk in jobs.chunks(CHUNK) {
-        answer_chunk(chunk, answers);
-    }
+    with_sums(|sums| {
+        for chunk in jobs.chunks(CHUNK) {
+            answer_chunk(chunk, sums, answers);
+        }
+    });
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn answer_chunk(jobs: &[Job<'_>], answers: &mut Vec<Answer>) {
+fn answer_chunk(jobs: &[Job<'_>], sums: &mut Sums, answers: &mut Vec<Answer>) {
     let base = base_table();
     let key_windows = windows(jobs[0].table.width());
-    let mut sums = Sums::new(jobs.len().div_ceil(PAIR), key_windows + windows(base.width()));
+    sums.begin(jobs.len().div_ceil(PAIR), key_windows + windows(base.width()));
     for (pair, terms) in sums.points.chunks_exact_mut(sums.stride).enumerate() {
         let (of_key, of_base) = terms.split_at_mut(key_windows);
         let groups = [group(jobs, pair * PAIR), group(jobs, pair * PAIR + 8)];

@@ -28,6 +28,23 @@ pub(super) struct Sums {
     products: Vec<[Lanes; 2]>,
 }
 
+/// One value for each group of a pair. A macro, because closures of this size become calls.
+macro_rules! both {
+    ($k:ident => $value:expr) => {
+        [
+            {
+                let $k = 0usize;
+                $value
+            },
+            {
+                let $k = 1usize;
+                $value
+            },
+        ]
+    };
+}
+pub(super) use both;
+
 /// x2 − x1, in (0.9p, 5.1p).
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -36,16 +53,24 @@ pub(super) fn delta(first: &Lanes, second: &Lanes) -> Lanes {
 }
 
 impl Sums {
-    /// Room for `count` pairs of sums of `stride` terms.
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn new(count: usize, stride: usize) -> Self {
-        let zero = Lanes::zero();
+    /// No sums yet.
+    pub(super) const fn new() -> Self {
         Self {
-            points: vec![[Point { x: zero, y: zero }; 2]; count * stride],
-            stride,
-            flags: vec![[0; 2]; count],
-            products: Vec::with_capacity(count * stride.div_ceil(2)),
+            points: Vec::new(),
+            stride: 1,
+            flags: Vec::new(),
+            products: Vec::new(),
         }
+    }
+
+    /// Makes room for `count` pairs of sums of `stride` terms; what the terms hold is left from earlier sums.
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn begin(&mut self, count: usize, stride: usize) {
+        let zero = Lanes::zero();
+        self.stride = stride;
+        self.points.resize(count * stride, [Point { x: zero, y: zero }; 2]);
+        self.flags.clear();
+        self.flags.resize(count, [0; 2]);
     }
 
     /// Adds the terms down to `left` a sum, `left` = 1 or 2; they end up at the first and, for two, at the returned place.
@@ -111,7 +136,7 @@ pub(super) fn double(point: &Pair, inverse: &[Lanes; 2]) -> Pair {
     let squares = square([&point[0].x, &point[1].x]);
     let one = Lanes::splat(&ONE);
     // a = −3: the slope is 3(x² − 1) / 2y.
-    let rise = squares.map(|xx| xx.raw().minus(&one).times(3).reduce());
+    let rise = both!(k => squares[k].raw().minus(&one).times(3).reduce());
     let slope = mul(inverse.each_ref(), rise.each_ref());
     third(point, point, &slope)
 }
@@ -121,10 +146,10 @@ pub(super) fn double(point: &Pair, inverse: &[Lanes; 2]) -> Pair {
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn third(first: &Pair, second: &Pair, slope: &[Lanes; 2]) -> Pair {
     let squares = square(slope.each_ref());
-    let x: [Lanes; 2] = std::array::from_fn(|k| squares[k].raw().minus(&first[k].x).minus(&second[k].x).reduce());
+    let x = both!(k => squares[k].raw().minus(&first[k].x).minus(&second[k].x).reduce());
     let back = [delta(&x[0], &first[0].x), delta(&x[1], &first[1].x)];
     let falls = mul(slope.each_ref(), back.each_ref());
-    std::array::from_fn(|k| Point {
+    both!(k => Point {
         x: x[k],
         y: falls[k].raw().minus(&first[k].y).reduce(),
     })

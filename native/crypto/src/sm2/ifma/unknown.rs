@@ -7,7 +7,7 @@ use super::field::{Lanes, from_array, mul, to_array};
 use super::gather::{Digits, gather_all};
 use super::invert::invert;
 use super::jacobian::Jacobian;
-use super::known::{CHUNK, PAIR, candidates, group, verdicts};
+use super::known::{CHUNK, PAIR, candidates, group, verdicts, with_sums};
 use super::points::{Pair, Point, Sums, add, delta, double};
 use super::table::{Entry, base_table, windows};
 
@@ -26,17 +26,19 @@ pub(crate) struct Job<'a> {
 /// Answers for all jobs, in their order.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn answer(jobs: &[Job<'_>], answers: &mut Vec<Answer>) {
-    for chunk in jobs.chunks(CHUNK) {
-        answer_chunk(chunk, answers);
-    }
+    with_sums(|sums| {
+        for chunk in jobs.chunks(CHUNK) {
+            answer_chunk(chunk, sums, answers);
+        }
+    });
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn answer_chunk(jobs: &[Job<'_>], answers: &mut Vec<Answer>) {
+fn answer_chunk(jobs: &[Job<'_>], sums: &mut Sums, answers: &mut Vec<Answer>) {
     let pairs = jobs.len().div_ceil(PAIR);
     let tables = tables(jobs, pairs);
     let base = base_table();
-    let mut sums = Sums::new(pairs, windows(base.width()));
+    sums.begin(pairs, windows(base.width()));
     for (pair, terms) in sums.points.chunks_exact_mut(sums.stride).enumerate() {
         let digits = [0, 8].map(|half| {
             let jobs = group(jobs, pair * PAIR + half);
