@@ -299,3 +299,52 @@ fn word(unit: &Unit, place: usize) -> u32 {
 fn set_word(unit: &mut Unit, place: usize, number: u32) {
     unit.0.as_chunks_mut::<4>().0[place] = number.to_le_bytes();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compaction_keeps_the_pages_and_gives_memory_back() {
+        let mut pages = Pages::new();
+        let leaf = |seed: usize| {
+            let key = std::array::from_fn(|i| (seed >> (8 * (i % 4))) as u8);
+            let (value, hash) = ([3; 32], [4; 32]);
+            Slot::Leaf(Leaf { key, value, hash })
+        };
+        let fill = |pages: &mut Pages, seed: usize| {
+            let page = pages.add(NO_PAGE, 0, 1, 1);
+            let slots: Vec<_> = (0..16u8)
+                .filter(|at| (seed >> (at % 7)) & 1 == 0)
+                .map(|at| (at, leaf(seed)))
+                .collect();
+            pages.change(page, &slots);
+            page
+        };
+        let numbers: Vec<u32> = (0..20_000).map(|seed| fill(&mut pages, seed)).collect();
+        let full = (pages.bytes(), pages.arena.units());
+        pages.compact();
+        assert_eq!((pages.bytes(), pages.arena.units()), full, "nothing to gain");
+        for page in numbers.iter().filter(|page| **page % 8 != 0) {
+            pages.remove(*page);
+        }
+        let kept = pages.bytes();
+        pages.compact();
+        assert!(pages.bytes() == kept && pages.arena.units() < full.1 / 4 && pages.arena.free_units() < 1 << 16);
+        for (seed, page) in (0..).zip(&numbers).filter(|(_, page)| **page % 8 == 0) {
+            for at in 0..16u8 {
+                let occupied = pages.head(*page).leaves >> at & 1 == 1;
+                assert_eq!(occupied, (seed >> (at % 7)) & 1 == 0);
+                if occupied {
+                    let (found, Slot::Leaf(want)) = (pages.leaf(*page, at), leaf(seed)) else {
+                        continue;
+                    };
+                    assert_eq!((found.key, found.value, found.hash), (want.key, want.value, want.hash));
+                }
+            }
+        }
+        // Numbers and blocks are used again.
+        let again = fill(&mut pages, 1);
+        assert!(numbers.contains(&again));
+    }
+}

@@ -11,20 +11,24 @@ use std::collections::BTreeMap;
 /// Pages as a database would hold them.
 #[derive(Default, Clone, PartialEq, Eq, Debug)]
 pub struct Store {
-    pages: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Pages read so far.
-    loads: usize,
+    pub pages: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Pages that were asked for.
+    pub loads: usize,
+    /// Times that pages were asked for.
+    pub rounds: usize,
 }
 
 impl Store {
     /// Feeds pages until the operation goes through.
-    fn run<T>(&mut self, tree: &mut StateTree, mut step: impl FnMut(&mut StateTree) -> Result<T, NeedPages>) -> T {
+    pub fn run<T>(&mut self, tree: &mut StateTree, mut step: impl FnMut(&mut StateTree) -> Result<T, NeedPages>) -> T {
         for _ in 0..70 {
             match step(tree) {
                 Ok(done) => return done,
                 Err(NeedPages(ids)) => {
                     assert!(!ids.is_empty());
+                    assert!(ids.is_sorted_by(|a, b| a < b), "each page once, parents first");
                     self.loads += ids.len();
+                    self.rounds += 1;
                     tree.load(
                         ids.iter()
                             .map(|id| (*id, self.pages.get(&id.encode()).cloned()))
