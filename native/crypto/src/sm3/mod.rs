@@ -14,7 +14,7 @@
 //! | HMAC under 32-byte keys, one a message (nonces) | [`hmac_sm3_fixed`] | 4 + ⌊(N + 8) / 64⌋ |
 //! | the same on one thread, on a chosen kernel | [`Lanes`] from a [`Midstate`] | the same |
 //!
-//! The free functions and `TaggedHasher` cut large calls over the rayon pool; [`Lanes`] stays on its thread. None of
+//! `sm3_*` and `TaggedHasher` cut large calls over the rayon pool; [`hmac_sm3_fixed`] and [`Lanes`] do not. None of
 //! them allocates for a message; fill whole batches (16 messages and more a call), not single ones.
 
 mod batch;

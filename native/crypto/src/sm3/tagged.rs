@@ -1,9 +1,11 @@
 //! Domain-tagged SM3: the tag is one full zero-padded block whose chaining value is kept.
 
 use super::batch::{fixed_from, many_from};
-use super::compress::{compress, compress_expanded, expand};
+use super::compress::{compress_blocks, compress_expanded, expand};
 use super::lanes::Midstate;
 use super::{BLOCK_BYTES, DIGEST_BYTES, Sm3, digest_of};
+use crate::kernel;
+use std::slice;
 
 /// Expanded words of the padding block behind tag (64 bytes) and pair (64 bytes): constant, so computed at build time.
 const PAIR_PADDING: [u32; 68] = {
@@ -76,7 +78,7 @@ impl TaggedHasher {
         block[..DIGEST_BYTES].copy_from_slice(l);
         block[DIGEST_BYTES..].copy_from_slice(r);
         let mut state = self.midstate.words();
-        compress(&mut state, &block);
+        compress_blocks(kernel::selected(), &mut state, slice::from_ref(&block));
         compress_expanded(&mut state, &PAIR_PADDING);
         digest_of(&state)
     }

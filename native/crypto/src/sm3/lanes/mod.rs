@@ -148,6 +148,7 @@ impl Lanes {
     pub fn hash_many(self, from: &Midstate, messages: &[&[u8]], out: &mut [[u8; DIGEST_BYTES]]) {
         assert_eq!(messages.len(), out.len(), "one digest a message");
         assert!(u32::try_from(messages.len()).is_ok(), "fewer than 2^32 messages");
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "lanes are of x86-64"))]
         let mut queue = Queue::new(from, messages);
         #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "lanes are of x86-64"))]
         let mut left = Vec::new();
