@@ -25,7 +25,17 @@ fn best(mut work: impl FnMut()) -> f64 {
 
 /// Bytes a second of OpenSSL's SM3 over messages of `length` bytes.
 fn openssl(length: usize) -> Option<f64> {
-    let args = ["speed", "-seconds", "1", "-evp", "sm3", "-bytes", &length.to_string(), "-mr"].map(str::to_owned);
+    let args = [
+        "speed",
+        "-seconds",
+        "1",
+        "-evp",
+        "sm3",
+        "-bytes",
+        &length.to_string(),
+        "-mr",
+    ]
+    .map(str::to_owned);
     let output = Command::new("openssl").args(args).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let line = text.lines().find(|line| line.starts_with("+F:"))?;
@@ -37,7 +47,11 @@ fn report(kernel: Kernel, name: &str, count: usize, bytes: usize, seconds: f64, 
     let rate = (count * bytes) as f64 / seconds;
     let ratio = reference.map_or_else(|| "-".to_owned(), |reference| format!("{:.2}", rate / reference));
     let hashes = count as f64 / seconds;
-    println!("{:<9} {name:<34} {:>9.1} MB/s {hashes:>12.0} hashes/s {ratio:>7} x openssl", kernel.name(), rate / 1e6);
+    println!(
+        "{:<9} {name:<34} {:>9.1} MB/s {hashes:>12.0} hashes/s {ratio:>7} x openssl",
+        kernel.name(),
+        rate / 1e6
+    );
 }
 
 fn main() {
@@ -47,7 +61,9 @@ fn main() {
             println!("openssl   {length:>5}-byte messages {:>29.1} MB/s", rate / 1e6);
         }
     }
-    let data: Vec<u8> = (0..1u32 << 20).map(|i| (i.wrapping_mul(0x9e37_79b1) >> 24) as u8).collect();
+    let data: Vec<u8> = (0..1u32 << 20)
+        .map(|i| (i.wrapping_mul(0x9e37_79b1) >> 24) as u8)
+        .collect();
     for kernel in kernel::available() {
         if let Ok(lanes) = Lanes::on(kernel) {
             measure(kernel, lanes, &data, short, long);
@@ -66,7 +82,14 @@ fn measure(kernel: Kernel, lanes: Lanes, data: &[u8], short: Option<f64>, long: 
     for length in [16_384, 16_320] {
         let streams: Vec<&[u8]> = data.chunks_exact(length).collect();
         let seconds = best(|| lanes.hash_many(&Midstate::START, black_box(&streams), &mut out[..streams.len()]));
-        report(kernel, &format!("64 streams of {length} bytes"), streams.len(), length, seconds, long);
+        report(
+            kernel,
+            &format!("64 streams of {length} bytes"),
+            streams.len(),
+            length,
+            seconds,
+            long,
+        );
     }
 
     let (nodes, _) = data[..64 * 4096].as_chunks::<64>();
@@ -88,7 +111,14 @@ fn measure(kernel: Kernel, lanes: Lanes, data: &[u8], short: Option<f64>, long: 
     let mixed: Vec<&[u8]> = (0..1024).map(|i| &data[i * 512..i * 512 + (i * 197) % 480]).collect();
     let bytes: usize = mixed.iter().map(|message| message.len()).sum();
     let seconds = best(|| lanes.hash_many(&tag, black_box(&mixed), &mut out[..1024]));
-    report(kernel, "1024 messages of 0..480 bytes", 1024, bytes / 1024, seconds, None);
+    report(
+        kernel,
+        "1024 messages of 0..480 bytes",
+        1024,
+        bytes / 1024,
+        seconds,
+        None,
+    );
 
     let mut tags = vec![[0; 32]; 1024];
     let keys = leaves[..1024].to_vec();
