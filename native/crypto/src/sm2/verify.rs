@@ -83,7 +83,7 @@ impl Equation {
         (less(&self.x.0, &P_MINUS_N) == 1).then(|| add4(&self.x.0, &N).0)
     }
 
-    fn holds_jacobian(&self, sum: Result<Option<Jacobian>, Exception>) -> Answer {
+    pub(crate) fn holds_jacobian(&self, sum: Result<Option<Jacobian>, Exception>) -> Answer {
         match sum {
             Ok(Some(point)) if self.holds(&point.x, &point.z.square()) => Answer::Accept,
             Ok(Some(_)) => Answer::Reject,

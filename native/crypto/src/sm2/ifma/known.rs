@@ -39,6 +39,13 @@ pub(super) fn group<T>(items: &[T], start: usize) -> [&T; 8] {
     std::array::from_fn(|lane| &items[(start + lane).min(items.len() - 1)])
 }
 
+/// The answer for one job, without lanes: 51 mixed additions, about 10 µs.
+pub(crate) fn answer_single(job: &Job<'_>) -> Answer {
+    let sum = job.table.add_multiple(None, &job.equation.t);
+    job.equation
+        .holds_jacobian(sum.and_then(|sum| base_table().add_multiple(sum, &job.equation.s)))
+}
+
 /// Answers for all jobs, in their order. The tables must have equal widths.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn answer(jobs: &[Job<'_>], answers: &mut Vec<Answer>) {

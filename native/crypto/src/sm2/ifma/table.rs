@@ -1,6 +1,7 @@
 //! Comb tables for lanes: windows of w bits with odd signed digits, so that no digit is 0 and no entry is missing.
 //! Entry (i, j) = (2j + 1)·2^(w·i)·P, affine, 64 bytes on a cache line, Montgomery form with R = 2^260.
 
+use super::super::comb::Exception;
 use super::super::field::Fe;
 use super::super::jacobian::{Jacobian, to_affine_all};
 use super::super::point::{Affine, G};
@@ -106,6 +107,39 @@ impl LaneTable {
         }
     }
 
+    /// sum + scalar·P without lanes, for single signatures; `None` stands for infinity. Variable time.
+    ///
+    /// # Errors
+    /// [`Exception`] when an addition met its own point or its negative.
+    pub(super) fn add_multiple(
+        &self,
+        mut sum: Option<Jacobian>,
+        scalar: &Scalar,
+    ) -> Result<Option<Jacobian>, Exception> {
+        let digits = OddDigits::new(scalar, self.width);
+        let half = 1 << (self.width - 1);
+        for (window, entries) in self.entries.chunks_exact(half).enumerate() {
+            let (word, shift) = (window * self.width / 64, window * self.width % 64);
+            let next = digits.words.get(word + 1).copied().unwrap_or(0);
+            let bits = (u128::from(next) << 64 | u128::from(digits.words[word])) >> shift;
+            let bits = bits as usize & (2 * half - 1);
+            let below = bits < half;
+            let index = if below { !bits } else { bits } & (half - 1);
+            let Some(entry) = entries.get(index) else {
+                return Err(Exception);
+            };
+            let mut point = entry.to_affine();
+            if below != digits.negated {
+                point.y = point.y.neg();
+            }
+            sum = Some(match sum {
+                None => Jacobian::from(point),
+                Some(sum) => sum.add_affine(&point).ok_or(Exception)?,
+            });
+        }
+        Ok(sum)
+    }
+
     /// Bits of a window.
     pub(crate) fn width(&self) -> usize {
         self.width
@@ -122,6 +156,16 @@ impl Entry {
         // From R = 2^256 to R = 2^260.
         let [x, y] = [point.x, point.y].map(|c| c.double().double().double().double().0);
         Self([x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]])
+    }
+
+    fn to_affine(self) -> Affine {
+        // A product of the scalar field divides by 2^256, so 2^252 takes R = 2^260 to R = 2^256.
+        const FACTOR: Fe = Fe([0, 0, 0, 1 << 60]);
+        let [x0, x1, x2, x3, y0, y1, y2, y3] = self.0;
+        Affine {
+            x: Fe([x0, x1, x2, x3]).mul(&FACTOR),
+            y: Fe([y0, y1, y2, y3]).mul(&FACTOR),
+        }
     }
 }
 

@@ -80,6 +80,7 @@ pub(crate) fn check_lanes(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64], ru
     }
     assert!(answers(&[own; 16]).into_iter().all(want));
     assert!(answers(&[own]).into_iter().all(want));
+    assert!(want(known::answer_single(&own)));
     check_unknown(pk, &equation, want);
 }
 
@@ -235,6 +236,11 @@ fn known_keys_get_their_verdicts() {
         for count in [0, 1, 7, 8, 9, 15, 16, 17, 127, 128, 129, 150] {
             let got = answers(&jobs[..count]);
             assert_eq!(got.len(), count);
+            assert!(
+                jobs.iter()
+                    .zip(&got)
+                    .all(|(job, answer)| known::answer_single(job) == *answer)
+            );
             let mut without = Vec::new();
             // SAFETY: the kernel is available.
             unsafe { unknown::answer(&keyed[..count], &mut without) };
