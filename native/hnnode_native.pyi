@@ -484,3 +484,19 @@ def simulate(seed_start: int, count: int, profile: str) -> dict[str, int | str |
     Keys: seeds, failures, first_failure (seed or None), report, trace (hash over all traces), decisions. The same arguments give the same
     answer on every machine.
     """
+
+# ---------------------------------------------------------------- measurements
+
+BENCH_FIELDS: list[str]
+
+def crypto_kernel() -> str:
+    """Kernel of this process: portable, scalar, avx2 or ifma. HN_CRYPTO_KERNEL forces one; a missing one is an ImportError."""
+
+def crypto_kernels() -> list[str]:
+    """Kernels of this processor, narrowest first."""
+
+def bench(fields: Sequence[str], seconds: float, threads: int, state_keys: int) -> dict[str, float]:
+    """Measure fields of BENCH_FIELDS in loops of the compiled core, `seconds` each, in a pool of `threads`.
+
+    state_keys: keys in the tree of state_tree_updates_per_s. Raises NativeError when a field is unknown or a number out of bounds.
+    """

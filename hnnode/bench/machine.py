@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hnnode.bench import openssl
+
 
 def cpu_model() -> str:
     try:
@@ -65,20 +67,8 @@ def commit() -> str | None:
 
 def openssl_sm2_verify_per_s(seconds: int = 1) -> float | None:
     """Verifications a second of the `openssl` command on one core; None when it is absent or cannot do SM2."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        return None
-    try:
-        run = subprocess.run(
-            [openssl, "speed", "-seconds", str(seconds), "sm2"],
-            capture_output=True,
-            text=True,
-            timeout=30 + 4 * seconds,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(r"SM2.*?([\d.]+)\s+([\d.]+)\s*$", run.stdout, re.MULTILINE)
-    return float(found.group(2)) if run.returncode == 0 and found else None
+    found = openssl.sm2_per_s(seconds)
+    return found[1] if found else None
 
 
 def python_loops_per_s(seconds: float = 0.3) -> float:

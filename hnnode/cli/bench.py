@@ -1,8 +1,9 @@
-"""`hnnode bench`: how fast a chain of several validators is on this machine."""
+"""`hnnode bench`: how fast a chain of several validators, and the cryptography alone, is on this machine."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,8 @@ from hnnode.cli.dev import CHAIN_NAME, Interrupted, interruptible
 from hnnode.cli.language import say, two
 from hnnode.cli.network import NodesOption, make_homes
 from hnnode.cli.options import OutputOption
-from hnnode.cli.output import Format, emit, notes
+from hnnode.cli.output import Format, console, emit, notes
+from hnnode.errors import HnError
 
 if TYPE_CHECKING:  # opening these rooms takes time that most verbs need not spend
     from hnnode.bench.chain import Plan
@@ -137,3 +139,106 @@ def _run(directory: Path, nodes: int, plan: Plan) -> dict[str, Any]:
             bar.update(tasks[stage], completed=done, total=total)
 
         return ChainRun(net, {p.name: p.key for p in people}, plan, progress).run()
+
+
+@application.command(
+    "crypto", help=two("密码与默克尔树的速度，附 openssl 对照", "cryptography and trees, beside openssl")
+)
+def crypto(
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.01, max=60, help=two("每一项的测量秒数", "length of each measurement"))
+    ] = 1.0,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kernel",
+            metavar="portable|scalar|avx2|ifma",
+            show_default=False,
+            help=two(
+                "只测这些内核，可重复；默认全部可用的", "measure these kernels only, may be repeated; all without it"
+            ),
+        ),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--field",
+            metavar="NAME",
+            show_default=False,
+            help=two("只测这些项，可重复", "measure these fields only, may be repeated"),
+        ),
+    ] = None,
+    state_keys: Annotated[
+        int,
+        typer.Option(
+            "--state-keys", min=10_000, max=20_000_000, help=two("大状态树的键数", "keys of the big state tree")
+        ),
+    ] = 10_000_000,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            metavar="FILE",
+            show_default=False,
+            help=two("另把 JSON 结果写入文件", "also write the JSON result to a file"),
+        ),
+    ] = None,
+    output: OutputOption = Format.table,
+) -> None:
+    import hnnode_native as native
+
+    from hnnode.bench.crypto import FIELDS, CryptoPlan, WorkerError, measure
+    from hnnode.bench.crypto_report import render
+
+    available = native.crypto_kernels()
+    kernels = _known("--kernel", kernel, available)
+    plan = CryptoPlan(seconds, kernels, _known("--field", field, FIELDS), state_keys)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=notes(),
+        transient=True,
+    )
+    with interruptible(), bar:
+        task = bar.add_task(say("测量", "measuring"), total=None)
+        try:
+            result = measure(
+                plan, lambda name, done, total: bar.update(task, description=name, completed=done, total=total)
+            )
+        except WorkerError as e:
+            raise HnError("INTERNAL_ERROR", str(e)) from e
+        except Interrupted as e:
+            raise typer.Exit(130) from e
+    if to is not None:
+        to.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+    emit(output, result, lambda: render(result))
+
+
+@application.command(
+    "render", help=two("把密码测量结果写入网页的标记之间", "write a crypto result between the markers of a page")
+)
+def render_page(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", exists=True, dir_okay=False)],
+    into: Annotated[
+        Path, typer.Option("--into", metavar="PAGE", exists=True, dir_okay=False, help=two("页面", "the page"))
+    ] = Path("docs/benchmarks.md"),
+) -> None:
+    from hnnode.bench.crypto_report import into_page
+
+    try:
+        measured = orjson.loads(result.read_bytes())
+        page = into_page(into.read_text("utf-8"), measured)
+    except (ValueError, KeyError) as e:
+        raise typer.BadParameter(f"{result}, {into}: {e}") from e
+    into.write_text(page, "utf-8")
+    console().print(say(f"已写入 {into}", f"wrote {into}"))
+
+
+def _known(option: str, asked: list[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    """What was asked for, in the order of `known`; all when nothing was."""
+    wrong = [name for name in asked or () if name not in known]
+    if wrong:
+        raise typer.BadParameter(f"{wrong[0]!r}: {' | '.join(known)}", param_hint=option)
+    return tuple(name for name in known if not asked or name in asked)

@@ -1,6 +1,10 @@
-//! Prints the time of each operation on one thread: `cargo run --release -p hn-crypto --example speed`.
+//! Prints the time of each operation on one thread, and its ratio to OpenSSL where that has it:
+//! `cargo run --release -p hn-crypto --example speed [part of the names]`.
 
-use hn_crypto::sm2::{BatchItem, KeyCache, PublicKey, SecretKey, generate, verify_batch, verify_single};
+use hn_crypto::kernel;
+use hn_crypto::sm2::{
+    BatchItem, CACHE_BYTES_DEFAULT, KeyCache, PublicKey, SecretKey, generate, verify_batch, verify_single,
+};
 use hn_crypto::sm3::{TaggedHasher, sm3};
 use hn_crypto::sm4::{gcm_open, gcm_seal};
 use std::hint::black_box;
@@ -9,8 +13,38 @@ use std::time::{Duration, Instant};
 /// Time that each measurement is given.
 const TIME: Duration = Duration::from_millis(400);
 
+/// Verifications a second by `openssl speed` on this processor, taken now; `None` without the command.
+fn openssl_verifications() -> Option<f64> {
+    let run = std::process::Command::new("openssl")
+        .args(["speed", "-seconds", "1", "sm2"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(run.stdout).ok()?;
+    text.lines()
+        .rfind(|line| line.contains("SM2"))?
+        .split_whitespace()
+        .last()?
+        .parse()
+        .ok()
+}
+
+/// Measures verification and prints the ratio to OpenSSL.
+fn measure_verify(openssl: Option<f64>, name: &str, count: usize, work: impl FnMut()) {
+    let micros = measure(name, count, work);
+    if let Some(openssl) = openssl.filter(|_| micros > 0.0) {
+        println!(
+            "{:<44} {:>10.1} x openssl ({openssl:.0} /s)",
+            "",
+            1e6 / micros / openssl
+        );
+    }
+}
+
 /// Runs `work`, which does `count` operations, for a while; prints the best time of one operation.
 fn measure(name: &str, count: usize, mut work: impl FnMut()) -> f64 {
+    if !std::env::args().skip(1).all(|part| name.contains(&part)) {
+        return 0.0;
+    }
     work();
     let start = Instant::now();
     let mut best = f64::INFINITY;
@@ -47,16 +81,21 @@ fn run() {
         .map(|((message, signature), key)| (key.public_key(), &message[..], signature))
         .collect();
 
-    let known = KeyCache::default();
     let keys: Vec<PublicKey> = secrets.iter().map(|key| key.public_key().clone()).collect();
-    known.prepare(&keys);
-    let unknown = KeyCache::new(0);
-    measure("sm2.verify_batch/n=1024,keys=known", 1024, || {
-        drop(black_box(verify_batch(&known, &items)))
-    });
-    measure("sm2.verify_batch/n=1024,keys=unknown", 1024, || {
-        drop(black_box(verify_batch(&unknown, &items)))
-    });
+    let openssl = openssl_verifications();
+    for kernel in kernel::available() {
+        let known = KeyCache::for_kernel(kernel, CACHE_BYTES_DEFAULT);
+        known.prepare(&keys);
+        let unknown = KeyCache::for_kernel(kernel, 0);
+        for (keys, cache) in [("known", &known), ("unknown", &unknown)] {
+            for count in [1, 4, 8, 16, 64, 256, 1024] {
+                let name = format!("sm2.verify_batch/n={count},keys={keys},kernel={kernel}");
+                measure_verify(openssl, &name, count, || {
+                    drop(black_box(verify_batch(cache, &items[..count])))
+                });
+            }
+        }
+    }
     measure("sm2.verify_single", 64, || {
         for (pk, message, signature) in &items[..64] {
             black_box(verify_single(pk, message, signature));

@@ -32,6 +32,9 @@ pub enum CryptoError {
     /// Decryption failed: wrong key or pass phrase, or altered data. Deliberately without detail.
     #[error("decryption failed: wrong key or altered data")]
     Decrypt,
+    /// The asked kernel cannot be used in this process.
+    #[error("kernel: {0}")]
+    Kernel(&'static str),
     /// A parameter is outside its bounds.
     #[error("{what}: got {got}, want {min}..={max}")]
     Bounds {

@@ -11,6 +11,7 @@
 //! 4. The kernel that runs may change the speed, never a verdict.
 
 pub mod error;
+pub mod kernel;
 pub mod pem;
 pub mod sm2;
 pub mod sm3;

@@ -12,8 +12,10 @@
 
 pub mod block_tree;
 pub mod bundle;
+mod hashing;
 pub mod state_tree;
 
 pub use block_tree::InclusionProof;
 pub use bundle::{Bundle, BundleError, BundleReport};
+pub use hashing::Hashing;
 pub use state_tree::{Applied, NeedPages, PageId, StateProof, StateTree, TreeError};

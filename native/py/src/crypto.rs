@@ -6,6 +6,7 @@ use hn_primitives::codes;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use zeroize::Zeroizing;
 
@@ -15,7 +16,7 @@ const RELEASE_BYTES: usize = 16 << 10;
 const BATCH_COUNT_MAX: usize = 100_000;
 
 /// Tables for keys that Python code verifies with outside of a node (SDK, handshakes).
-static KEYS: LazyLock<sm2::KeyCache> = LazyLock::new(|| sm2::KeyCache::new(16 << 20));
+static KEYS: LazyLock<sm2::KeyCache> = LazyLock::new(|| sm2::KeyCache::new(32 << 20));
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PySm3>()?;
@@ -254,16 +255,21 @@ fn verify_batch<'py>(
         .map(|s| array("signature", s))
         .collect::<PyResult<_>>()?;
     let statuses = py.detach(|| {
-        let keys: Vec<Option<sm2::PublicKey>> =
-            public_keys.iter().map(|k| sm2::PublicKey::from_bytes(k).ok()).collect();
-        let items: Vec<sm2::BatchItem<'_>> = keys
-            .iter()
+        // A key costs as much to check as a signature, and most batches have few keys.
+        let mut checked: HashMap<&[u8], Option<sm2::PublicKey>> = HashMap::new();
+        for key in &public_keys {
+            checked
+                .entry(key)
+                .or_insert_with(|| sm2::PublicKey::from_bytes(key).ok());
+        }
+        let keys = || public_keys.iter().map(|key| checked.get(&**key)?.as_ref());
+        let items: Vec<sm2::BatchItem<'_>> = keys()
             .zip(&messages)
             .zip(&signatures)
-            .filter_map(|((key, message), signature)| Some((key.as_ref()?, &**message, signature)))
+            .filter_map(|((key, message), signature)| Some((key?, &**message, signature)))
             .collect();
         let mut verdicts = sm2::verify_batch(&KEYS, &items).into_iter();
-        keys.iter()
+        keys()
             .map(|key| match key {
                 Some(_) => verdicts.next().map_or(sm2::VerifyStatus::BadKey as u8, |v| v as u8),
                 None => sm2::VerifyStatus::BadKey as u8,

@@ -2,6 +2,7 @@
 //!
 //! Every function converts, calls one crate below, and converts back; calls that may take long release the GIL.
 
+mod bench;
 mod consensus;
 mod crypto;
 mod error;
@@ -18,6 +19,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     error::register(m)?;
+    bench::register(m)?;
     crypto::register(m)?;
     formats::register(m)?;
     objects::register(m)?;

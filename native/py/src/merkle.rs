@@ -3,7 +3,7 @@
 use crate::error::{array, codec, parameter, raise};
 use crate::formats::name;
 use hn_merkle::bundle::Item;
-use hn_merkle::{Bundle, InclusionProof, NeedPages, PageId, StateProof, StateTree, block_tree, state_tree};
+use hn_merkle::{Applied, Bundle, InclusionProof, NeedPages, PageId, StateProof, StateTree, block_tree, state_tree};
 use hn_primitives::{Certificate, Genesis, Hash32, Header, Receipt, SignedTx, ValidatorSet};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -94,7 +94,7 @@ pub struct PyStateTree(Mutex<Tree>);
 
 struct Tree {
     tree: StateTree,
-    changed: Vec<(PageId, Option<Vec<u8>>)>,
+    changed: Applied,
 }
 
 impl PyStateTree {
@@ -110,13 +110,8 @@ impl PyStateTree {
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let outcome = py.detach(|| {
             let mut guard = self.lock();
-            match guard.tree.apply(updates) {
-                Ok(applied) => {
-                    guard.changed = applied.pages;
-                    Ok(())
-                }
-                Err(needed) => Err(needed),
-            }
+            let Tree { tree, changed } = &mut *guard;
+            tree.apply_into(updates, changed)
         });
         Ok(match outcome {
             Ok(()) => Vec::new(),
@@ -139,7 +134,7 @@ impl PyStateTree {
     fn new(cache_bytes_max: usize) -> Self {
         Self(Mutex::new(Tree {
             tree: StateTree::new(cache_bytes_max),
-            changed: Vec::new(),
+            changed: Applied::default(),
         }))
     }
 
@@ -152,9 +147,9 @@ impl PyStateTree {
     fn load(&self, py: Python<'_>, pages: Vec<(PyBackedBytes, Option<PyBackedBytes>)>) -> PyResult<()> {
         let pages = pages
             .iter()
-            .map(|(id, page)| Ok((PageId::decode(id).map_err(codec)?, page.as_ref().map(|p| p.to_vec()))))
+            .map(|(id, page)| Ok((PageId::decode(id).map_err(codec)?, page.as_deref())))
             .collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| self.lock().tree.load(pages))
+        py.detach(|| self.lock().tree.load_from(pages))
             .map_err(|e| raise(e.code(), e.to_string()))
     }
 
@@ -182,16 +177,12 @@ impl PyStateTree {
     }
 
     fn changed_pages<'py>(&self, py: Python<'py>) -> Vec<Page<'py>> {
-        self.lock()
-            .changed
-            .iter()
-            .map(|(id, page)| {
-                (
-                    PyBytes::new(py, &id.encode()),
-                    page.as_ref().map(|p| PyBytes::new(py, p)),
-                )
-            })
-            .collect()
+        let guard = self.lock();
+        let row = |(id, page): (&PageId, Option<&[u8]>)| {
+            let page = page.map(|bytes| PyBytes::new(py, bytes));
+            (PyBytes::new(py, &id.encode()), page)
+        };
+        guard.changed.pages().map(row).collect()
     }
 
     fn root<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {

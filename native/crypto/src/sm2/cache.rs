@@ -1,57 +1,114 @@
 //! Tables of the keys in use, bounded by bytes; a key earns its table by use, and the least recently used one leaves.
 
 use super::comb::Comb;
+#[cfg(target_arch = "x86_64")]
+use super::ifma::table::{LaneTable, table_bytes};
 use super::key::{PUBLIC_KEY_BYTES, PublicKey};
 use super::verify::KEY_WIDTH;
+use crate::kernel::{self, Kernel};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Default memory of the tables: about 760 keys.
+/// Default memory of the tables: about 760 keys, or 250 busy ones.
 pub const CACHE_BYTES_DEFAULT: usize = 64 << 20;
 /// Uses within which a key gets a table when there is room: building costs about as much as ten verifications save.
 const USES_TO_BUILD: u32 = 3;
 /// Uses that let a key displace the least recently used table, so that many rare keys cannot churn the cache.
 const USES_TO_REPLACE: u32 = 24;
+/// Uses after which a key gets the wide table, when there is room.
+const USES_TO_WIDEN: u32 = 400;
 /// Count of a key whose table is being built by some thread, so that none builds it twice.
 const USES_BUILDING: u32 = u32::MAX / 2;
 /// Keys whose uses are counted before they have a table; beyond it the counts start again.
 const COUNTED_KEYS_MAX: usize = 1 << 16;
+/// Window of the table of a busy key: 32 windows, 256 KiB.
+#[cfg(target_arch = "x86_64")]
+const BUSY_WIDTH: usize = 8;
+
+/// The table of one key, in the form that a kernel reads.
+pub(crate) enum KeyTable {
+    /// For the scalar kernels.
+    Comb(Comb<KEY_WIDTH>),
+    /// For the lanes.
+    #[cfg(target_arch = "x86_64")]
+    Lanes(LaneTable),
+}
+
+/// How wide a table is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    First,
+    Busy,
+}
 
 /// The comb table of one checked key.
 pub struct PreparedKey {
-    pub(crate) table: Comb<KEY_WIDTH>,
+    pub(crate) table: KeyTable,
 }
 
 impl PreparedKey {
-    /// Memory of one table.
+    /// Memory of the first table of a key.
     pub const BYTES: usize = Comb::<KEY_WIDTH>::BYTES;
 
     /// Builds the table.
-    fn new(pk: &PublicKey) -> Self {
-        Self {
-            table: Comb::build(pk.point()),
+    fn new(pk: &PublicKey, kernel: Kernel, size: Size) -> Self {
+        let table = match kernel {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Ifma => {
+                let width = if size == Size::Busy { BUSY_WIDTH } else { KEY_WIDTH };
+                KeyTable::Lanes(LaneTable::build(pk.point(), width))
+            }
+            _ => KeyTable::Comb(Comb::build(pk.point())),
+        };
+        Self { table }
+    }
+
+    /// Memory of this table.
+    fn bytes(&self) -> usize {
+        match &self.table {
+            KeyTable::Comb(_) => PreparedKey::BYTES,
+            #[cfg(target_arch = "x86_64")]
+            KeyTable::Lanes(table) => table_bytes(table.width()),
         }
     }
 }
+
+impl Kernel {
+    /// Memory of a key's table.
+    fn key_bytes(self, size: Size) -> usize {
+        match (self, size) {
+            #[cfg(target_arch = "x86_64")]
+            (Self::Ifma, Size::Busy) => table_bytes(BUSY_WIDTH),
+            _ => PreparedKey::BYTES,
+        }
+    }
+}
+
+/// The table of a key, where it has one.
+pub(crate) type Found = Option<Arc<PreparedKey>>;
 
 type KeyBytes = [u8; PUBLIC_KEY_BYTES];
 
 struct Resident {
     prepared: Arc<PreparedKey>,
+    size: Size,
     last_use: u64,
+    uses: u32,
 }
 
 #[derive(Default)]
 struct State {
     resident: HashMap<KeyBytes, Resident>,
+    bytes: usize,
     uses: HashMap<KeyBytes, u32>,
     clock: u64,
 }
 
 /// Comb tables by public key, shared by threads. The tables are derived data: they change the speed, never a verdict.
 pub struct KeyCache {
-    tables_max: usize,
+    kernel: Kernel,
+    bytes_max: usize,
     state: Mutex<State>,
 }
 
@@ -62,12 +119,29 @@ impl Default for KeyCache {
 }
 
 impl KeyCache {
-    /// A cache of at most `bytes_max` bytes of tables (86 KiB a key); below one table it never holds any.
+    /// A cache of at most `bytes_max` bytes of tables for the [`kernel::selected`] kernel (86 KiB a key, 256 KiB a busy
+    /// one); below one table it never holds any.
     pub fn new(bytes_max: usize) -> Self {
+        Self::for_kernel(kernel::selected(), bytes_max)
+    }
+
+    /// A cache for another kernel, on which [`super::verify_batch`] then runs. A kernel that the processor does not have
+    /// is replaced by the portable one.
+    pub fn for_kernel(kernel: Kernel, bytes_max: usize) -> Self {
         Self {
-            tables_max: bytes_max / PreparedKey::BYTES,
+            kernel: if kernel.is_available() {
+                kernel
+            } else {
+                Kernel::Portable
+            },
+            bytes_max,
             state: Mutex::default(),
         }
+    }
+
+    /// The kernel whose tables these are.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
     }
 
     /// Tables held now.
@@ -82,23 +156,29 @@ impl KeyCache {
 
     /// Bytes of the tables held now.
     pub fn bytes(&self) -> usize {
-        self.len() * PreparedKey::BYTES
+        self.lock().bytes
     }
 
-    /// Builds tables at once, for keys that are sure to be used (validators, a saved usage list). 0.3 ms a key.
+    /// Builds tables at once, for keys that are sure to be used (validators, a saved usage list): wide ones when there is
+    /// room for all of them. 0.3 ms a key.
     pub fn prepare(&self, keys: &[PublicKey]) {
-        let missing: Vec<&PublicKey> = {
+        let missing: Vec<(&PublicKey, Size)> = {
             let state = self.lock();
-            keys.iter()
+            let mut missing: Vec<&PublicKey> = keys
+                .iter()
                 .filter(|key| !state.resident.contains_key(key.as_bytes()))
-                .take(self.tables_max)
-                .collect()
+                .collect();
+            let room = self.bytes_max - state.bytes.min(self.bytes_max);
+            let wide = missing.len().saturating_mul(self.kernel.key_bytes(Size::Busy)) <= room;
+            let size = if wide { Size::Busy } else { Size::First };
+            missing.truncate(self.bytes_max / self.kernel.key_bytes(size));
+            missing.into_iter().map(|key| (key, size)).collect()
         };
         self.build(&missing);
     }
 
     /// The table of each key, where there is one, in the order of `keys`; counts the uses and builds what is due.
-    pub(crate) fn tables(&self, keys: &[&PublicKey]) -> Vec<Option<Arc<PreparedKey>>> {
+    pub(crate) fn tables(&self, keys: &[&PublicKey]) -> Vec<Found> {
         let (mut found, due) = self.look_up(keys);
         if !due.is_empty() {
             let built = self.build(&due);
@@ -111,17 +191,25 @@ impl KeyCache {
         found
     }
 
-    fn look_up<'a>(&self, keys: &[&'a PublicKey]) -> (Vec<Option<Arc<PreparedKey>>>, Vec<&'a PublicKey>) {
+    fn look_up<'a>(&self, keys: &[&'a PublicKey]) -> (Vec<Found>, Vec<(&'a PublicKey, Size)>) {
         let mut guard = self.lock();
         let state = &mut *guard;
         state.clock += 1;
-        let room = self.tables_max.saturating_sub(state.resident.len());
+        let (first, busy) = (self.kernel.key_bytes(Size::First), self.kernel.key_bytes(Size::Busy));
+        // Bytes that the tables of this call take and that displace nothing.
+        let mut room = self.bytes_max - state.bytes.min(self.bytes_max);
         let mut due = Vec::new();
         let found = keys
             .iter()
             .map(|key| {
                 if let Some(resident) = state.resident.get_mut(key.as_bytes()) {
                     resident.last_use = state.clock;
+                    resident.uses = resident.uses.saturating_add(1);
+                    if resident.size == Size::First && resident.uses >= USES_TO_WIDEN && busy > first && room >= busy {
+                        resident.size = Size::Busy;
+                        room -= busy;
+                        due.push((*key, Size::Busy));
+                    }
                     return Some(Arc::clone(&resident.prepared));
                 }
                 if state.uses.len() >= COUNTED_KEYS_MAX && !state.uses.contains_key(key.as_bytes()) {
@@ -129,10 +217,11 @@ impl KeyCache {
                 }
                 let uses = state.uses.entry(key.to_bytes()).or_default();
                 *uses = uses.saturating_add(1);
-                let earned = *uses >= USES_TO_REPLACE || (*uses >= USES_TO_BUILD && due.len() < room);
-                if earned && *uses < USES_BUILDING && due.len() < self.tables_max {
+                let earned = *uses >= USES_TO_REPLACE || (*uses >= USES_TO_BUILD && room >= first);
+                if earned && *uses < USES_BUILDING && due.len() < self.bytes_max / first {
                     *uses = USES_BUILDING;
-                    due.push(*key);
+                    room = room.saturating_sub(first);
+                    due.push((*key, Size::First));
                 }
                 None
             })
@@ -141,37 +230,54 @@ impl KeyCache {
     }
 
     /// Builds outside the lock, then stores, displacing the least recently used.
-    fn build(&self, keys: &[&PublicKey]) -> HashMap<KeyBytes, Arc<PreparedKey>> {
-        let built: Vec<(KeyBytes, Arc<PreparedKey>)> = keys
+    fn build(&self, keys: &[(&PublicKey, Size)]) -> HashMap<KeyBytes, Arc<PreparedKey>> {
+        let built: Vec<(KeyBytes, Size, Arc<PreparedKey>)> = keys
             .par_iter()
-            .map(|key| (key.to_bytes(), Arc::new(PreparedKey::new(key))))
+            .map(|(key, size)| {
+                (
+                    key.to_bytes(),
+                    *size,
+                    Arc::new(PreparedKey::new(key, self.kernel, *size)),
+                )
+            })
             .collect();
         let mut guard = self.lock();
         let state = &mut *guard;
-        for (bytes, prepared) in &built {
+        for (bytes, size, prepared) in &built {
             state.uses.remove(bytes);
-            while state.resident.len() >= self.tables_max && !state.resident.contains_key(bytes) {
+            state.remove(bytes);
+            let needed = self.kernel.key_bytes(*size);
+            while state.bytes + needed > self.bytes_max {
                 let oldest = state
                     .resident
                     .iter()
                     .min_by_key(|(_, resident)| resident.last_use)
                     .map(|(key, _)| *key);
-                match oldest {
-                    Some(key) => state.resident.remove(&key),
-                    None => break,
-                };
+                let Some(oldest) = oldest else { break };
+                state.remove(&oldest);
             }
             let resident = Resident {
                 prepared: Arc::clone(prepared),
+                size: *size,
                 last_use: state.clock,
+                uses: 0,
             };
+            state.bytes += needed;
             state.resident.insert(*bytes, resident);
         }
-        built.into_iter().collect()
+        built.into_iter().map(|(key, _, prepared)| (key, prepared)).collect()
     }
 
     /// A panic elsewhere cannot leave the maps half-written, so a poisoned lock is used on.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn remove(&mut self, key: &KeyBytes) {
+        if let Some(resident) = self.resident.remove(key) {
+            self.bytes -= resident.prepared.bytes();
+        }
     }
 }

@@ -55,6 +55,8 @@ impl Subject {
             "known key"
         );
         assert_eq!(verify_digest(&self.pk, None, e, signature), rule, "unknown key");
+        #[cfg(target_arch = "x86_64")]
+        super::ifma::tests::check_lanes(&self.pk, e, signature, rule);
         rule
     }
 

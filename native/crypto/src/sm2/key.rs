@@ -5,7 +5,9 @@ use super::field::Fe;
 use super::point::{Affine, curve_rhs};
 use super::scalar::Scalar;
 use crate::CryptoError;
-use crate::sm3::{HmacSm3, Sm3};
+use crate::sm3::{HmacSm3, Sm3, sm3_batch};
+#[cfg(target_arch = "x86_64")]
+use crate::sm3::{Lanes, Midstate};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use zeroize::{Zeroize, Zeroizing};
@@ -84,14 +86,37 @@ impl PublicKey {
 
     /// `None` when the point is off the curve.
     pub(crate) fn from_point(point: Affine) -> Option<Self> {
-        if !point.is_on_curve() {
-            return None;
-        }
-        let mut bytes = [0x04; PUBLIC_KEY_BYTES];
-        bytes[1..33].copy_from_slice(&point.x.to_bytes());
-        bytes[33..].copy_from_slice(&point.y.to_bytes());
+        let bytes = encode(&point);
         let za = za_of(&bytes, ID_DEFAULT);
-        Some(Self { point, bytes, za })
+        point.is_on_curve().then_some(Self { point, bytes, za })
+    }
+
+    /// [`PublicKey::from_point`] of many, hashed in lanes.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn from_points(lanes: Lanes, points: &[Affine]) -> Vec<Option<Self>> {
+        let encoded: Vec<[u8; PUBLIC_KEY_BYTES]> = points.iter().map(encode).collect();
+        let (start, head) = za_start();
+        let messages: Vec<[u8; ZA_TAIL_BYTES]> = encoded
+            .iter()
+            .map(|bytes| {
+                let mut message = [0; ZA_TAIL_BYTES];
+                message[..head.len()].copy_from_slice(&head);
+                message[head.len()..].copy_from_slice(&bytes[1..]);
+                message
+            })
+            .collect();
+        let mut digests = vec![[0; 32]; points.len()];
+        lanes.hash_fixed(&start, &messages, &mut digests);
+        let parts = points.iter().zip(encoded).zip(digests);
+        parts
+            .map(|((point, bytes), za)| {
+                point.is_on_curve().then_some(Self {
+                    point: *point,
+                    bytes,
+                    za,
+                })
+            })
+            .collect()
     }
 
     /// 0x04 ‖ x ‖ y.
@@ -130,6 +155,16 @@ impl PublicKey {
         message_digest(&self.za, message)
     }
 
+    /// [`PublicKey::digest`] of each message, hashed in lanes.
+    pub(super) fn digests(&self, messages: &[&[u8]]) -> Vec<[u8; 32]> {
+        let joined: Vec<Vec<u8>> = messages
+            .iter()
+            .map(|message| [&self.za[..], message].concat())
+            .collect();
+        let slices: Vec<&[u8]> = joined.iter().map(Vec::as_slice).collect();
+        sm3_batch(&slices)
+    }
+
     /// The point.
     pub(crate) fn point(&self) -> &Affine {
         &self.point
@@ -158,6 +193,32 @@ impl fmt::Debug for PublicKey {
         }
         f.write_str(")")
     }
+}
+
+/// 0x04 ‖ x ‖ y.
+fn encode(point: &Affine) -> [u8; PUBLIC_KEY_BYTES] {
+    let mut bytes = [0x04; PUBLIC_KEY_BYTES];
+    bytes[1..33].copy_from_slice(&point.x.to_bytes());
+    bytes[33..].copy_from_slice(&point.y.to_bytes());
+    bytes
+}
+
+/// Bytes of ZA's input for [`ID_DEFAULT`] behind the two blocks that all keys share.
+#[cfg(target_arch = "x86_64")]
+const ZA_TAIL_BYTES: usize = 2 + ID_DEFAULT.len() + CURVE_BYTES.len() + 64 - 128;
+
+/// ZA's input for [`ID_DEFAULT`] up to the key: two blocks, and the bytes after them.
+#[cfg(target_arch = "x86_64")]
+fn za_start() -> (Midstate, [u8; ZA_TAIL_BYTES - 64]) {
+    let mut shared = [0; ZA_TAIL_BYTES + 64];
+    shared[..2].copy_from_slice(&((ID_DEFAULT.len() * 8) as u16).to_be_bytes());
+    shared[2..2 + ID_DEFAULT.len()].copy_from_slice(ID_DEFAULT);
+    shared[2 + ID_DEFAULT.len()..].copy_from_slice(&CURVE_BYTES);
+    let (blocks, rest) = shared.as_chunks::<64>();
+    let start = blocks.iter().fold(Midstate::START, |state, block| state.after(block));
+    let mut head = [0; ZA_TAIL_BYTES - 64];
+    head.copy_from_slice(rest);
+    (start, head)
 }
 
 /// ZA = SM3(ENTL ‖ ID ‖ a ‖ b ‖ xG ‖ yG ‖ xA ‖ yA); the ID's length is checked by the callers.
@@ -216,6 +277,18 @@ impl SecretKey {
         &self.public
     }
 
+    /// From d in [1, n−2], (1 + d)⁻¹ mod n and d·G.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn from_parts(d: Scalar, factor: Scalar, public: PublicKey) -> Self {
+        Self { d, factor, public }
+    }
+
+    /// d.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn secret(&self) -> &Scalar {
+        &self.d
+    }
+
     /// (1 + d)⁻¹ mod n.
     pub(crate) fn factor(&self) -> &Scalar {
         &self.factor
@@ -229,6 +302,9 @@ impl Drop for SecretKey {
     }
 }
 
+/// What the key derivation hashes in front of its counter.
+pub(super) const KEYGEN_LABEL: &[u8; 12] = b"hn/keygen/v1";
+
 /// Derives a key from 32 random bytes of the caller: HMAC-SM3(seed, "hn/keygen/v1" ‖ counter), the first value in
 /// [1, n−2]. The same seed gives the same key.
 ///
@@ -237,7 +313,7 @@ impl Drop for SecretKey {
 pub fn generate(seed32: &[u8; 32]) -> SecretKey {
     let mac = HmacSm3::new(seed32);
     for counter in 0..64u64 {
-        let candidate = Zeroizing::new(mac.tag(&[b"hn/keygen/v1", &counter.to_be_bytes()]));
+        let candidate = Zeroizing::new(mac.tag(&[KEYGEN_LABEL, &counter.to_be_bytes()]));
         if let Ok(key) = SecretKey::from_bytes(&candidate) {
             return key;
         }

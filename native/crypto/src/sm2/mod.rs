@@ -6,12 +6,20 @@ mod comb;
 mod field;
 #[cfg(target_arch = "x86_64")]
 mod field_x86;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+#[cfg(target_arch = "x86_64")]
+mod inverse;
 mod jacobian;
 mod key;
 mod limbs;
 mod point;
 mod scalar;
 mod sign;
+mod sign_keygen;
+mod sign_nonce;
+#[cfg(target_arch = "x86_64")]
+mod sign_rows;
 mod verify;
 
 #[cfg(test)]
@@ -22,7 +30,8 @@ mod twin_tests;
 pub use batch::{BatchItem, verify_batch};
 pub use cache::{CACHE_BYTES_DEFAULT, KeyCache, PreparedKey};
 pub use key::{ID_BYTES_MAX, ID_DEFAULT, PUBLIC_KEY_BYTES, PublicKey, SecretKey, generate, message_digest};
-pub use sign::sign_batch;
+pub use sign::{SignItem, sign_batch, sign_digests, sign_digests_with};
+pub use sign_keygen::{generate_batch, generate_batch_with};
 pub use verify::{VerifyStatus, verify_digest_single, verify_single};
 
 use crate::sm3::{Sm3, tag_block};

@@ -41,10 +41,10 @@ pub(crate) enum Answer {
 
 /// A signature in range.
 pub(crate) struct Equation {
-    s: Scalar,
-    t: Scalar,
+    pub(crate) s: Scalar,
+    pub(crate) t: Scalar,
     /// (r − e) mod n: what x1 must be modulo n.
-    x: Scalar,
+    pub(crate) x: Scalar,
 }
 
 impl Equation {
@@ -74,14 +74,16 @@ impl Equation {
         if Fe::from_words(&self.x.0).mul(denominator) == *x {
             return true;
         }
-        if less(&self.x.0, &P_MINUS_N) == 0 {
-            return false;
-        }
-        let (second, _) = add4(&self.x.0, &N);
-        Fe::from_words(&second).mul(denominator) == *x
+        self.second_x()
+            .is_some_and(|second| Fe::from_words(&second).mul(denominator) == *x)
     }
 
-    fn holds_jacobian(&self, sum: Result<Option<Jacobian>, Exception>) -> Answer {
+    /// x + n, when that is below p.
+    pub(crate) fn second_x(&self) -> Option<[u64; 4]> {
+        (less(&self.x.0, &P_MINUS_N) == 1).then(|| add4(&self.x.0, &N).0)
+    }
+
+    pub(crate) fn holds_jacobian(&self, sum: Result<Option<Jacobian>, Exception>) -> Answer {
         match sum {
             Ok(Some(point)) if self.holds(&point.x, &point.z.square()) => Answer::Accept,
             Ok(Some(_)) => Answer::Reject,

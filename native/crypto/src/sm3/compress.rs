@@ -1,7 +1,9 @@
 //! The compression function of SM3 (GB/T 32905 §5.3), portable.
 
+use crate::kernel::Kernel;
+
 /// Initial value (§4.1).
-pub(crate) const IV: [u32; 8] = [
+pub(super) const IV: [u32; 8] = [
     0x7380_166f,
     0x4914_b2b9,
     0x1724_42d7,
@@ -13,7 +15,7 @@ pub(crate) const IV: [u32; 8] = [
 ];
 
 /// Round constants T_j already rotated left by j (§4.2).
-const ROUND: [u32; 64] = {
+pub(super) const ROUND: [u32; 64] = {
     let mut out = [0u32; 64];
     let mut j = 0;
     while j < 64 {
@@ -25,7 +27,7 @@ const ROUND: [u32; 64] = {
 };
 
 /// Message expansion (§5.3.2): words 0..68; W'_j is W_j ^ W_{j+4}.
-pub(crate) const fn expand(block: &[u8; 64]) -> [u32; 68] {
+pub(super) const fn expand(block: &[u8; 64]) -> [u32; 68] {
     let mut w = [0u32; 68];
     let mut j = 0;
     while j < 16 {
@@ -83,7 +85,7 @@ fn choose(x: u32, y: u32, z: u32) -> u32 {
 }
 
 /// The 64 rounds over an expanded block.
-pub(crate) fn compress_expanded(state: &mut [u32; 8], w: &[u32; 68]) {
+pub(super) fn compress_expanded(state: &mut [u32; 8], w: &[u32; 68]) {
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
     let mut j = 0;
     while j < 16 {
@@ -99,7 +101,20 @@ pub(crate) fn compress_expanded(state: &mut [u32; 8], w: &[u32; 68]) {
     }
 }
 
+/// Compresses blocks one after the other on `kernel`, or in portable code where the processor lacks it.
+pub(super) fn compress_blocks(kernel: Kernel, state: &mut [u32; 8], blocks: &[[u8; 64]]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(proof) = super::stream::available(kernel, blocks.len()) {
+        return super::stream::compress_blocks(proof, state, blocks);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = kernel;
+    for block in blocks {
+        compress(state, block);
+    }
+}
+
 /// Compresses one block into the chaining value.
-pub(crate) fn compress(state: &mut [u32; 8], block: &[u8; 64]) {
+pub(super) fn compress(state: &mut [u32; 8], block: &[u8; 64]) {
     compress_expanded(state, &expand(block));
 }

@@ -1,6 +1,6 @@
 //! HMAC-SM3 (GB/T 15852.2, RFC 2104 shape), PBKDF2 over it (RFC 8018 §5.2), and the KDF of GB/T 32918.4 §5.4.3.
 
-use super::{BLOCK_BYTES, DIGEST_BYTES, Sm3, sm3};
+use super::{BLOCK_BYTES, DIGEST_BYTES, Lanes, Sm3, sm3};
 use crate::CryptoError;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -63,6 +63,18 @@ impl Drop for HmacSm3 {
 /// HMAC-SM3 of one message.
 pub fn hmac_sm3(key: &[u8], data: &[u8]) -> [u8; DIGEST_BYTES] {
     HmacSm3::new(key).tag(&[data])
+}
+
+/// HMAC-SM3 of messages of one length, each under its own 32-byte key: deterministic nonces in bulk.
+///
+/// # Panics
+/// When `keys`, `messages` and `out` differ in count.
+pub fn hmac_sm3_fixed<const N: usize>(
+    keys: &[[u8; DIGEST_BYTES]],
+    messages: &[[u8; N]],
+    out: &mut [[u8; DIGEST_BYTES]],
+) {
+    Lanes::selected().hmac_fixed(keys, messages, out);
 }
 
 /// Key derivation of SM2 encryption and key agreement: fills `out` with SM3(shared ‖ counter), counter from 1, 32 bits.

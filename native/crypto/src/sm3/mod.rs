@@ -1,23 +1,46 @@
 //! SM3 (GB/T 32905-2016): streaming hash, domain-tagged hashes, batches, HMAC and key derivation.
+//!
+//! Which call for which work (all give the digests of the plain streaming hash; `out[i]` belongs to `messages[i]`):
+//!
+//! | work | call | compressions a message |
+//! |---|---|---|
+//! | one message | [`sm3`], [`Sm3`] | ⌈(n + 9) / 64⌉ |
+//! | messages of mixed lengths | [`sm3_many`], [`sm3_batch`] | ⌈(n + 9) / 64⌉ |
+//! | messages of one length N, contiguous `[[u8; N]]` | [`sm3_fixed`] | ⌈(N + 9) / 64⌉ |
+//! | SM2's e = SM3(ZA ‖ 32-byte id), as `[[u8; 64]]` | [`sm3_fixed`] | 2, the second constant |
+//! | tree nodes under a tag | [`TaggedHasher::hash_pairs`], [`TaggedHasher::hash_pairs_into`] | 2, the second constant |
+//! | leaves of one length under a tag (32-byte ids) | [`TaggedHasher::hash_fixed`] | ⌈(N + 9) / 64⌉ (N ≤ 55: one) |
+//! | keys, values, leaves of mixed lengths under a tag | [`TaggedHasher::hash_many`] | ⌈(n + 9) / 64⌉ |
+//! | HMAC under 32-byte keys, one a message (nonces) | [`hmac_sm3_fixed`] | 4 + ⌊(N + 8) / 64⌋ |
+//! | the same on one thread, on a chosen kernel | [`Lanes`] from a [`Midstate`] | the same |
+//!
+//! `sm3_*` and `TaggedHasher` cut large calls over the rayon pool; [`hmac_sm3_fixed`] and [`Lanes`] do not. None of
+//! them allocates for a message; fill whole batches (16 messages and more a call), not single ones.
 
+mod batch;
 mod compress;
 mod hmac;
+#[cfg(test)]
+mod lane_tests;
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod stream;
 mod tagged;
 
-pub use hmac::{HmacSm3, hmac_sm3, kdf, pbkdf2_hmac_sm3};
+pub use batch::{sm3_batch, sm3_fixed, sm3_many};
+pub use hmac::{HmacSm3, hmac_sm3, hmac_sm3_fixed, kdf, pbkdf2_hmac_sm3};
+pub use lanes::{Lanes, Midstate};
 pub use tagged::{TaggedHasher, tag_block};
 
-use compress::{IV, compress};
-use rayon::prelude::*;
+use crate::kernel::{self, Kernel};
+use compress::{IV, compress_blocks};
+use std::slice;
 use zeroize::Zeroize;
 
 /// Bytes a compression takes.
 pub const BLOCK_BYTES: usize = 64;
 /// Bytes of a digest.
 pub const DIGEST_BYTES: usize = 32;
-
-/// Batches below this many messages are hashed on the calling thread: a hand-over costs more than it saves.
-const PARALLEL_COUNT_MIN: usize = 128;
 
 /// Streaming SM3. Messages are at most 2^61 − 1 bytes.
 #[derive(Clone)]
@@ -61,6 +84,11 @@ impl Sm3 {
 
     /// Takes the next bytes of the message.
     pub fn update(&mut self, data: &[u8]) {
+        self.update_on(kernel::selected(), data);
+    }
+
+    /// [`Self::update`] on a kernel that the processor has.
+    fn update_on(&mut self, kernel: Kernel, data: &[u8]) {
         self.length = self.length.wrapping_add(data.len() as u64);
         let mut rest = data;
         if self.filled > 0 {
@@ -72,13 +100,11 @@ impl Sm3 {
             if self.filled < BLOCK_BYTES {
                 return;
             }
-            compress(&mut self.state, &self.buffer);
+            compress_blocks(kernel, &mut self.state, slice::from_ref(&self.buffer));
             self.filled = 0;
         }
         let (blocks, tail) = rest.as_chunks::<BLOCK_BYTES>();
-        for block in blocks {
-            compress(&mut self.state, block);
-        }
+        compress_blocks(kernel, &mut self.state, blocks);
         self.buffer[..tail.len()].copy_from_slice(tail);
         self.filled = tail.len();
     }
@@ -86,14 +112,15 @@ impl Sm3 {
     /// Pads and returns the digest (GB/T 32905 §5.2).
     pub fn finalize(mut self) -> [u8; DIGEST_BYTES] {
         let bits = self.length.wrapping_mul(8);
+        let kernel = kernel::selected();
         self.buffer[self.filled] = 0x80;
         self.buffer[self.filled + 1..].fill(0);
         if self.filled >= BLOCK_BYTES - 8 {
-            compress(&mut self.state, &self.buffer);
+            compress_blocks(kernel, &mut self.state, slice::from_ref(&self.buffer));
             self.buffer.fill(0);
         }
         self.buffer[BLOCK_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
-        compress(&mut self.state, &self.buffer);
+        compress_blocks(kernel, &mut self.state, slice::from_ref(&self.buffer));
         digest_of(&self.state)
     }
 }
@@ -121,18 +148,6 @@ pub fn sm3(data: &[u8]) -> [u8; DIGEST_BYTES] {
     let mut hasher = Sm3::new();
     hasher.update(data);
     hasher.finalize()
-}
-
-/// Digests of messages of mixed lengths, in their order; large batches use the rayon pool.
-pub fn sm3_batch(messages: &[&[u8]]) -> Vec<[u8; DIGEST_BYTES]> {
-    if messages.len() < PARALLEL_COUNT_MIN {
-        return messages.iter().map(|message| sm3(message)).collect();
-    }
-    messages
-        .par_iter()
-        .with_min_len(PARALLEL_COUNT_MIN / 2)
-        .map(|message| sm3(message))
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Domain-tagged SM3: the tag is one full zero-padded block whose chaining value is kept.
 
-use super::compress::{IV, compress, compress_expanded, expand};
+use super::batch::{fixed_from, many_from};
+use super::compress::{compress_blocks, compress_expanded, expand};
+use super::lanes::Midstate;
 use super::{BLOCK_BYTES, DIGEST_BYTES, Sm3, digest_of};
-use rayon::prelude::*;
-
-/// Nodes a rayon task hashes at least.
-const PARALLEL_PAIRS_MIN: usize = 256;
+use crate::kernel;
+use std::slice;
 
 /// Expanded words of the padding block behind tag (64 bytes) and pair (64 bytes): constant, so computed at build time.
 const PAIR_PADDING: [u32; 68] = {
@@ -42,20 +42,25 @@ pub const fn tag_block(tag: &str) -> [u8; BLOCK_BYTES] {
 /// Hashes under one tag: SM3(tag_block(tag) ‖ parts…). Two tags never share a digest input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaggedHasher {
-    midstate: [u32; 8],
+    midstate: Midstate,
 }
 
 impl TaggedHasher {
     /// Hashes the tag block once. Panics as [`tag_block`] does.
     pub fn new(tag: &str) -> Self {
-        let mut midstate = IV;
-        compress(&mut midstate, &tag_block(tag));
-        Self { midstate }
+        Self {
+            midstate: Midstate::START.after(&tag_block(tag)),
+        }
     }
 
     /// A streaming hasher that has already taken the tag block.
     pub fn start(&self) -> Sm3 {
-        Sm3::from_midstate(self.midstate, BLOCK_BYTES as u64)
+        self.midstate.stream()
+    }
+
+    /// The state behind the tag block, for [`super::Lanes`].
+    pub fn midstate(&self) -> &Midstate {
+        &self.midstate
     }
 
     /// SM3(tag block ‖ parts joined). The caller makes the parts' borders unambiguous.
@@ -72,26 +77,44 @@ impl TaggedHasher {
         let mut block = [0; BLOCK_BYTES];
         block[..DIGEST_BYTES].copy_from_slice(l);
         block[DIGEST_BYTES..].copy_from_slice(r);
-        let mut state = self.midstate;
-        compress(&mut state, &block);
+        let mut state = self.midstate.words();
+        compress_blocks(kernel::selected(), &mut state, slice::from_ref(&block));
         compress_expanded(&mut state, &PAIR_PADDING);
         digest_of(&state)
     }
 
     /// Appends `hash_pair` of each consecutive pair to `out`; a last node without partner is left to the caller.
-    /// Cost: two compressions a pair; from 512 pairs on the rayon pool shares the work.
     pub fn hash_pairs(&self, nodes: &[[u8; DIGEST_BYTES]], out: &mut Vec<[u8; DIGEST_BYTES]>) {
-        let (pairs, _) = nodes.as_chunks::<2>();
-        if pairs.len() < 2 * PARALLEL_PAIRS_MIN {
-            out.extend(pairs.iter().map(|[l, r]| self.hash_pair(l, r)));
-        } else {
-            out.par_extend(
-                pairs
-                    .par_iter()
-                    .with_min_len(PARALLEL_PAIRS_MIN)
-                    .map(|[l, r]| self.hash_pair(l, r)),
-            );
+        let start = out.len();
+        out.resize(start + nodes.len() / 2, [0; DIGEST_BYTES]);
+        if let Some(fresh) = out.get_mut(start..) {
+            self.hash_pairs_into(nodes, fresh);
         }
+    }
+
+    /// Writes `hash_pair` of each consecutive pair; a last node without partner is left to the caller.
+    ///
+    /// # Panics
+    /// When `out` has another count than `nodes.len() / 2`.
+    pub fn hash_pairs_into(&self, nodes: &[[u8; DIGEST_BYTES]], out: &mut [[u8; DIGEST_BYTES]]) {
+        let (pairs, _) = nodes.as_flattened().as_chunks::<{ 2 * DIGEST_BYTES }>();
+        fixed_from(&self.midstate, pairs, out);
+    }
+
+    /// Writes `hash(&[message])` of each message of one length, e.g. 32-byte leaves: one compression each.
+    ///
+    /// # Panics
+    /// When `out` has another count than `messages`.
+    pub fn hash_fixed<const N: usize>(&self, messages: &[[u8; N]], out: &mut [[u8; DIGEST_BYTES]]) {
+        fixed_from(&self.midstate, messages, out);
+    }
+
+    /// Writes `hash(&[message])` of each message; lengths may differ.
+    ///
+    /// # Panics
+    /// When `out` has another count than `messages`.
+    pub fn hash_many(&self, messages: &[&[u8]], out: &mut [[u8; DIGEST_BYTES]]) {
+        many_from(&self.midstate, messages, out);
     }
 }
 

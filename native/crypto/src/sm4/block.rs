@@ -1,18 +1,24 @@
-//! SM4 (GB/T 32907-2016) on bit planes: 64 blocks at a time, in constant time. A rotation is a renaming of planes.
+//! Round keys of SM4 (GB/T 32907-2016) and the portable block function on bit planes: 64 blocks at a time, in constant
+//! time. A rotation is a renaming of planes.
 
+use super::engine::Engine;
+#[cfg(target_arch = "x86_64")]
+use super::gfni;
 use super::sbox::{substitute, substitute_word};
 use zeroize::Zeroize;
 
 /// Bytes of a block, a key and an initial value.
 pub const BLOCK_BYTES: usize = 16;
-/// Blocks that one pass handles.
-pub(super) const LANES: usize = 64;
+/// Blocks that one portable pass handles.
+const LANES: usize = 64;
+/// Blocks that [`RoundKeys::first_pass`] makes at most.
+pub(super) const FIRST_BLOCKS_MAX: usize = LANES;
 
 /// System parameter FK.
-const FK: [u32; 4] = [0xa3b1_bac6, 0x56aa_3350, 0x677d_9197, 0xb270_22dc];
+pub(super) const FK: [u32; 4] = [0xa3b1_bac6, 0x56aa_3350, 0x677d_9197, 0xb270_22dc];
 
 /// Constant CK of a round: bytes (4i + j)·7 mod 256.
-const fn ck(round: u32) -> u32 {
+pub(super) const fn ck(round: u32) -> u32 {
     let b = 28 * round;
     u32::from_be_bytes([b as u8, (b + 7) as u8, (b + 14) as u8, (b + 21) as u8])
 }
@@ -20,57 +26,128 @@ const fn ck(round: u32) -> u32 {
 /// One 32-bit word of each lane: plane i holds bit i.
 type Word = [u64; 32];
 
-/// Round keys. Zeroised on drop.
-pub(super) struct RoundKeys([u32; 32]);
+/// Round keys and the form of the block function that uses them. Zeroised on drop.
+pub(super) struct RoundKeys {
+    words: [u32; 32],
+    engine: Engine,
+}
 
 impl RoundKeys {
     /// Key schedule (§7.3).
-    pub(super) fn new(key: &[u8; BLOCK_BYTES]) -> Self {
-        let mut k = FK;
-        for (word, bytes) in k.iter_mut().zip(key.as_chunks::<4>().0) {
-            *word ^= u32::from_be_bytes(*bytes);
-        }
-        let mut keys = [0; 32];
-        for (round, out) in (0u32..).zip(&mut keys) {
-            let b = substitute_word(k[1] ^ k[2] ^ k[3] ^ ck(round));
-            *out = k[0] ^ b ^ b.rotate_left(13) ^ b.rotate_left(23);
-            k = [k[1], k[2], k[3], *out];
-        }
-        k.zeroize();
-        Self(keys)
+    pub(super) fn new(engine: Engine, key: &[u8; BLOCK_BYTES]) -> Self {
+        let words = match engine {
+            Engine::Portable => key_schedule(key),
+            // SAFETY: `Engine::of` returns this form only where its instructions exist.
+            #[cfg(target_arch = "x86_64")]
+            Engine::Gfni => unsafe { gfni::key_schedule(key) },
+        };
+        Self { words, engine }
     }
 
     /// The same keys in the order of decryption.
     pub(super) fn reversed(mut self) -> Self {
-        self.0.reverse();
+        self.words.reverse();
         self
     }
 
-    /// Replaces up to 64 blocks by their images.
+    /// Replaces blocks by their images.
     pub(super) fn apply(&self, blocks: &mut [[u8; BLOCK_BYTES]]) {
-        for chunk in blocks.chunks_mut(LANES) {
-            self.apply_lanes(chunk);
+        match self.engine {
+            Engine::Portable => {
+                for chunk in blocks.chunks_mut(LANES) {
+                    apply_lanes(&self.words, chunk);
+                }
+            }
+            // SAFETY: `Engine::of` returns this form only where its instructions exist.
+            #[cfg(target_arch = "x86_64")]
+            Engine::Gfni => unsafe { gfni::apply(&self.words, blocks) },
         }
     }
 
-    fn apply_lanes(&self, blocks: &mut [[u8; BLOCK_BYTES]]) {
-        let [mut x0, mut x1] = load(blocks, 0);
-        let [mut x2, mut x3] = load(blocks, 1);
-        for keys in self.0.as_chunks::<4>().0 {
-            round(&mut x0, &x1, &x2, &x3, keys[0]);
-            round(&mut x1, &x2, &x3, &x0, keys[1]);
-            round(&mut x2, &x3, &x0, &x1, keys[2]);
-            round(&mut x3, &x0, &x1, &x2, keys[3]);
+    /// E(0), E(nonce ‖ 1), E(nonce ‖ 2), … in one pass, each as its bytes in memory order; returns how many.
+    pub(super) fn first_pass(&self, nonce: &[u8; 12], out: &mut [u128; FIRST_BLOCKS_MAX]) -> usize {
+        match self.engine {
+            Engine::Portable => {
+                let mut blocks = [[0; BLOCK_BYTES]; LANES];
+                for (count, block) in (1u32..).zip(blocks.iter_mut().skip(1)) {
+                    block[..12].copy_from_slice(nonce);
+                    block[12..].copy_from_slice(&count.to_be_bytes());
+                }
+                apply_lanes(&self.words, &mut blocks);
+                *out = blocks.map(u128::from_ne_bytes);
+                blocks.zeroize();
+                LANES
+            }
+            // SAFETY: `Engine::of` returns this form only where its instructions exist.
+            #[cfg(target_arch = "x86_64")]
+            Engine::Gfni => unsafe { gfni::first_pass(&self.words, nonce, out) },
         }
-        // The output is X35, X34, X33, X32 (§7.1).
-        store(blocks, 0, &x3, &x2);
-        store(blocks, 1, &x1, &x0);
     }
+
+    /// data ^= E(counter) ‖ E(counter + 1) ‖ …; the counter is 128 bits and may come round.
+    pub(super) fn xor_stream(&self, counter: u128, data: &mut [u8]) {
+        match self.engine {
+            Engine::Portable => {
+                let mut next = counter;
+                for chunk in data.chunks_mut(LANES * BLOCK_BYTES) {
+                    let mut stream = [[0; BLOCK_BYTES]; LANES];
+                    let used = &mut stream[..chunk.len().div_ceil(BLOCK_BYTES)];
+                    for block in used.iter_mut() {
+                        *block = next.to_be_bytes();
+                        next = next.wrapping_add(1);
+                    }
+                    apply_lanes(&self.words, used);
+                    xor(chunk, stream.as_flattened());
+                    stream.zeroize();
+                }
+            }
+            // SAFETY: `Engine::of` returns this form only where its instructions exist.
+            #[cfg(target_arch = "x86_64")]
+            Engine::Gfni => unsafe { gfni::xor_stream(&self.words, counter, data) },
+        }
+    }
+}
+
+/// data ^= mask, as far as data reaches.
+pub(super) fn xor(data: &mut [u8], mask: &[u8]) {
+    for (byte, mask) in data.iter_mut().zip(mask) {
+        *byte ^= mask;
+    }
+}
+
+fn key_schedule(key: &[u8; BLOCK_BYTES]) -> [u32; 32] {
+    let mut k = FK;
+    for (word, bytes) in k.iter_mut().zip(key.as_chunks::<4>().0) {
+        *word ^= u32::from_be_bytes(*bytes);
+    }
+    let mut keys = [0; 32];
+    for (round, out) in (0u32..).zip(&mut keys) {
+        let b = substitute_word(k[1] ^ k[2] ^ k[3] ^ ck(round));
+        *out = k[0] ^ b ^ b.rotate_left(13) ^ b.rotate_left(23);
+        k = [k[1], k[2], k[3], *out];
+    }
+    k.zeroize();
+    keys
+}
+
+/// The block function on up to 64 blocks.
+fn apply_lanes(keys: &[u32; 32], blocks: &mut [[u8; BLOCK_BYTES]]) {
+    let [mut x0, mut x1] = load(blocks, 0);
+    let [mut x2, mut x3] = load(blocks, 1);
+    for keys in keys.as_chunks::<4>().0 {
+        round(&mut x0, &x1, &x2, &x3, keys[0]);
+        round(&mut x1, &x2, &x3, &x0, keys[1]);
+        round(&mut x2, &x3, &x0, &x1, keys[2]);
+        round(&mut x3, &x0, &x1, &x2, keys[3]);
+    }
+    // The output is X35, X34, X33, X32 (§7.1).
+    store(blocks, 0, &x3, &x2);
+    store(blocks, 1, &x1, &x0);
 }
 
 impl Drop for RoundKeys {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.words.zeroize();
     }
 }
 
@@ -156,7 +233,7 @@ mod tests {
 
     #[test]
     fn lanes_do_not_touch_each_other() {
-        let keys = RoundKeys::new(&[7; 16]);
+        let keys = RoundKeys::new(Engine::Portable, &[7; 16]);
         for count in [1, 2, 63, 64, 65, 130] {
             let mut blocks: Vec<[u8; 16]> = (0..count).map(|i| [i as u8; 16]).collect();
             keys.apply(&mut blocks);

@@ -1,6 +1,9 @@
-//! GHASH (NIST SP 800-38D §6.4) in constant time: carry-less products from integer products of numbers with three
-//! empty bits between their bits, so that no carry reaches a bit in use.
+//! GHASH (NIST SP 800-38D §6.4) in constant time. The portable form makes carry-less products from integer products of
+//! numbers with three empty bits between their bits, so that no carry reaches a bit in use.
 
+use super::engine::Engine;
+#[cfg(target_arch = "x86_64")]
+use super::ghash_wide::GhashWide;
 use zeroize::Zeroize;
 
 /// Lower 64 bits of the carry-less product.
@@ -29,8 +32,46 @@ fn multiply(x: u64, y: u64) -> (u64, u64) {
     )
 }
 
-/// The running hash. Zeroised on drop.
-pub(super) struct Ghash {
+/// The running hash, in the form that belongs to an engine.
+#[expect(clippy::large_enum_variant, reason = "lives on the stack of one call")]
+pub(super) enum Ghash {
+    Portable(GhashWords),
+    #[cfg(target_arch = "x86_64")]
+    Wide(GhashWide),
+}
+
+impl Ghash {
+    /// For data whose longest part has `bytes` bytes: more is right too, but slower.
+    pub(super) fn new(engine: Engine, key: &[u8; 16], bytes: usize) -> Self {
+        match engine {
+            Engine::Portable => Self::Portable(GhashWords::new(key)),
+            // SAFETY: `Engine::of` returns this form only where its instructions exist.
+            #[cfg(target_arch = "x86_64")]
+            Engine::Gfni => Self::Wide(unsafe { GhashWide::new(key, bytes) }),
+        }
+    }
+
+    /// Takes data, filled up with zeros to whole blocks.
+    pub(super) fn update(&mut self, data: &[u8]) {
+        match self {
+            Self::Portable(hash) => hash.update(data),
+            // SAFETY: this variant is made by `new` alone, for an engine whose instructions exist.
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(hash) => unsafe { hash.update(data) },
+        }
+    }
+
+    pub(super) fn finish(&self) -> [u8; 16] {
+        match self {
+            Self::Portable(hash) => hash.finish(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(hash) => hash.finish(),
+        }
+    }
+}
+
+/// The portable form. Zeroised on drop.
+pub(super) struct GhashWords {
     /// Key and state as (high, low) words of the big-endian block.
     key: [u64; 2],
     state: [u64; 2],
@@ -41,16 +82,15 @@ fn words(block: &[u8; 16]) -> [u64; 2] {
     [(value >> 64) as u64, value as u64]
 }
 
-impl Ghash {
-    pub(super) fn new(key: &[u8; 16]) -> Self {
+impl GhashWords {
+    fn new(key: &[u8; 16]) -> Self {
         Self {
             key: words(key),
             state: [0; 2],
         }
     }
 
-    /// Takes data, filled up with zeros to whole blocks.
-    pub(super) fn update(&mut self, data: &[u8]) {
+    fn update(&mut self, data: &[u8]) {
         let (blocks, rest) = data.as_chunks::<16>();
         for block in blocks {
             self.block(block);
@@ -63,7 +103,7 @@ impl Ghash {
     }
 
     /// state = (state ^ block) · key.
-    pub(super) fn block(&mut self, block: &[u8; 16]) {
+    fn block(&mut self, block: &[u8; 16]) {
         let block = words(block);
         let (y1, y0) = (self.state[0] ^ block[0], self.state[1] ^ block[1]);
         let [h1, h0] = self.key;
@@ -87,12 +127,12 @@ impl Ghash {
         self.state = [v3, v2];
     }
 
-    pub(super) fn finish(&self) -> [u8; 16] {
+    fn finish(&self) -> [u8; 16] {
         (u128::from(self.state[0]) << 64 | u128::from(self.state[1])).to_be_bytes()
     }
 }
 
-impl Drop for Ghash {
+impl Drop for GhashWords {
     fn drop(&mut self) {
         self.key.zeroize();
         self.state.zeroize();

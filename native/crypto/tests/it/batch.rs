@@ -1,9 +1,10 @@
 //! Batches and the table cache: the verdicts are those of `verify_single`, whatever the size, mix or cache.
 
 use crate::bytes::seed;
+use hn_crypto::kernel;
 use hn_crypto::sm2::{
-    BatchItem, KeyCache, PreparedKey, PublicKey, SecretKey, VerifyStatus, generate, sign_batch, verify_batch,
-    verify_single,
+    BatchItem, CACHE_BYTES_DEFAULT, KeyCache, PreparedKey, PublicKey, SecretKey, VerifyStatus, generate, sign_batch,
+    verify_batch, verify_single,
 };
 use hn_crypto::sm3::{sm3, sm3_batch};
 
@@ -46,18 +47,20 @@ fn every_batch_size_agrees_with_single_verification() {
     ] {
         assert!(want.iter().filter(|got| **got == status).count() > 100);
     }
-    let caches = [KeyCache::new(0), KeyCache::new(PreparedKey::BYTES), KeyCache::default()];
-    for cache in &caches {
-        for size in sizes {
-            assert_eq!(
-                verify_batch(cache, &items[..size]),
-                want[..size],
-                "size {size}, {} tables",
-                cache.len()
-            );
+    for kernel in kernel::available() {
+        let caches = [0, PreparedKey::BYTES, CACHE_BYTES_DEFAULT].map(|bytes| KeyCache::for_kernel(kernel, bytes));
+        for cache in &caches {
+            for size in sizes {
+                assert_eq!(
+                    verify_batch(cache, &items[..size]),
+                    want[..size],
+                    "size {size}, {} tables, kernel {kernel}",
+                    cache.len()
+                );
+            }
         }
+        assert_eq!(caches.each_ref().map(KeyCache::len), [0, 1, 5]);
     }
-    assert_eq!(caches.each_ref().map(KeyCache::len), [0, 1, 5]);
 }
 
 #[test]

@@ -6,5 +6,7 @@ mod batch;
 mod bytes;
 mod keys;
 mod openssl;
+mod sign_kernels;
 mod sm4;
+mod sm4_kernels;
 mod vectors;

@@ -1,10 +1,21 @@
 //! A page: four levels of the tree. Its 16 slots hold what lies below, each an empty subtree, one leaf or a page.
 //!
-//! Subtrees are numbered as in a heap: 1 is the top, n has the children 2n and 2n + 1, slot s is number 16 + s.
+//! Subtrees are numbered as in a heap: 1 is the top, n has the children 2n and 2n + 1, slot s is number 16 + s. A page
+//! is a head of fixed size and a block of units, packed in this order:
+//!
+//! | units | content |
+//! |---|---|
+//! | ⌈b / 8⌉ | numbers of the cached pages below, `u32` each, for the b slots that are pages |
+//! | one an occupied slot | its hash |
+//! | one a hashed node | its hash; nodes above one leaf alone, or none, are not hashed |
+//! | two a leaf | key hash, value hash |
 
-use super::page_id::{PAGE_DEPTH_MAX, PageId, step};
-use hn_primitives::{CodecError, Fault, Hash32, Object, Reader, ZERO_HASH, tag};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+
+/// A page number that stands for none.
+pub const NO_PAGE: u32 = u32::MAX;
+/// The depth of a head that is not in use.
+pub const VACANT: u8 = u8::MAX;
 
 /// The slots below each subtree number, as bits.
 const SLOTS_BELOW: [u16; 32] = {
@@ -21,212 +32,170 @@ const SLOTS_BELOW: [u16; 32] = {
     below
 };
 
-/// What a slot, or any subtree of a page, stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subtree {
-    /// No leaf.
-    Empty,
-    /// One leaf: key hash and value hash.
-    Leaf(Hash32, Hash32),
-    /// At least two leaves; in a slot: they are in the page below.
-    Branch,
+/// The nodes above a slot, as bits.
+const fn nodes_above(at: u8) -> u16 {
+    let number = 16 + at as u32;
+    1 << (number >> 1) | 1 << (number >> 2) | 1 << (number >> 3) | 1 << (number >> 4)
 }
 
-/// Four levels of the tree.
+/// Place and shape of a cached page.
 #[derive(Debug)]
-pub struct Page {
-    /// Bit s: slot s is not empty.
-    occupied: u16,
-    /// Bit s: slot s is a leaf.
-    leaves: u16,
-    /// Key hash and value hash of the leaves, ascending by slot.
-    leaf_data: Vec<(Hash32, Hash32)>,
-    /// Hash of every subtree; number 0 is unused.
-    hashes: Box<[Hash32; 32]>,
-    /// Bit n: subtree n < 16 must be hashed again.
-    stale_nodes: u16,
-    /// Bit s: leaf s must be hashed again.
-    stale_leaves: u16,
+pub struct Head {
     /// The tick of the last operation that came by.
     pub used: AtomicU64,
+    /// Address of the block.
+    pub block: u32,
+    /// The page above, `NO_PAGE` for the root and for a page that is not linked yet.
+    pub parent: u32,
+    /// Bit s: slot s is not empty.
+    pub occupied: u16,
+    /// Bit s: slot s is a leaf.
+    pub leaves: u16,
+    /// Bit n: subtree n < 16 is hashed.
+    pub nodes: u16,
+    /// Bit n: subtree n < 16 must be hashed again. Not zero for a page that changed.
+    pub stale: u16,
+    /// Units of the block.
+    pub units: u8,
+    hashes_at: u8,
+    nodes_at: u8,
+    leaves_at: u8,
+    /// Steps from the root.
+    pub depth: u8,
+    /// The slot of the page above.
+    pub slot: u8,
 }
 
-impl Clone for Page {
-    fn clone(&self) -> Self {
+impl Head {
+    /// The head of a page without leaves and without a block.
+    pub const fn new(parent: u32, slot: u8, depth: u8, tick: u64) -> Self {
         Self {
-            occupied: self.occupied,
-            leaves: self.leaves,
-            leaf_data: self.leaf_data.clone(),
-            hashes: self.hashes.clone(),
-            stale_nodes: self.stale_nodes,
-            stale_leaves: self.stale_leaves,
-            used: AtomicU64::new(self.used.load(Ordering::Relaxed)),
-        }
-    }
-}
-
-impl Page {
-    /// A page without leaves.
-    pub fn empty() -> Self {
-        Self {
+            used: AtomicU64::new(tick),
+            block: 0,
+            parent,
             occupied: 0,
             leaves: 0,
-            leaf_data: Vec::new(),
-            hashes: Box::new([ZERO_HASH; 32]),
-            stale_nodes: 0,
-            stale_leaves: 0,
-            used: AtomicU64::new(0),
+            nodes: 0,
+            stale: 0,
+            units: 0,
+            hashes_at: 0,
+            nodes_at: 0,
+            leaves_at: 0,
+            depth,
+            slot,
         }
     }
 
-    /// Bytes in memory, its share of the cache included.
-    pub fn bytes(&self) -> usize {
-        size_of::<(PageId, Self)>() + size_of::<[Hash32; 32]>() + self.leaf_data.capacity() * 64
+    /// Sets the shape; returns the units that a block of it takes.
+    pub fn shape(&mut self, occupied: u16, leaves: u16) -> usize {
+        self.occupied = occupied;
+        self.leaves = leaves;
+        self.nodes = hashed_nodes(occupied, leaves);
+        let hashes_at = (occupied & !leaves).count_ones().div_ceil(8);
+        let nodes_at = hashes_at + occupied.count_ones();
+        let leaves_at = nodes_at + self.nodes.count_ones();
+        self.hashes_at = hashes_at as u8;
+        self.nodes_at = nodes_at as u8;
+        self.leaves_at = leaves_at as u8;
+        (leaves_at + 2 * leaves.count_ones()) as usize
     }
 
-    /// What slot `at` (below 16) stands for.
-    pub fn slot(&self, at: u8) -> Subtree {
-        self.subtree(16 + at)
+    /// The slots that are pages.
+    pub const fn branches(&self) -> u16 {
+        self.occupied & !self.leaves
     }
 
-    /// What subtree `number` (1–31) stands for.
-    pub fn subtree(&self, number: u8) -> Subtree {
-        let inside = self.inside(number);
+    /// Marks the nodes above a slot.
+    pub const fn mark(&mut self, at: u8) {
+        self.stale |= nodes_above(at);
+    }
+
+    /// Whether the page holds less than two leaves.
+    pub const fn is_sparse(&self) -> bool {
+        self.branches() == 0 && self.leaves & self.leaves.wrapping_sub(1) == 0
+    }
+
+    /// Place in the block of the hash of an occupied slot.
+    pub const fn slot_place(&self, at: u8) -> usize {
+        self.hashes_at as usize + rank(self.occupied, 1 << at)
+    }
+
+    /// Place of the hash of a hashed node.
+    pub const fn node_place(&self, number: u8) -> usize {
+        self.nodes_at as usize + rank(self.nodes, 1 << number)
+    }
+
+    /// Place of a leaf's key hash; its value hash is the next.
+    pub const fn leaf_place(&self, at: u8) -> usize {
+        self.leaves_at as usize + 2 * rank(self.leaves, 1 << at)
+    }
+
+    /// Place of the unit that holds the number of the page below a slot, and the place therein.
+    pub const fn child_place(&self, at: u8) -> (usize, usize) {
+        let rank = rank(self.branches(), 1 << at);
+        (rank / 8, rank % 8)
+    }
+
+    /// Place of the first slot's hash; those of the other occupied slots follow.
+    pub const fn slots_start(&self) -> usize {
+        self.hashes_at as usize
+    }
+
+    /// Place of the first hashed node; the others follow.
+    pub const fn nodes_start(&self) -> usize {
+        self.nodes_at as usize
+    }
+
+    /// Place of the first leaf; the others follow.
+    pub const fn leaves_start(&self) -> usize {
+        self.leaves_at as usize
+    }
+
+    /// Place of the hash of subtree `number`: of the node, or of the only leaf below; `None` when nothing is below.
+    pub const fn hash_place(&self, number: u8) -> Option<usize> {
+        if number < 16 && self.nodes >> number & 1 == 1 {
+            return Some(self.node_place(number));
+        }
+        let inside = self.occupied & SLOTS_BELOW[number as usize & 31];
         if inside == 0 {
-            Subtree::Empty
-        } else if let Some((key, value)) = self
-            .leaf_data
-            .get(self.rank(inside))
-            .filter(|_| self.is_lone_leaf(inside))
-        {
-            Subtree::Leaf(*key, *value)
+            None
         } else {
-            Subtree::Branch
+            Some(self.slot_place(inside.trailing_zeros() as u8))
         }
     }
 
-    /// Hash of subtree `number`; the page must be fresh.
-    pub fn hash(&self, number: u8) -> Hash32 {
-        self.hashes.get(usize::from(number)).copied().unwrap_or_default()
-    }
-
-    /// The occupied slots below subtree `number`.
-    fn inside(&self, number: u8) -> u16 {
-        self.occupied & SLOTS_BELOW.get(usize::from(number)).copied().unwrap_or_default()
-    }
-
-    /// Whether these slots are one, and a leaf.
-    const fn is_lone_leaf(&self, slots: u16) -> bool {
-        slots.is_power_of_two() && self.leaves & slots != 0
-    }
-
-    /// Count of leaves before the first of these slots, at least one.
-    const fn rank(&self, slots: u16) -> usize {
-        let before = (1u32 << slots.trailing_zeros()) - 1;
-        (self.leaves as u32 & before).count_ones() as usize
-    }
-
-    /// Fills or empties slot `at`; the hashes above it become stale. The hash of a page below follows by
-    /// [`Page::set_child_hash`].
-    pub fn set(&mut self, at: u8, slot: Subtree) {
-        let flag = 1u16 << at;
-        let rank = self.rank(flag);
-        if self.leaves & flag != 0 {
-            self.leaf_data.remove(rank);
-        }
-        self.leaves &= !flag;
-        self.stale_leaves &= !flag;
-        self.occupied |= flag;
-        match slot {
-            Subtree::Empty => {
-                self.occupied &= !flag;
-                self.put_hash(16 + at, ZERO_HASH);
-            }
-            Subtree::Leaf(key, value) => {
-                self.leaf_data.insert(rank, (key, value));
-                self.leaves |= flag;
-                self.stale_leaves |= flag;
-            }
-            Subtree::Branch => {}
-        }
-        self.mark_stale(at);
-    }
-
-    /// Takes the new hash of the page below slot `at`.
-    pub fn set_child_hash(&mut self, at: u8, hash: Hash32) {
-        self.put_hash(16 + at, hash);
-        self.mark_stale(at);
-    }
-
-    fn put_hash(&mut self, number: u8, hash: Hash32) {
-        if let Some(place) = self.hashes.get_mut(usize::from(number)) {
-            *place = hash;
+    /// The slot that holds the only leaf below subtree `number`.
+    pub const fn lone_leaf(&self, number: u8) -> Option<u8> {
+        let inside = self.occupied & SLOTS_BELOW[number as usize & 31];
+        if inside.is_power_of_two() && inside & self.leaves != 0 {
+            Some(inside.trailing_zeros() as u8)
+        } else {
+            None
         }
     }
+}
 
-    fn mark_stale(&mut self, at: u8) {
-        let mut number = (16 + at) >> 1;
-        while number > 0 {
-            self.stale_nodes |= 1 << number;
-            number >>= 1;
-        }
-    }
+/// Count of the bits of `mask` below `bit`.
+const fn rank(mask: u16, bit: u16) -> usize {
+    (mask & (bit - 1)).count_ones() as usize
+}
 
-    /// The bytes in a store: `u8 1 ‖ u16 occupied ‖ u16 leaves`, then a slot after the other, a leaf as
-    /// `key_hash ‖ value_hash`, a page as its hash.
-    pub fn encode(&self) -> Vec<u8> {
-        let page_count = (self.occupied & !self.leaves).count_ones() as usize;
-        let mut out = Vec::with_capacity(5 + 64 * self.leaf_data.len() + 32 * page_count);
-        out.push(1);
-        out.extend_from_slice(&self.occupied.to_be_bytes());
-        out.extend_from_slice(&self.leaves.to_be_bytes());
-        for at in bits(self.occupied) {
-            match self.slot(at) {
-                Subtree::Leaf(key, value) => {
-                    out.extend_from_slice(&key);
-                    out.extend_from_slice(&value);
-                }
-                _ => out.extend_from_slice(&self.hash(16 + at)),
-            }
-        }
-        out
+/// The nodes with at least two leaves below.
+const fn hashed_nodes(occupied: u16, leaves: u16) -> u16 {
+    let mut some = (occupied as u32) << 16;
+    let mut hashed = ((occupied & !leaves) as u32) << 16;
+    let mut number = 15;
+    while number > 0 {
+        let below = some >> (2 * number) & 3;
+        some |= ((below != 0) as u32) << number;
+        hashed |= ((below == 3 || hashed >> (2 * number) & 3 != 0) as u32) << number;
+        number -= 1;
     }
-
-    /// Reads the page `id`; the hashes of leaves and nodes are stale afterwards.
-    ///
-    /// # Errors
-    /// `STORAGE_CORRUPT`: the page could not have been written by this tree at this place.
-    pub fn decode(id: &PageId, bytes: &[u8]) -> Result<Self, CodecError> {
-        let mut reader = Reader::new(Object::Page, bytes);
-        reader.version()?;
-        let occupied = reader.u16("occupied")?;
-        let leaves = reader.u16("leaves")?;
-        let pages = occupied & !leaves;
-        let lone = *id != PageId::ROOT && pages == 0 && leaves.count_ones() < 2;
-        if occupied == 0 || leaves & !occupied != 0 || lone || (id.depth() == PAGE_DEPTH_MAX && pages != 0) {
-            return Err(reader.fail(Fault::NotCanonical("slots")));
-        }
-        let mut page = Self::empty();
-        page.leaf_data.reserve_exact(leaves.count_ones() as usize);
-        for at in bits(occupied) {
-            if leaves >> at & 1 == 1 {
-                let (key, value) = (reader.array("key_hash")?, reader.array("value_hash")?);
-                if !id.covers(&key) || step(&key, id.depth()) != at {
-                    return Err(reader.fail(Fault::Mismatch("key_hash")));
-                }
-                page.set(at, Subtree::Leaf(key, value));
-            } else {
-                page.set(at, Subtree::Branch);
-                page.set_child_hash(at, reader.array("page_hash")?);
-            }
-        }
-        reader.finish()?;
-        Ok(page)
-    }
+    hashed as u16
 }
 
 /// The positions of the set bits, ascending.
-fn bits(mut mask: u16) -> impl Iterator<Item = u8> {
+pub fn bits(mut mask: u16) -> impl Iterator<Item = u8> {
     std::iter::from_fn(move || {
         let lowest = mask.trailing_zeros() as u8;
         mask &= mask.checked_sub(1)?;
@@ -234,62 +203,31 @@ fn bits(mut mask: u16) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Hashes every stale leaf and node of the pages, level by level over all of them, so that the hash kernel gets long runs.
-pub fn refresh<'p>(pages: impl Iterator<Item = &'p mut Page>) {
-    let mut pages: Vec<&mut Page> = pages.collect();
-    let mut run = Run::default();
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state_tree::arena::{Arena, BLOCK_UNITS_MAX};
 
-    for (index, page) in pages.iter_mut().enumerate() {
-        for at in bits(std::mem::take(&mut page.stale_leaves)) {
-            if let Some((key, value)) = page.leaf_data.get(page.rank(1 << at)) {
-                run.push(index, 16 + at, *key, *value);
+    #[test]
+    fn every_shape_places_its_units_without_gap_or_overlap() {
+        assert_eq!(size_of::<Head>(), 32);
+        for shape in 0..=u16::MAX {
+            // A second word from the first covers all kinds of mixtures.
+            let leaves = shape & shape.rotate_left(5).wrapping_mul(0x9e37);
+            let mut head = Head::new(NO_PAGE, 0, 0, 1);
+            let units = head.shape(shape, leaves);
+            assert!(Arena::rounded(units) <= BLOCK_UNITS_MAX);
+            let mut places: Vec<usize> = bits(shape).map(|at| head.slot_place(at)).collect();
+            places.extend(bits(head.nodes).map(|number| head.node_place(number)));
+            places.extend(bits(leaves).flat_map(|at| [head.leaf_place(at), head.leaf_place(at) + 1]));
+            let first = head.branches().count_ones().div_ceil(8) as usize;
+            assert!(places.into_iter().eq(first..units), "{shape:04x} {leaves:04x}");
+            for number in 1..16u8 {
+                let inside = shape & SLOTS_BELOW[usize::from(number)];
+                let hashed = inside.count_ones() > 1 || inside & !leaves != 0;
+                assert_eq!(head.nodes >> number & 1 == 1, hashed);
+                assert_eq!(head.lone_leaf(number).is_some(), inside != 0 && !hashed);
             }
         }
-    }
-    tag::STATE_LEAF.hash_pairs(&run.inputs, &mut run.hashes);
-    run.deliver(&mut pages);
-
-    for level in [0xff00u16, 0x00f0, 0x000c, 0x0002] {
-        for (index, page) in pages.iter_mut().enumerate() {
-            for number in bits(page.stale_nodes & level) {
-                let inside = page.inside(number);
-                if inside == 0 {
-                    page.put_hash(number, ZERO_HASH);
-                } else if page.is_lone_leaf(inside) {
-                    page.put_hash(number, page.hash(16 + inside.trailing_zeros() as u8));
-                } else {
-                    run.push(index, number, page.hash(2 * number), page.hash(2 * number + 1));
-                }
-            }
-        }
-        tag::STATE_NODE.hash_pairs(&run.inputs, &mut run.hashes);
-        run.deliver(&mut pages);
-    }
-    for page in &mut pages {
-        page.stale_nodes = 0;
-    }
-}
-
-/// One run of the hash kernel: pairs in, hashes out, and where each belongs.
-#[derive(Default)]
-struct Run {
-    inputs: Vec<Hash32>,
-    hashes: Vec<Hash32>,
-    targets: Vec<(usize, u8)>,
-}
-
-impl Run {
-    fn push(&mut self, page: usize, number: u8, left: Hash32, right: Hash32) {
-        self.inputs.extend([left, right]);
-        self.targets.push((page, number));
-    }
-
-    fn deliver(&mut self, pages: &mut [&mut Page]) {
-        for ((index, number), hash) in self.targets.drain(..).zip(self.hashes.drain(..)) {
-            if let Some(page) = pages.get_mut(index) {
-                page.put_hash(number, hash);
-            }
-        }
-        self.inputs.clear();
     }
 }

@@ -65,28 +65,23 @@ impl PageId {
         Ok(Self { depth, path })
     }
 
-    /// The page below step `step`. Below the deepest page there is none; the id then names the page itself.
-    pub(crate) fn child(&self, step: u8) -> Self {
-        let mut child = *self;
-        if self.depth < PAGE_DEPTH_MAX {
-            let shift = if self.depth.is_multiple_of(2) { 4 } else { 0 };
-            if let Some(byte) = child.path.get_mut(usize::from(self.depth / 2)) {
-                *byte |= (step & 15) << shift;
-            }
-            child.depth += 1;
+    /// The page at `depth` on the path of a key.
+    pub(crate) fn above(key: &Hash32, depth: u8) -> Self {
+        let mut path = *key;
+        let whole = usize::from(depth / 2);
+        let mut rest = path.iter_mut().skip(whole);
+        if !depth.is_multiple_of(2)
+            && let Some(half) = rest.next()
+        {
+            *half &= 0xf0;
         }
-        child
+        rest.for_each(|byte| *byte = 0);
+        Self { depth, path }
     }
 
-    /// The page above and the step that leads here; `None` for the root.
-    pub(crate) fn parent(&self) -> Option<(Self, u8)> {
-        let depth = self.depth.checked_sub(1)?;
-        let last = step(&self.path, depth);
-        let mut path = self.path;
-        if let Some(byte) = path.get_mut(usize::from(depth / 2)) {
-            *byte &= if depth.is_multiple_of(2) { 0x00 } else { 0xf0 };
-        }
-        Some((Self { depth, path }, last))
+    /// The step of the path below depth `depth`.
+    pub(crate) fn step(&self, depth: u8) -> u8 {
+        step(&self.path, depth)
     }
 
     /// Whether a key lies below the page.
@@ -107,18 +102,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_walk_down_and_up_and_through_bytes() {
+    fn ids_cut_the_path_of_a_key_and_walk_through_bytes() {
         let key: Hash32 = std::array::from_fn(|i| (i * 37 + 5) as u8);
-        let mut id = PageId::ROOT;
-        for depth in 0..PAGE_DEPTH_MAX {
-            let child = id.child(step(&key, depth));
-            assert_eq!(child.parent(), Some((id, step(&key, depth))));
-            assert!(child.covers(&key) && child > id);
-            assert_eq!(PageId::decode(&child.encode()), Ok(child));
-            assert!(PageId::decode(&[child.encode(), vec![0]].concat()).is_err());
-            id = child;
+        assert_eq!(PageId::above(&key, 0), PageId::ROOT);
+        for depth in 1..=PAGE_DEPTH_MAX {
+            let id = PageId::above(&key, depth);
+            assert!((0..depth).all(|above| id.step(above) == step(&key, above)));
+            assert!((depth..=PAGE_DEPTH_MAX).all(|below| id.step(below) == 0));
+            assert!(id.covers(&key) && id > PageId::above(&key, depth - 1));
+            let mut stranger = key;
+            stranger[usize::from((depth - 1) / 2)] ^= 0x11;
+            assert!(!id.covers(&stranger));
+            assert_eq!(PageId::decode(&id.encode()), Ok(id));
+            assert!(PageId::decode(&[id.encode(), vec![0]].concat()).is_err());
         }
-        assert_eq!(PageId::ROOT.parent(), None);
         assert!(PageId::decode(&[64; 33]).is_err());
         assert!(PageId::decode(&[1, 0x11]).is_err(), "unused half byte");
     }

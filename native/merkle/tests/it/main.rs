@@ -6,8 +6,10 @@
 mod block_tree;
 mod bundle;
 mod golden;
+mod kernels;
 mod scenario;
 mod state_tree;
+mod state_tree_large;
 mod twin;
 mod vectors_formats;
 mod vectors_merkle;

@@ -1,0 +1,171 @@
+//! Structured random signatures: the answers of the lanes against the scalar kernel, in mixed batches.
+//! `HN_FUZZ_CASES` sets the count (default 100,000; each case runs on the comb, the single and the unknown-key kernel).
+
+use super::super::comb::{Comb, verify_table};
+use super::super::jacobian::{Jacobian, to_affine_all};
+use super::super::key::{PublicKey, generate};
+use super::super::limbs::from_be_bytes;
+use super::super::scalar::Scalar;
+use super::super::verify::{Answer, Equation, VerifyStatus, verify_digest_single};
+use super::table::LaneTable;
+use super::{known, unknown};
+use crate::kernel::Kernel;
+use crate::sm3::sm3;
+
+/// Signatures of a batch.
+const BATCH: usize = 250;
+
+struct Subject {
+    key: PublicKey,
+    comb: Comb<6>,
+    table: LaneTable,
+}
+
+/// Repeatable random numbers.
+struct Source(u64);
+
+impl Source {
+    fn words(&mut self) -> [u64; 4] {
+        self.0 += 1;
+        from_be_bytes(&sm3(&self.0.to_be_bytes()))
+    }
+
+    /// A scalar: random, small, sparse, dense, or with long runs of equal bits.
+    fn scalar(&mut self) -> Scalar {
+        let (a, b) = (self.words(), self.words());
+        let words = match b[3] % 8 {
+            0 => [b[0] % 64, 0, 0, 0],
+            1 => [0, 0, 0, 1 << (b[0] % 64)],
+            2 => [a[0], 0, 0, a[3]],
+            3 => [u64::MAX, u64::MAX, a[2], u64::MAX],
+            4 => std::array::from_fn(|i| a[i] & b[i] & a[i].rotate_left(7)),
+            5 => std::array::from_fn(|i| a[i] | b[i] | a[i].rotate_left(7)),
+            _ => a,
+        };
+        Scalar::from_words_reduced(&words)
+    }
+}
+
+struct Case {
+    subject: usize,
+    e: [u8; 32],
+    signature: [u8; 64],
+    /// What the scalar kernel found; `None` for exceptional sums.
+    want: Option<bool>,
+}
+
+/// Signatures that are valid, or would be for e − 1.
+fn cases(source: &mut Source, subjects: &[Subject]) -> Vec<Case> {
+    let mut chosen = Vec::new();
+    let mut sums = Vec::new();
+    while chosen.len() < BATCH {
+        let subject = (source.words()[0] % subjects.len() as u64) as usize;
+        let (s, t) = (source.scalar(), source.scalar());
+        if s.is_zero() || t.is_zero() || t.sub(&s).is_zero() {
+            continue;
+        }
+        let sum = subjects[subject].comb.add_multiple(None, &t);
+        let sum: Option<Jacobian> = sum.and_then(|sum| verify_table().add_multiple(sum, &s)).ok().flatten();
+        sums.extend(sum);
+        chosen.push((subject, s, t, sum.is_some()));
+    }
+    let mut points = to_affine_all(&sums).into_iter();
+    chosen
+        .into_iter()
+        .map(|(subject, s, t, regular)| {
+            let r = t.sub(&s);
+            let x1 = points
+                .by_ref()
+                .take(usize::from(regular))
+                .next()
+                .map_or([7; 4], |point| point.x.to_words());
+            let valid = source.words()[0] % 3 > 0;
+            let mut e = r.sub(&Scalar::from_words_reduced(&x1));
+            if !valid {
+                e = e.add(&Scalar::ONE);
+            }
+            let mut signature = [0; 64];
+            signature[..32].copy_from_slice(&r.to_bytes());
+            signature[32..].copy_from_slice(&s.to_bytes());
+            Case {
+                subject,
+                e: e.to_bytes(),
+                signature,
+                want: regular.then_some(valid),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn structured_signatures_get_the_same_answers() {
+    if !Kernel::Ifma.is_available() {
+        return;
+    }
+    let count = std::env::var("HN_FUZZ_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(100_000usize);
+    let subjects: Vec<Subject> = (0..12u8)
+        .map(|i| {
+            // Small multiples of G reach exceptional sums.
+            let key = if i < 8 {
+                generate(&sm3(&[i]))
+            } else {
+                super::super::key::SecretKey::from_bytes(&Scalar([u64::from(i) - 6, 0, 0, 0]).to_bytes()).unwrap()
+            };
+            let key = key.public_key().clone();
+            Subject {
+                comb: Comb::build(key.point()),
+                table: LaneTable::build(key.point(), 6),
+                key,
+            }
+        })
+        .collect();
+    let mut source = Source(1 << 40);
+    let (mut asked, mut total) = (0, 0);
+    while total < count {
+        let cases = cases(&mut source, &subjects);
+        let equations: Vec<Equation> = cases
+            .iter()
+            .map(|case| Equation::parse(&case.e, &case.signature).unwrap())
+            .collect();
+        let jobs: Vec<known::Job<'_>> = equations
+            .iter()
+            .zip(&cases)
+            .map(|(equation, case)| known::Job {
+                equation,
+                table: &subjects[case.subject].table,
+            })
+            .collect();
+        let unknown_jobs: Vec<unknown::Job<'_>> = equations
+            .iter()
+            .zip(&cases)
+            .map(|(equation, case)| unknown::Job {
+                equation,
+                key: &subjects[case.subject].key,
+            })
+            .collect();
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        // SAFETY: the kernel is available.
+        unsafe {
+            known::answer(&jobs, &mut with);
+            unknown::answer(&unknown_jobs, &mut without);
+        }
+        for (at, case) in cases.iter().enumerate() {
+            for answer in [with[at], without[at], known::answer_single(&jobs[at])] {
+                let want = case.want.unwrap_or_else(|| {
+                    verify_digest_single(&subjects[case.subject].key, &case.e, &case.signature) == VerifyStatus::Valid
+                });
+                match answer {
+                    Answer::Accept => assert!(want, "{at}: accepted {:02x?} {:02x?}", case.e, case.signature),
+                    Answer::Reject => assert!(!want, "{at}: refused {:02x?} {:02x?}", case.e, case.signature),
+                    Answer::Ask => asked += 1,
+                }
+            }
+        }
+        total += cases.len();
+    }
+    // Random sums are never exceptional; those of small scalars with small keys are.
+    assert!(asked > 0 && asked < total / 4, "{asked} of {total}");
+}

@@ -1,0 +1,168 @@
+//! Digits of eight scalars and the table entries that they pick.
+
+use super::super::scalar::Scalar;
+use super::field::{Lanes, P52, from_array, to_array};
+use super::points::{Pair, Point};
+use super::table::{Entry, LaneTable, OddDigits};
+use std::arch::x86_64::*;
+use std::marker::PhantomData;
+
+/// Eight scalars with the tables of their points.
+pub(super) struct Digits<'a> {
+    width: usize,
+    /// Entries from the table of a window to that of the next: 0 when all windows share one.
+    stride: usize,
+    /// The recoded scalars, word by word.
+    words: [__m512i; 5],
+    /// Lanes whose sum is negated.
+    negated: __mmask8,
+    /// Addresses of the tables' first entries.
+    bases: __m512i,
+    tables: PhantomData<&'a Entry>,
+}
+
+/// The entries that one window picks.
+#[derive(Clone, Copy)]
+pub(super) struct Picked {
+    addresses: [u64; 8],
+    negative: __mmask8,
+}
+
+impl<'a> Digits<'a> {
+    /// For combs, which must have equal widths; this is checked.
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn comb(scalars: &[&Scalar; 8], tables: &[&'a LaneTable; 8]) -> Self {
+        let width = tables[0].width();
+        assert!(tables.iter().all(|table| table.width() == width), "tables of one width");
+        Self::new(scalars, width, 1 << (width - 1), &tables.map(LaneTable::entries))
+    }
+
+    /// For tables of odd multiples that all windows share: 2^(width−1) entries each, which is checked.
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn windows_over(scalars: &[&Scalar; 8], width: usize, tables: &[&'a [Entry]; 8]) -> Self {
+        assert!(
+            tables.iter().all(|table| table.len() == 1 << (width - 1)),
+            "tables of one width"
+        );
+        Self::new(scalars, width, 0, tables)
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn new(scalars: &[&Scalar; 8], width: usize, stride: usize, tables: &[&'a [Entry]; 8]) -> Self {
+        let scalars = scalars.map(|scalar| OddDigits::new(scalar, width));
+        let word = |at: usize| from_array(&scalars.each_ref().map(|scalar| scalar.words[at]));
+        Self {
+            width,
+            stride,
+            words: [word(0), word(1), word(2), word(3), word(4)],
+            negated: (0..8).fold(0, |mask, lane| mask | u8::from(scalars[lane].negated) << lane),
+            bases: from_array(&tables.map(|table| table.as_ptr().expose_provenance() as u64)),
+            tables: PhantomData,
+        }
+    }
+
+    /// Addresses and signs of the entries of `window`, which are fetched ahead.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn pick(&self, window: usize) -> Picked {
+        let position = window * self.width;
+        let (word, shift) = (position / 64, position % 64);
+        let count = |bits: usize| _mm_cvtsi64_si128(bits as i64);
+        let low = _mm512_srl_epi64(self.words[word], count(shift));
+        let next = if word < 4 {
+            self.words[word + 1]
+        } else {
+            _mm512_setzero_si512()
+        };
+        // A shift by 64 gives 0.
+        let bits = _mm512_or_si512(low, _mm512_sll_epi64(next, count(64 - shift)));
+        let half = 1i64 << (self.width - 1);
+        let below = !_mm512_test_epi64_mask(bits, _mm512_set1_epi64(half));
+        // digit = 2u − (2^w − 1): the entry is u without its top bit, or the complement of that for a negative digit.
+        let index = _mm512_mask_xor_epi64(bits, below, bits, _mm512_set1_epi64(-1));
+        let index = _mm512_and_si512(index, _mm512_set1_epi64(half - 1));
+        let index = _mm512_add_epi64(index, _mm512_set1_epi64((self.stride * window) as i64));
+        let addresses = to_array(_mm512_add_epi64(self.bases, _mm512_slli_epi64::<6>(index)));
+        Picked {
+            addresses,
+            negative: below ^ self.negated,
+        }
+    }
+
+    /// Asks for the entries to be brought into the cache.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn prefetch(&self, picked: &Picked) {
+        for address in picked.addresses {
+            // The intrinsic is safe in newer releases of the compiler only.
+            #[allow(unused_unsafe)]
+            // SAFETY: a prefetch reads nothing that the program can see and never faults.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(std::ptr::with_exposed_provenance(address as usize))
+            };
+        }
+    }
+
+    /// The picked entries as eight points.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn gather(&self, picked: &Picked) -> Point {
+        let mut rows = [[_mm512_setzero_si512(); 4]; 2];
+        let entry = |lane: usize| std::ptr::with_exposed_provenance::<Entry>(picked.addresses[lane] as usize);
+        for (row, (low, high)) in [(0, 2), (1, 3), (4, 6), (5, 7)].into_iter().enumerate() {
+            for (coordinate, rows) in rows.iter_mut().enumerate() {
+                // SAFETY: `pick` computed the addresses as base + 64·(stride·window + index), index < half, of the tables
+                // that `self` borrows: combs have stride = half entries for each window, others half entries in all; both halves of an entry are 32 bytes.
+                unsafe {
+                    let first = _mm256_load_si256(entry(low).cast::<__m256i>().add(coordinate));
+                    let second = _mm256_load_si256(entry(high).cast::<__m256i>().add(coordinate));
+                    rows[row] = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second);
+                }
+            }
+        }
+        let [x, y] = rows.map(|[a, b, c, d]| {
+            let (even, odd) = (_mm512_unpacklo_epi64(a, b), _mm512_unpacklo_epi64(c, d));
+            let (even_high, odd_high) = (_mm512_unpackhi_epi64(a, b), _mm512_unpackhi_epi64(c, d));
+            Lanes::unpack([
+                _mm512_shuffle_i64x2::<0x88>(even, odd),
+                _mm512_shuffle_i64x2::<0x88>(even_high, odd_high),
+                _mm512_shuffle_i64x2::<0xdd>(even, odd),
+                _mm512_shuffle_i64x2::<0xdd>(even_high, odd_high),
+            ])
+        });
+        let mut y = y;
+        for (limb, p) in y.0.iter_mut().zip(P52) {
+            *limb = _mm512_mask_sub_epi64(*limb, picked.negative, _mm512_set1_epi64(p as i64), *limb);
+        }
+        Point { x, y }
+    }
+
+    /// Windows of each scalar.
+    pub(super) fn windows(&self) -> usize {
+        super::table::windows(self.width)
+    }
+}
+
+/// Windows between the request for an entry and its use.
+const AHEAD: usize = 4;
+
+/// Writes the point that each window picks, for a pair of groups; `out` has room for all windows.
+#[target_feature(enable = "avx512f")]
+pub(super) fn gather_all(digits: &[Digits<'_>; 2], out: &mut [Pair]) {
+    let windows = digits[0].windows();
+    let pick = |window: usize| {
+        digits.each_ref().map(|digits| {
+            let picked = digits.pick(window);
+            digits.prefetch(&picked);
+            picked
+        })
+    };
+    let mut ahead: [[Picked; 2]; AHEAD] = std::array::from_fn(&pick);
+    for (window, out) in out.iter_mut().enumerate() {
+        let [first, second] = ahead[window % AHEAD];
+        if window + AHEAD < windows {
+            ahead[window % AHEAD] = pick(window + AHEAD);
+        }
+        *out = [digits[0].gather(&first), digits[1].gather(&second)];
+    }
+}
