@@ -31,6 +31,8 @@ log = structlog.get_logger("sync")
 
 GAP_PATIENCE_S = 1.0
 """How long a gap of one height is left to consensus."""
+RESPONSES_MAX = 4 * REQUEST_BLOCKS_MAX
+"""Room for the answers to a request that was given up beside those to the next one."""
 SERVING_MAX = 4
 """Block requests served at once; more are ignored, the peer asks another node."""
 HEADER_RESULTS = CODES["HEADER_RESULTS"]
@@ -72,7 +74,7 @@ class BlockSync:
         self._on_fatal = on_fatal
         self._heights: dict[bytes, int] = {}
         self._seen_at: dict[bytes, float] = {}
-        self._responses: asyncio.Queue[BlockResponse] = asyncio.Queue(REQUEST_BLOCKS_MAX)
+        self._responses: asyncio.Queue[BlockResponse] = asyncio.Queue(RESPONSES_MAX)
         self._asked: bytes | None = None
         self._asked_height = 0
         self._behind_since: float | None = None
@@ -241,7 +243,8 @@ class BlockSync:
             self._responses.get_nowait()
         self._asked = peer
         self._network.send(peer, Channel.BULK, Kind.BLOCK_REQUEST, BlockRequest(first, count).encode())
-        for height in range(first, first + count):
+        height = first
+        while height < first + count:
             try:
                 async with asyncio.timeout(self._config.request_ms / 1000):
                     response = await self._responses.get()
@@ -249,9 +252,11 @@ class BlockSync:
                 if height == first:
                     self._heights.pop(peer, None)  # silent or slow: ask another one until its next status
                 return
-            if response.height != height:
-                if response.height <= self._applier.tip.height:
-                    continue
+            # Consensus may have been faster, and answers to an earlier request may still arrive.
+            height = max(height, self._applier.tip.height + 1)
+            if response.height < height:
+                continue
+            if response.height > height:
                 raise PeerFault("SYNC_PEER_FAULT", f"block response: got height {response.height}, want {height}")
             if not response.value:
                 if height == first:
@@ -259,10 +264,9 @@ class BlockSync:
                         "SYNC_PEER_FAULT", f"block response: got none for height {height}, which the peer claims"
                     )
                 return  # the peer ended its answer: ask again from here
-            if height <= self._applier.tip.height:
-                continue  # consensus was faster
             if not await self._apply(response):
                 return
+            height += 1
             self._behind_since = None
 
     async def _apply(self, response: BlockResponse) -> bool:

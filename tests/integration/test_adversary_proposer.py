@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hnnode_native import Value, build_txs
+from hnnode_native import Batch, Value, build_txs
 
 from hnnode.node.build import ChainNode
 from tests.kit.byzantine import (
@@ -110,7 +110,7 @@ def test_oversized_proposal_leaves_nothing_behind(tmp_path: Path) -> None:
         bad = await corrupt_proposer(c)
         honest = c.up()
         block_bytes_max = honest[0].genesis_facts.file.block_bytes_max
-        batches = []
+        batches: list[Batch] = []
         while sum(batch.size for batch in batches) <= 2 * block_bytes_max:
             payloads = [os.urandom(60_000) for _ in range(15)]
             txs = build_txs(c.user, c.chain_id, 10_000 + 20 * len(batches), 100_000, "evidence", "preserve", payloads)
