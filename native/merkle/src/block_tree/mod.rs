@@ -22,7 +22,7 @@ const RUN_LEAVES: usize = RUN_NODES << RUN_LEVELS;
 const PARALLEL_LEAVES_MIN: usize = 2 * RUN_LEAVES;
 
 /// Root of a list. Cost: a hash for each leaf and each node but the promoted ones, in lanes; memory 192 KiB a thread
-/// and a quarter of a byte a leaf.
+/// and half a byte a leaf at most.
 pub fn root<T: AsRef<[u8]> + Sync>(leaves: &[T]) -> Hash32 {
     root_by(Hashing::Shared, leaves)
 }
