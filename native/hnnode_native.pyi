@@ -196,7 +196,7 @@ class StateTree:
 
     def __init__(self, cache_bytes_max: int) -> None: ...
     def missing(self, key_hashes: Sequence[bytes]) -> list[bytes]:
-        """Page ids that `apply` or `prove` of these keys needs next; empty when all are loaded."""
+        """Page ids to load for `apply` or `prove` of these keys, some of them guesses; empty when all are loaded."""
     def load(self, pages: Sequence[tuple[bytes, bytes | None]]) -> None: ...
     def apply(self, updates: BlockResult) -> list[bytes]:
         """Apply a block's updates. Returns the page ids to load first (nothing changed then), or [] when done."""

@@ -16,12 +16,13 @@ use rayon::prelude::*;
 const RUN_LEVELS: u32 = 7;
 /// Nodes that are left of a full run: one vector of lanes, so that no level of a run is hashed in part.
 const RUN_NODES: usize = 16;
-/// Leaves of a run: their hashes and the level above take 96 KiB.
+/// Leaves of a run: with its buffers it takes 192 KiB.
 const RUN_LEAVES: usize = RUN_NODES << RUN_LEVELS;
 /// Lists below this length are hashed by the calling thread, but for the leaves when they are long.
 const PARALLEL_LEAVES_MIN: usize = 2 * RUN_LEAVES;
 
-/// Root of a list. Cost: a hash for each leaf and each node but the promoted ones, in lanes; memory 96 KiB a thread.
+/// Root of a list. Cost: a hash for each leaf and each node but the promoted ones, in lanes; memory 192 KiB a thread
+/// and half a byte a leaf at most.
 pub fn root<T: AsRef<[u8]> + Sync>(leaves: &[T]) -> Hash32 {
     root_by(Hashing::Shared, leaves)
 }

@@ -34,9 +34,14 @@ impl Branching {
         self.pages += pages;
     }
 
-    /// Whether it pays to read the page below a slot before one knows that there is one.
-    const fn is_likely(&self) -> bool {
-        self.pages * 16 > self.slots
+    /// Whether it pays to read the page below a slot before one knows that there is one; `above` counts one depth less.
+    const fn is_likely(&self, above: &Self) -> bool {
+        if self.slots > 0 {
+            self.pages * 16 > self.slots
+        } else {
+            // Where all slots are pages, the next depth has some too.
+            above.slots > 0 && above.pages == above.slots
+        }
     }
 }
 
@@ -61,9 +66,8 @@ impl StateTree {
     pub(super) fn survey(&self, keys: &[[u8; 64]], spans: &mut Spans) -> Vec<PageId> {
         let mut missing = Vec::new();
         let Some(root) = self.root_page else {
-            missing.push(PageId::ROOT);
-            self.guess(PageId::ROOT, keys, &mut missing);
-            return missing;
+            // Nothing is known yet of the depth.
+            return vec![PageId::ROOT];
         };
         let Spans { level, below } = spans;
         level.clear();
@@ -105,10 +109,14 @@ impl StateTree {
         missing
     }
 
-    /// Adds the pages of the keys' paths below `id` that are likely to be there.
+    /// Adds the pages of the keys' paths below `id`, which is not the root, that are likely to be there.
     fn guess(&self, id: PageId, keys: &[[u8; 64]], missing: &mut Vec<PageId>) {
-        let likely = self.branching.iter().skip(id.depth().into());
-        let deepest = id.depth() + likely.take_while(|seen| seen.is_likely()).count() as u8;
+        let known = self
+            .branching
+            .windows(2)
+            .skip(usize::from(id.depth()).saturating_sub(1));
+        let likely = known.take_while(|pair| pair[1].is_likely(&pair[0]));
+        let deepest = id.depth() + likely.count() as u8;
         for depth in id.depth() + 1..=deepest.min(PAGE_DEPTH_MAX) {
             for key in keys {
                 let id = PageId::above(key_of(key), depth);

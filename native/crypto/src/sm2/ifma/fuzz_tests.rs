@@ -79,7 +79,7 @@ fn cases(source: &mut Source, subjects: &[Subject]) -> Vec<Case> {
                 .take(usize::from(regular))
                 .next()
                 .map_or([7; 4], |point| point.x.to_words());
-            let valid = source.words()[0] % 3 > 0;
+            let valid = !source.words()[0].is_multiple_of(3);
             let mut e = r.sub(&Scalar::from_words_reduced(&x1));
             if !valid {
                 e = e.add(&Scalar::ONE);

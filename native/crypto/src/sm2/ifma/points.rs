@@ -93,7 +93,7 @@ impl Sums {
         self.products.clear();
         for (terms, flags) in self.points.chunks_exact_mut(self.stride).zip(&mut self.flags) {
             for i in 0..half {
-                let (first, second) = (terms[2 * i * step], &mut terms[(2 * i + 1) * step]);
+                let (first, second) = two_terms(terms, i, step);
                 let mut d = [delta(&first[0].x, &second[0].x), delta(&first[1].x, &second[1].x)];
                 if d[0].maybe_zero() || d[1].maybe_zero() {
                     for k in 0..2 {
@@ -110,23 +110,39 @@ impl Sums {
         for terms in self.points.chunks_exact_mut(self.stride).rev() {
             for i in (0..half).rev() {
                 let Some(before) = products.next() else { return };
-                let (first, second) = (terms[2 * i * step], &terms[(2 * i + 1) * step]);
+                let (first, second) = two_terms(terms, i, step);
                 let d = [delta(&first[0].x, &second[0].x), delta(&first[1].x, &second[1].x)];
                 let own = mul(inverse.each_ref(), before.each_ref());
                 inverse = mul(inverse.each_ref(), d.each_ref());
-                terms[2 * i * step] = add(&first, second, &own);
+                add_assign(first, second, &own);
             }
         }
     }
+}
+
+/// Terms 2i and 2i + 1 of a round.
+#[inline]
+fn two_terms(terms: &mut [Pair], i: usize, step: usize) -> (&mut Pair, &mut Pair) {
+    let (head, tail) = terms.split_at_mut((2 * i + 1) * step);
+    (&mut head[2 * i * step], &mut tail[0])
 }
 
 /// The sum of two points with the inverse of x2 − x1.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn add(first: &Pair, second: &Pair, inverse: &[Lanes; 2]) -> Pair {
+    let mut sum = *first;
+    add_assign(&mut sum, second, inverse);
+    sum
+}
+
+/// Adds a point with the inverse of x2 − x1. In place: copies of points are memory traffic.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn add_assign(first: &mut Pair, second: &Pair, inverse: &[Lanes; 2]) {
     let rise = [delta(&first[0].y, &second[0].y), delta(&first[1].y, &second[1].y)];
     let slope = mul(inverse.each_ref(), rise.each_ref());
-    third(first, second, &slope)
+    third(first, [&second[0].x, &second[1].x], &slope);
 }
 
 /// Twice a point, with the inverse of 2y.
@@ -138,21 +154,23 @@ pub(super) fn double(point: &Pair, inverse: &[Lanes; 2]) -> Pair {
     // a = −3: the slope is 3(x² − 1) / 2y.
     let rise = both!(k => squares[k].raw().minus(&one).times(3).reduce());
     let slope = mul(inverse.each_ref(), rise.each_ref());
-    third(point, point, &slope)
+    let mut out = *point;
+    third(&mut out, [&point[0].x, &point[1].x], &slope);
+    out
 }
 
-/// The point x3 = slope² − x1 − x2, y3 = slope·(x1 − x3) − y1.
+/// Replaces the first point by x3 = slope² − x1 − x2, y3 = slope·(x1 − x3) − y1.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn third(first: &Pair, second: &Pair, slope: &[Lanes; 2]) -> Pair {
+fn third(first: &mut Pair, second_x: [&Lanes; 2], slope: &[Lanes; 2]) {
     let squares = square(slope.each_ref());
-    let x = both!(k => squares[k].raw().minus(&first[k].x).minus(&second[k].x).reduce());
-    let back = [delta(&x[0], &first[0].x), delta(&x[1], &first[1].x)];
+    let x = both!(k => squares[k].raw().minus(&first[k].x).minus(second_x[k]).reduce());
+    let back = both!(k => delta(&x[k], &first[k].x));
     let falls = mul(slope.each_ref(), back.each_ref());
-    both!(k => Point {
-        x: x[k],
-        y: falls[k].raw().minus(&first[k].y).reduce(),
-    })
+    for (k, first) in first.iter_mut().enumerate() {
+        first.y = falls[k].raw().minus(&first.y).reduce();
+        first.x = x[k];
+    }
 }
 
 /// Makes the x that are equal modulo p differ, by one unit; the lanes that this concerns.
