@@ -160,7 +160,7 @@ impl KeyCache {
     }
 
     /// Builds tables at once, for keys that are sure to be used (validators, a saved usage list): wide ones when there is
-    /// room for all of them. 0.3 ms a key.
+    /// room for all of them. 0.3 ms a key, 1.5 ms for a wide table.
     pub fn prepare(&self, keys: &[PublicKey]) {
         let missing: Vec<(&PublicKey, Size)> = {
             let state = self.lock();
