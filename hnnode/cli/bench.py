@@ -220,7 +220,15 @@ def crypto(
     "render", help=two("把密码测量结果写入网页的标记之间", "write a crypto result between the markers of a page")
 )
 def render_page(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", exists=True, dir_okay=False)],
+    result: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESULT",
+            exists=True,
+            dir_okay=False,
+            help=two("测量结果 JSON 文件", "JSON file of a measurement"),
+        ),
+    ],
     into: Annotated[
         Path, typer.Option("--into", metavar="PAGE", exists=True, dir_okay=False, help=two("页面", "the page"))
     ] = Path("docs/benchmarks.md"),
