@@ -3,7 +3,7 @@
 
 use super::field::Fe;
 use super::jacobian::{Jacobian, to_affine_all};
-use super::limbs::mask_zero;
+use super::limbs::{mask_zero, opaque};
 use super::point::{Affine, G, Projective};
 use super::scalar::Scalar;
 use std::sync::OnceLock;
@@ -103,17 +103,19 @@ impl<const W: usize> Comb<W> {
         let mut sum = Projective::INFINITY;
         for (index, window) in self.entries.chunks_exact(Self::HALF).enumerate() {
             let (magnitude, negative) = scalar.signed_digit(index, W);
+            let (magnitude, negative) = (opaque(magnitude), opaque(negative));
             let mut entry = Affine {
                 x: Fe::ZERO,
                 y: Fe::ZERO,
             };
             for (multiple, candidate) in (1u64..).zip(window) {
-                let mask = mask_zero(multiple ^ magnitude);
+                let mask = opaque(mask_zero(multiple ^ magnitude));
                 entry.x = Fe::select(mask, &candidate.x, &entry.x);
                 entry.y = Fe::select(mask, &candidate.y, &entry.y);
             }
             entry.y = Fe::select(negative, &entry.y.neg(), &entry.y);
-            sum = Projective::select(mask_zero(magnitude), &sum, &sum.add_affine(&entry));
+            let next = sum.add_affine(&entry);
+            sum = Projective::select(opaque(mask_zero(magnitude)), &sum, &next);
         }
         sum
     }

@@ -58,6 +58,13 @@ pub(crate) const fn select4(mask: u64, a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
     ]
 }
 
+/// A mask made of a secret, of which the optimiser must not know that it is all ones or zero: it turns selections by
+/// such masks into branches.
+#[inline(always)]
+pub(crate) fn opaque(mask: u64) -> u64 {
+    std::hint::black_box(mask)
+}
+
 /// All ones when `x` is zero, else zero.
 #[inline(always)]
 pub(crate) const fn mask_zero(x: u64) -> u64 {

@@ -7,7 +7,7 @@
 
 use super::super::field::{Fe, P};
 use super::super::jacobian::{Jacobian, to_affine_all};
-use super::super::limbs::{select4, sub4};
+use super::super::limbs::{opaque, select4, sub4};
 use super::super::point::{Affine, G};
 use super::super::scalar::{N, Scalar};
 use super::field::{Lanes, ONE, P52, from_array, mul, square};
@@ -316,7 +316,7 @@ pub(in crate::sm2) fn multiples_of_g(scalars: &[Scalar]) -> Vec<Option<Coordinat
 
 /// The odd one of k and n − k, and all ones when that is n − k.
 fn odd_of_pair(k: &Scalar) -> ([u64; 4], u64) {
-    let even = (k.0[0] & 1).wrapping_sub(1);
+    let even = opaque((k.0[0] & 1).wrapping_sub(1));
     let (minus, _) = sub4(&N, &k.0);
     (select4(even, &minus, &k.0), even)
 }
