@@ -44,7 +44,7 @@ test-python:
 	$(PYTEST) -q -m "not slow"
 
 test-slow: build ## Long sets, sized for hours
-	HN_SIM_SEEDS=200000 HN_PROPTEST_CASES=20000 HN_FUZZ_CASES=10000000 HN_SM3_STREAM_MIB=500 cargo test --release --quiet --workspace --exclude hn-py
+	HN_SIM_SEEDS=200000 HN_PROPTEST_CASES=20000 HN_FUZZ_CASES=10000000 HN_SM3_STREAM_MIB=500 HN_TIMING_RUNS=1000000 cargo test --release --quiet --workspace --exclude hn-py
 	$(PYTEST) -q
 
 lint: build ## ruff, mypy, cython-lint, import contracts, rustfmt, clippy

@@ -2,9 +2,9 @@
 //! time. A rotation is a renaming of planes.
 
 use super::engine::Engine;
-#[cfg(target_arch = "x86_64")]
-use super::gfni;
 use super::sbox::{substitute, substitute_word};
+#[cfg(target_arch = "x86_64")]
+use super::{aes, gfni};
 use zeroize::Zeroize;
 
 /// Bytes of a block, a key and an initial value.
@@ -39,6 +39,9 @@ impl RoundKeys {
             Engine::Portable => key_schedule(key),
             // SAFETY: `Engine::of` returns this form only where its instructions exist.
             #[cfg(target_arch = "x86_64")]
+            Engine::Aes => unsafe { aes::key_schedule(key) },
+            // SAFETY: `Engine::of` returns this form only where its instructions exist.
+            #[cfg(target_arch = "x86_64")]
             Engine::Gfni => unsafe { gfni::key_schedule(key) },
         };
         Self { words, engine }
@@ -60,6 +63,9 @@ impl RoundKeys {
             }
             // SAFETY: `Engine::of` returns this form only where its instructions exist.
             #[cfg(target_arch = "x86_64")]
+            Engine::Aes => unsafe { aes::apply(&self.words, blocks) },
+            // SAFETY: `Engine::of` returns this form only where its instructions exist.
+            #[cfg(target_arch = "x86_64")]
             Engine::Gfni => unsafe { gfni::apply(&self.words, blocks) },
         }
     }
@@ -78,6 +84,9 @@ impl RoundKeys {
                 blocks.zeroize();
                 LANES
             }
+            // SAFETY: `Engine::of` returns this form only where its instructions exist.
+            #[cfg(target_arch = "x86_64")]
+            Engine::Aes => unsafe { aes::first_pass(&self.words, nonce, out) },
             // SAFETY: `Engine::of` returns this form only where its instructions exist.
             #[cfg(target_arch = "x86_64")]
             Engine::Gfni => unsafe { gfni::first_pass(&self.words, nonce, out) },
@@ -101,6 +110,9 @@ impl RoundKeys {
                     stream.zeroize();
                 }
             }
+            // SAFETY: `Engine::of` returns this form only where its instructions exist.
+            #[cfg(target_arch = "x86_64")]
+            Engine::Aes => unsafe { aes::xor_stream(&self.words, counter, data) },
             // SAFETY: `Engine::of` returns this form only where its instructions exist.
             #[cfg(target_arch = "x86_64")]
             Engine::Gfni => unsafe { gfni::xor_stream(&self.words, counter, data) },

@@ -3,7 +3,7 @@
 
 use super::engine::Engine;
 #[cfg(target_arch = "x86_64")]
-use super::ghash_wide::GhashWide;
+use super::{ghash_clmul::GhashClmul, ghash_wide::GhashWide};
 use zeroize::Zeroize;
 
 /// Lower 64 bits of the carry-less product.
@@ -37,6 +37,8 @@ fn multiply(x: u64, y: u64) -> (u64, u64) {
 pub(super) enum Ghash {
     Portable(GhashWords),
     #[cfg(target_arch = "x86_64")]
+    Clmul(GhashClmul),
+    #[cfg(target_arch = "x86_64")]
     Wide(GhashWide),
 }
 
@@ -45,6 +47,9 @@ impl Ghash {
     pub(super) fn new(engine: Engine, key: &[u8; 16], bytes: usize) -> Self {
         match engine {
             Engine::Portable => Self::Portable(GhashWords::new(key)),
+            // SAFETY: `Engine::of` returns this form only where its instructions exist.
+            #[cfg(target_arch = "x86_64")]
+            Engine::Aes => Self::Clmul(unsafe { GhashClmul::new(key) }),
             // SAFETY: `Engine::of` returns this form only where its instructions exist.
             #[cfg(target_arch = "x86_64")]
             Engine::Gfni => Self::Wide(unsafe { GhashWide::new(key, bytes) }),
@@ -57,6 +62,9 @@ impl Ghash {
             Self::Portable(hash) => hash.update(data),
             // SAFETY: this variant is made by `new` alone, for an engine whose instructions exist.
             #[cfg(target_arch = "x86_64")]
+            Self::Clmul(hash) => unsafe { hash.update(data) },
+            // SAFETY: this variant is made by `new` alone, for an engine whose instructions exist.
+            #[cfg(target_arch = "x86_64")]
             Self::Wide(hash) => unsafe { hash.update(data) },
         }
     }
@@ -64,6 +72,8 @@ impl Ghash {
     pub(super) fn finish(&self) -> [u8; 16] {
         match self {
             Self::Portable(hash) => hash.finish(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Clmul(hash) => hash.finish(),
             #[cfg(target_arch = "x86_64")]
             Self::Wide(hash) => hash.finish(),
         }

@@ -30,11 +30,8 @@ impl GhashWide {
     /// Prepares as many powers as messages of `bytes` bytes can use. About 100 to 350 cycles.
     #[target_feature(enable = "avx512f,avx512bw,pclmulqdq,vpclmulqdq")]
     pub(super) fn new(key: &[u8; 16], bytes: usize) -> Self {
-        let h = u128::from_be_bytes(*key);
-        // Times x: one bit down in reflected order, the polynomial where a bit falls out.
-        let out = 0u128.wrapping_sub(h >> 127);
-        let h = (h << 1) ^ (out & (0xc2 << 120 | 1));
-        let h1 = _mm_set_epi64x((h >> 64) as i64, h as i64);
+        let [low, high] = key_times_x(key);
+        let h1 = _mm_set_epi64x(high as i64, low as i64);
         let h2 = multiply_one(h1, h1);
         let (h3, h4) = (multiply_one(h2, h1), multiply_one(h2, h2));
         let first = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(h4), h3);
@@ -144,6 +141,14 @@ impl Products {
     }
 }
 
+/// The key times x as (low, high) words: one bit down in reflected order, the polynomial where a bit falls out.
+pub(super) fn key_times_x(key: &[u8; 16]) -> [u64; 2] {
+    let h = u128::from_be_bytes(*key);
+    let out = 0u128.wrapping_sub(h >> 127);
+    let h = (h << 1) ^ (out & (0xc2 << 120 | 1));
+    [h as u64, (h >> 64) as u64]
+}
+
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn fold_lanes(x: __m512i) -> __m128i {
@@ -157,7 +162,7 @@ const POLYNOMIAL: i64 = 0xc2u64.wrapping_shl(56) as i64;
 /// low + middle·2^64 + high·2^128, the lower half folded upwards one word at a time.
 #[inline]
 #[target_feature(enable = "pclmulqdq,sse2")]
-fn reduce(low: __m128i, middle: __m128i, high: __m128i) -> __m128i {
+pub(super) fn reduce(low: __m128i, middle: __m128i, high: __m128i) -> __m128i {
     let polynomial = _mm_set_epi64x(0, POLYNOMIAL);
     let low = _mm_xor_si128(low, _mm_slli_si128::<8>(middle));
     let high = _mm_xor_si128(high, _mm_srli_si128::<8>(middle));
@@ -175,7 +180,7 @@ fn reduce(low: __m128i, middle: __m128i, high: __m128i) -> __m128i {
 /// One product; factors times x give a result times x.
 #[inline]
 #[target_feature(enable = "pclmulqdq,sse2")]
-fn multiply_one(a: __m128i, b: __m128i) -> __m128i {
+pub(super) fn multiply_one(a: __m128i, b: __m128i) -> __m128i {
     let middle = _mm_xor_si128(_mm_clmulepi64_si128::<0x01>(a, b), _mm_clmulepi64_si128::<0x10>(a, b));
     reduce(
         _mm_clmulepi64_si128::<0x00>(a, b),

@@ -2,12 +2,16 @@
 //! independent of keys and data in every form: bit planes where nothing else is there, AES instructions with AVX2, and
 //! GFNI with AVX-512.
 
+#[cfg(target_arch = "x86_64")]
+mod aes;
 mod block;
 mod engine;
 mod gcm;
 #[cfg(target_arch = "x86_64")]
 mod gfni;
 mod ghash;
+#[cfg(target_arch = "x86_64")]
+mod ghash_clmul;
 #[cfg(target_arch = "x86_64")]
 mod ghash_wide;
 mod modes;

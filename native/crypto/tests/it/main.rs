@@ -9,4 +9,5 @@ mod openssl;
 mod sign_kernels;
 mod sm4;
 mod sm4_kernels;
+mod timing;
 mod vectors;
