@@ -1,12 +1,13 @@
 //! Structured random signatures: the answers of the lanes against the scalar kernel, in mixed batches.
-//! `HN_FUZZ_CASES` sets the count (default 100,000; each case runs on the comb, the single and the unknown-key kernel).
+//! `HN_FUZZ_CASES` sets the count (default 200,000; each case runs on the comb, the single and the unknown-key kernel, and
+//! each sixteenth one on both scalar kernels and on the rule as well).
 
 use super::super::comb::{Comb, verify_table};
 use super::super::jacobian::{Jacobian, to_affine_all};
 use super::super::key::{PublicKey, generate};
 use super::super::limbs::from_be_bytes;
 use super::super::scalar::Scalar;
-use super::super::verify::{Answer, Equation, VerifyStatus, verify_digest_single};
+use super::super::verify::{Answer, Equation, VerifyStatus, answer_known, answer_unknown, verify_digest_single};
 use super::table::LaneTable;
 use super::{known, unknown};
 use crate::kernel::Kernel;
@@ -14,6 +15,8 @@ use crate::sm3::sm3;
 
 /// Signatures of a batch.
 const BATCH: usize = 250;
+/// One case of so many is also decided by the rule, which takes longer than all lanes together.
+const RULE_EVERY: usize = 16;
 
 struct Subject {
     key: PublicKey,
@@ -105,7 +108,7 @@ fn structured_signatures_get_the_same_answers() {
     let count = std::env::var("HN_FUZZ_CASES")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(100_000usize);
+        .unwrap_or(200_000usize);
     let subjects: Vec<Subject> = (0..12u8)
         .map(|i| {
             // Small multiples of G reach exceptional sums.
@@ -153,10 +156,16 @@ fn structured_signatures_get_the_same_answers() {
             unknown::answer(&unknown_jobs, &mut without);
         }
         for (at, case) in cases.iter().enumerate() {
-            for answer in [with[at], without[at], known::answer_single(&jobs[at])] {
-                let want = case.want.unwrap_or_else(|| {
-                    verify_digest_single(&subjects[case.subject].key, &case.e, &case.signature) == VerifyStatus::Valid
-                });
+            let rule =
+                || verify_digest_single(&subjects[case.subject].key, &case.e, &case.signature) == VerifyStatus::Valid;
+            let want = case.want.unwrap_or_else(rule);
+            let mut answers = vec![with[at], without[at], known::answer_single(&jobs[at])];
+            if (total + at).is_multiple_of(RULE_EVERY) {
+                assert_eq!(rule(), want, "{at}: {:02x?} {:02x?}", case.e, case.signature);
+                answers.push(answer_known(&equations[at], &subjects[case.subject].comb));
+                answers.push(answer_unknown(&equations[at], &subjects[case.subject].key));
+            }
+            for answer in answers {
                 match answer {
                     Answer::Accept => assert!(want, "{at}: accepted {:02x?} {:02x?}", case.e, case.signature),
                     Answer::Reject => assert!(!want, "{at}: refused {:02x?} {:02x?}", case.e, case.signature),
