@@ -6,6 +6,7 @@ A process of its own, because a process keeps the kernel it started with, and so
 from __future__ import annotations
 
 import json
+import math
 import sys
 
 import hnnode_native as native
@@ -20,6 +21,8 @@ def main() -> None:
             value = CALLS[field](job["seconds"])
         else:
             value = native.bench([field], job["seconds"], job["threads"], job["state_keys"])[field]
+        if not 0 < value < math.inf:
+            sys.exit(f"{field}: got {value}")
         print(field, value, flush=True)
 
 
