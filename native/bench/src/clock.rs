@@ -43,3 +43,26 @@ impl Clock {
         self.per_s(bytes, work) / 1e6
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fastest_run_counts_and_a_long_first_one_is_the_only_one() {
+        let slow = Duration::from_millis(20);
+        let mut runs = 0;
+        let work = || {
+            runs += 1;
+            std::thread::sleep(slow);
+        };
+        assert!(Clock::new(Duration::from_millis(1)).best_s(work) >= slow.as_secs_f64());
+        assert_eq!(runs, 1);
+        let mut pauses = [0, 90, 1, 90].into_iter().cycle();
+        let best = Clock::new(Duration::from_millis(300)).best_s(|| {
+            std::thread::sleep(Duration::from_millis(pauses.next().unwrap_or_default()));
+        });
+        assert!((0.001..0.09).contains(&best), "{best}");
+        assert!(Clock::new(Duration::from_millis(2)).per_s(5, || ()) > 1e3);
+    }
+}

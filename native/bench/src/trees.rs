@@ -98,3 +98,22 @@ fn updates_per_s(clock: &Clock, keys: u64) -> f64 {
     });
     if sound { per_s } else { 0.0 }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test panics")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_grown_in_order_is_the_tree_of_its_keys() {
+        let keys = 1_000 + GROW_KEYS as u64;
+        let grown = grown(keys).unwrap();
+        let mut other = StateTree::with_root(CACHE_BYTES, [0; 32]);
+        for key in hashes(2, 0..keys).chunks(7_001) {
+            let updates: Vec<_> = key.iter().map(|key| (*key, Some(*key))).collect();
+            other.apply(&updates).unwrap();
+        }
+        assert_eq!(grown.root(), other.root());
+        assert!(updates_per_s(&Clock::new(std::time::Duration::ZERO), keys) > 0.0);
+    }
+}
