@@ -23,7 +23,8 @@ OPENSSL_CASES = int(ASKED or 10_000)
 GMSSL_CASES = int(ASKED or 200)
 CALL = 1_000
 MESSAGE_BYTES_MAX = 300
-VALID, BAD = 0, 1
+VALID = 0
+pytestmark = pytest.mark.timeout(180 + GMSSL_CASES // 5)
 OPENSSL = pytest.mark.skipif(
     libcrypto.library() is None, reason="no libcrypto 3.0 or later with SM2 for ctypes to load"
 )
