@@ -64,7 +64,7 @@ def _where(result: Mapping[str, Any]) -> str:
 def _settings(result: Mapping[str, Any]) -> str:
     settings = result["settings"]
     return (
-        f"{result['started']} · {settings['statistic']} of the runs in {settings['seconds']:g} s a field · "
+        f"{result['started']} · {settings['statistic']} of the runs in {settings['seconds']:g} s a field, {settings['clock']} · "
         f"{settings['state_keys']:,} keys in the big state tree · {settings['openssl_runs']} runs of openssl"
         + (" · quick" if settings["quick"] else "")
     )
