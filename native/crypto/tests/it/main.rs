@@ -4,6 +4,7 @@
 
 mod batch;
 mod bytes;
+mod edges;
 mod keys;
 mod openssl;
 mod sign_kernels;

@@ -91,7 +91,7 @@ fn check_unknown(key: &PublicKey, equation: &Equation, want: impl Fn(Answer) -> 
         key: &beside.key,
     };
     let own = unknown::Job { equation, key };
-    for lane in [0, 5, 11, 16] {
+    for lane in 0..=16 {
         let jobs: Vec<unknown::Job<'_>> = (0..16)
             .map(|at| if at == lane || lane == 16 { own } else { other })
             .collect();
@@ -115,6 +115,9 @@ fn random_words(seed: &[u8]) -> [u64; 4] {
     words
 }
 
+/// 2^256 mod p.
+const R: [u64; 4] = [!P[0] + 1, !P[1], !P[2], !P[3]];
+
 /// Values below p at the borders of limbs, words and the modulus.
 fn border_values() -> Vec<[u64; 4]> {
     let mut out = vec![
@@ -123,6 +126,11 @@ fn border_values() -> Vec<[u64; 4]> {
         [u64::MAX, u64::MAX, u64::MAX, u64::MAX >> 1],
         [!0, 0, !0, 0],
         [0, !0, 0, !0 >> 1],
+        [0x5555_5555_5555_5555; 4],
+        [0xaaaa_aaaa_aaaa_aaaa; 4],
+        // 2^256 and 2^260 mod p: the Montgomery forms of 1 in words and in lanes.
+        R,
+        R.map(|word| word.rotate_left(4)),
     ];
     for low in 1..4 {
         out.push([P[0] - low, P[1], P[2], P[3]]);
