@@ -4,12 +4,16 @@
 //!
 //! [`Answer::Ask`]: super::verify::Answer::Ask
 
+mod buckets;
 mod field;
 mod gather;
+pub(super) mod hinted;
 mod invert;
 mod jacobian;
 pub(super) mod known;
+mod lists;
 mod points;
+mod roots;
 pub(super) mod secret;
 pub(super) mod table;
 mod unknown;
