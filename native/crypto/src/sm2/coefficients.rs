@@ -25,7 +25,11 @@ pub(super) fn coefficients(lanes: Lanes, items: &[BatchItem<'_>], digests: &[[u8
     }
     let messages: Vec<&[u8]> = statements.chunks(PART * STATEMENT_BYTES).collect();
     let mut parts = vec![[0; 32]; messages.len()];
-    lanes.hash_many(TaggedHasher::new("hn/sm2-batch-part/v1").midstate(), &messages, &mut parts);
+    lanes.hash_many(
+        TaggedHasher::new("hn/sm2-batch-part/v1").midstate(),
+        &messages,
+        &mut parts,
+    );
     let count = (items.len() as u64).to_be_bytes();
     let seed = TaggedHasher::new("hn/sm2-batch-seed/v1").hash(&[&count, parts.as_flattened()]);
     let counters: Vec<[u8; 40]> = (0..items.len().div_ceil(2) as u64)
@@ -39,5 +43,9 @@ pub(super) fn coefficients(lanes: Lanes, items: &[BatchItem<'_>], digests: &[[u8
     let mut pairs = vec![[0; 32]; counters.len()];
     lanes.hash_fixed(TaggedHasher::new("hn/sm2-batch/v1").midstate(), &counters, &mut pairs);
     let words = pairs.as_flattened().as_chunks::<8>().0.as_chunks::<2>().0;
-    words.iter().take(items.len()).map(|pair| pair.map(u64::from_be_bytes)).collect()
+    words
+        .iter()
+        .take(items.len())
+        .map(|pair| pair.map(u64::from_be_bytes))
+        .collect()
 }

@@ -4,6 +4,7 @@
 
 mod batch;
 mod bytes;
+mod hinted;
 mod keys;
 mod openssl;
 mod sign_kernels;

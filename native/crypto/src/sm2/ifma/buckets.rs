@@ -4,6 +4,7 @@
 //! The weighted sum of a window's buckets, Σ j·B(j), is taken apart by the bits of j in two steps, so that it is made of
 //! plain sums as well: rows and columns of a square of buckets first, then the rows and columns whose number has a bit.
 
+use super::super::limbs::adc;
 use super::super::point::Projective;
 use super::super::scalar::Scalar;
 use super::lists::{Exceptional, List, ListSums, Pick};
@@ -14,44 +15,75 @@ const SHORT_BITS: usize = 128;
 /// Bits of any scalar.
 const LONG_BITS: usize = 256;
 /// Windows that are considered.
-const WIDTHS: std::ops::RangeInclusive<usize> = 4..=12;
+const WIDTHS: std::ops::RangeInclusive<usize> = 4..=11;
+/// Points of a sum: what a pick can name, which for the buckets of all windows holds too.
+pub(super) const POINTS_MAX: usize = 1 << 15;
 
-/// Σ scalar·point − Σ short·point to be computed. No two points have the same x.
+/// Σ scalar·point − Σ short·point to be computed. No two points in use have the same x.
 #[derive(Default)]
 pub(super) struct Terms {
-    /// Points with scalars modulo n.
-    long: Vec<(Entry, Scalar)>,
-    /// Points with scalars below 2^128, which are taken off.
-    short: Vec<(Entry, [u64; 2])>,
-    /// Places by x: 0 for a free place, else 2·index + 2, plus 1 for a short scalar.
+    points: Vec<Entry>,
+    /// Place of a point, with a scalar modulo n.
+    long: Vec<(u16, Scalar)>,
+    /// Place of a point, with a number below 2^128; this multiple is taken off.
+    short: Vec<(u16, [u64; 2])>,
+    /// By x: 0 for a free place, else 2·index + 2 into `long`, or 2·index + 3 into `short`.
     seen: Vec<u32>,
     /// Makes the places unforeseeable.
     salt: u64,
+    /// The place of the point of each scalar, long ones first.
+    places: Vec<u16>,
+    /// Word `i` of each scalar, in the same order, in offset form.
+    words: [Vec<u64>; 5],
+    /// Twice the digit without its sign, for each scalar, and the sign in the lowest bit.
+    digits: Vec<u16>,
+    picks: Vec<Pick>,
+    lists: Vec<List>,
+    buckets: Vec<Entry>,
 }
 
 impl Terms {
-    /// Room for `count` terms; `salt` is one that the owners of the points cannot choose.
-    pub(super) fn new(count: usize, salt: u64) -> Self {
+    /// Without terms and without memory.
+    pub(super) const fn new() -> Self {
         Self {
-            long: Vec::with_capacity(count / 2 + 2),
-            short: Vec::with_capacity(count / 2 + 2),
-            seen: vec![0; (2 * count).next_power_of_two().max(4)],
-            salt: salt | 1,
+            points: Vec::new(),
+            long: Vec::new(),
+            short: Vec::new(),
+            seen: Vec::new(),
+            salt: 1,
+            places: Vec::new(),
+            words: [const { Vec::new() }; 5],
+            digits: Vec::new(),
+            picks: Vec::new(),
+            lists: Vec::new(),
+            buckets: Vec::new(),
         }
     }
 
+    /// Forgets all terms; there will be up to `count`. The owners of the points cannot choose `salt`.
+    pub(super) fn begin(&mut self, count: usize, salt: u64) {
+        assert!(count <= POINTS_MAX, "picks have room for the points");
+        self.points.clear();
+        self.long.clear();
+        self.short.clear();
+        self.seen.clear();
+        self.seen.resize((count + count / 2).next_power_of_two().max(4), 0);
+        self.salt = salt | 1;
+    }
+
     /// The place of the point's x in `seen`: an empty one when the point is new.
+    #[inline]
     fn place(&self, point: &Entry) -> usize {
         let mask = self.seen.len() - 1;
         let mixed = (point.0[0] ^ point.0[1].rotate_left(32)).wrapping_mul(self.salt);
         let mut place = (mixed >> 32) as usize & mask;
         loop {
-            let held = match self.seen[place] {
+            let at = match self.seen[place] {
                 0 => return place,
-                index if index & 1 == 0 => &self.long[index as usize / 2 - 1].0,
-                index => &self.short[index as usize / 2 - 1].0,
+                index if index & 1 == 0 => self.long[index as usize / 2 - 1].0,
+                index => self.short[index as usize / 2 - 1].0,
             };
-            if held.0[..4] == point.0[..4] {
+            if self.points[usize::from(at)].0[..4] == point.0[..4] {
                 return place;
             }
             place = (place + 1) & mask;
@@ -59,28 +91,33 @@ impl Terms {
     }
 
     /// Adds scalar·point.
-    pub(super) fn add(&mut self, point: Entry, scalar: &Scalar) {
-        let place = self.place(&point);
+    pub(super) fn add(&mut self, point: &Entry, scalar: &Scalar) {
+        let place = self.place(point);
         let index = self.seen[place] as usize;
-        if index == 0 || index & 1 == 1 {
-            // A short term with the same x becomes a long one; its own multiple is 0 then.
-            self.long.push((point, *scalar));
+        if index == 0 {
+            self.long.push((self.points.len() as u16, *scalar));
+            self.points.push(*point);
             self.seen[place] = 2 * self.long.len() as u32;
-            if let Some(held) = index.checked_sub(2).and_then(|index| self.short.get_mut(index / 2)) {
-                let short = std::mem::take(&mut held.1);
-                let held = held.0;
-                self.add(held, &negative(short));
-            }
-        } else if let Some((held, sum)) = self.long.get_mut(index / 2 - 1) {
-            *sum = if held.0 == point.0 { sum.add(scalar) } else { sum.sub(scalar) };
+        } else if index & 1 == 1 {
+            // A short term with the same x becomes a long one.
+            let (at, short) = &mut self.short[index / 2 - 1];
+            let (at, short) = (*at, std::mem::take(short));
+            self.long.push((at, negative(short)));
+            self.seen[place] = 2 * self.long.len() as u32;
+            self.add(point, scalar);
+        } else {
+            let (at, sum) = &mut self.long[index / 2 - 1];
+            let same = self.points[usize::from(*at)].0 == point.0;
+            *sum = if same { sum.add(scalar) } else { sum.sub(scalar) };
         }
     }
 
     /// Takes off short·point.
-    pub(super) fn subtract(&mut self, point: Entry, short: [u64; 2]) {
-        let place = self.place(&point);
+    pub(super) fn subtract(&mut self, point: &Entry, short: [u64; 2]) {
+        let place = self.place(point);
         if self.seen[place] == 0 {
-            self.short.push((point, short));
+            self.short.push((self.points.len() as u16, short));
+            self.points.push(*point);
             self.seen[place] = 2 * self.short.len() as u32 + 1;
         } else {
             self.add(point, &negative(short));
@@ -88,69 +125,99 @@ impl Terms {
     }
 
     /// Whether the sum is infinity. An exceptional addition on the way gives false.
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn vanish(&self, sums: &mut ListSums) -> bool {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    pub(super) fn vanish(&mut self, sums: &mut ListSums) -> bool {
         match self.sum(sums) {
             Ok(sum) => sum.is_infinity(),
             Err(Exceptional) => false,
         }
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn sum(&self, sums: &mut ListSums) -> Result<Projective, Exceptional> {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn sum(&mut self, sums: &mut ListSums) -> Result<Projective, Exceptional> {
         let shape = Shape::of(self.long.len(), self.short.len());
-        let points: Vec<Entry> = self.long.iter().map(|term| term.0).chain(self.short.iter().map(|term| term.0)).collect();
-        let (picks, lists) = self.digits(&shape);
-        let mut buckets = vec![Entry([0; 8]); shape.windows * shape.half];
-        sums.sum(&points, &picks, &lists, &mut buckets)?;
-        shape.weigh(&buckets, &lists, sums)
+        self.recode(&shape);
+        self.sort(&shape);
+        self.buckets.clear();
+        self.buckets.resize(shape.windows * shape.half, Entry([0; 8]));
+        sums.sum(&self.points, &self.picks, &self.lists, &mut self.buckets)?;
+        shape.weigh(&self.buckets, &self.lists, sums)
+    }
+
+    /// Brings the scalars into offset form.
+    fn recode(&mut self, shape: &Shape) {
+        self.words.iter_mut().for_each(Vec::clear);
+        self.places.clear();
+        self.places.extend(self.long.iter().map(|term| term.0));
+        self.places.extend(self.short.iter().map(|term| term.0));
+        let mut push = |words: [u64; 5]| {
+            self.words
+                .iter_mut()
+                .zip(words)
+                .for_each(|(list, word)| list.push(word))
+        };
+        let offset = offset_digits(shape.width, shape.windows);
+        self.long.iter().for_each(|(_, scalar)| push(plus(&offset, &scalar.0)));
+        let offset = offset_digits(shape.width, shape.short_windows);
+        self.short
+            .iter()
+            .for_each(|(_, [low, high])| push(plus(&offset, &[*low, *high, 0, 0])));
     }
 
     /// The points of each bucket that has any; bucket j of window w has place w·half + j − 1.
-    fn digits(&self, shape: &Shape) -> (Vec<Pick>, Vec<List>) {
-        let long = offset_digits(shape.width, shape.windows);
-        let short = offset_digits(shape.width, shape.short_windows);
-        let mut words: Vec<[u64; 5]> = Vec::with_capacity(self.long.len() + self.short.len());
-        words.extend(self.long.iter().map(|(_, scalar)| plus(&long, &scalar.0)));
-        words.extend(self.short.iter().map(|(_, [low, high])| plus(&short, &[*low, *high, 0, 0])));
-        let mut picks = vec![0; self.long.len() * shape.windows + self.short.len() * shape.short_windows];
-        let mut lists = Vec::with_capacity(shape.windows * shape.half);
-        let mut digits: Vec<u16> = vec![0; words.len()];
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn sort(&mut self, shape: &Shape) {
+        let long = self.long.len();
+        let all = long + self.short.len();
+        self.digits.resize(all, 0);
+        self.picks.clear();
+        self.picks
+            .resize(long * shape.windows + self.short.len() * shape.short_windows, 0);
+        self.lists.clear();
         let mut ends = vec![0u32; shape.half + 1];
         let mut filled = 0;
         for window in 0..shape.windows {
-            let count = if window < shape.short_windows { words.len() } else { self.long.len() };
-            ends.fill(0);
+            let count = if window < shape.short_windows { all } else { long };
             let (word, shift) = (window * shape.width / 64, window * shape.width % 64);
-            for (at, (digit, words)) in digits[..count].iter_mut().zip(&words).enumerate() {
-                let next = if word < 4 { words[word + 1] } else { 0 };
-                let bits = (u128::from(next) << 64 | u128::from(words[word])) >> shift;
-                let value = (bits as usize & (2 * shape.half - 1)) as i32 - shape.half as i32;
-                let negative = value < 0;
-                // Short scalars are taken off.
-                *digit = (value.unsigned_abs() << 1) as u16 | u16::from(negative != (at >= self.long.len()));
-                ends[value.unsigned_abs() as usize] += 1;
-            }
-            // Digit 0 has no bucket.
+            let low = &self.words[word];
+            let high = self.words.get(word + 1).filter(|_| shift > 0);
+            let digits = &mut self.digits[..count];
+            extract(digits, low, high.unwrap_or(low), shift as u32, shape);
+            // Short multiples are taken off.
+            digits.iter_mut().skip(long).for_each(|digit| *digit ^= 1);
+            ends.fill(0);
+            digits.iter().for_each(|digit| ends[usize::from(digit >> 1)] += 1);
             let mut end = filled;
-            ends[0] = 0;
-            for (bucket, slot) in ends[1..].iter_mut().zip((window * shape.half) as u32..) {
+            for (bucket, slot) in ends.iter_mut().zip((window * shape.half) as u32..).skip(1) {
                 let len = std::mem::replace(bucket, end);
                 if len > 0 {
-                    lists.push(List { start: end, len, slot });
+                    let slot = slot - 1;
+                    self.lists.push(List { start: end, len, slot });
                 }
                 end += len;
             }
-            for (at, digit) in (0u32..).zip(&digits[..count]) {
-                let bucket = usize::from(digit >> 1);
-                if bucket > 0 {
-                    picks[ends[bucket] as usize] = at << 1 | u32::from(digit & 1);
-                    ends[bucket] += 1;
-                }
+            // What digit 0 picks goes behind the others and is overwritten by the next window.
+            ends[0] = end;
+            for (at, digit) in self.places.iter().zip(digits) {
+                let end = &mut ends[usize::from(*digit >> 1)];
+                self.picks[*end as usize] = at << 1 | *digit & 1;
+                *end += 1;
             }
             filled = end;
         }
-        (picks, lists)
+    }
+}
+
+/// The digits of a window: bits from `shift` of `low`, and of `high` behind them. A loop that the compiler turns into vectors.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn extract(digits: &mut [u16], low: &[u64], high: &[u64], shift: u32, shape: &Shape) {
+    let (half, mask) = (shape.half as i64, 2 * shape.half as u64 - 1);
+    // For shift 0 nothing is taken from `high`.
+    let (keep, up) = if shift > 0 { (!0, 64 - shift) } else { (0, 0) };
+    for ((digit, low), high) in digits.iter_mut().zip(low).zip(high) {
+        let bits = (low >> shift | (high & keep) << up) & mask;
+        let value = bits as i64 - half;
+        *digit = (value.unsigned_abs() << 1) as u16 | u16::from(value < 0);
     }
 }
 
@@ -169,14 +236,11 @@ fn offset_digits(width: usize, windows: usize) -> [u64; 5] {
 }
 
 fn plus(a: &[u64; 5], b: &[u64; 4]) -> [u64; 5] {
-    let mut out = *a;
-    let mut carry = 0;
-    for (out, b) in out.iter_mut().zip(b.iter().chain(&[0])) {
-        let sum = u128::from(*out) + u128::from(*b) + carry;
-        *out = sum as u64;
-        carry = sum >> 64;
-    }
-    out
+    let (r0, c) = adc(a[0], b[0], 0);
+    let (r1, c) = adc(a[1], b[1], c);
+    let (r2, c) = adc(a[2], b[2], c);
+    let (r3, c) = adc(a[3], b[3], c);
+    [r0, r1, r2, r3, a[4] + c]
 }
 
 /// How scalars are cut.
@@ -224,22 +288,40 @@ impl Shape {
     fn weigh(&self, buckets: &[Entry], filled: &[List], sums: &mut ListSums) -> Result<Projective, Exceptional> {
         let columns = 1 << self.column_bits;
         let rows = (self.half >> self.column_bits) + 1;
-        let mut present = vec![false; buckets.len()];
-        filled.iter().for_each(|list| present[list.slot as usize] = true);
-        // Row a of window w has place w·(rows + columns) + a, its column b the place of `rows` + b.
+        // Row a of window w has place w·(rows + columns) + a, its column b the place of `rows` + b. Row 0 and column 0 count
+        // for nothing.
         let mut lines = Lists::default();
+        let mut filled = filled.iter().map(|list| list.slot as usize).peekable();
+        let mut numbers = Vec::with_capacity(self.half);
+        let mut ends = vec![0; columns];
         for window in 0..self.windows {
-            let first = window * (rows + columns);
-            let mut line = |slot: usize, members: &mut dyn Iterator<Item = usize>| {
-                let places = members.filter(|j| (1..=self.half).contains(j)).map(|j| window * self.half + j - 1);
-                lines.push(slot, places.filter(|place| present[*place]));
-            };
-            // Row 0 and column 0 count for nothing.
-            for row in 1..rows {
-                line(first + row, &mut (0..columns).map(|column| row << self.column_bits | column));
+            let (first, before) = (window * (rows + columns), window * self.half);
+            numbers.clear();
+            while let Some(slot) = filled.next_if(|slot| *slot < before + self.half) {
+                numbers.push(slot + 1 - before);
             }
-            for column in 1..columns {
-                line(first + rows + column, &mut (0..rows).map(|row| row << self.column_bits | column));
+            for row in numbers.chunk_by(|a, b| a >> self.column_bits == b >> self.column_bits) {
+                let number = row[0] >> self.column_bits;
+                if number > 0 {
+                    lines.push(first + number, row.iter().map(|j| before + j - 1));
+                }
+            }
+            ends.fill(0);
+            numbers.iter().for_each(|j| ends[j & (columns - 1)] += 1);
+            let mut end = lines.picks.len();
+            lines.picks.resize(end + numbers.len() - ends[0], 0);
+            for (column, count) in ends.iter_mut().enumerate().skip(1) {
+                let (start, len) = (end as u32, std::mem::replace(count, end) as u32);
+                end += len as usize;
+                if len > 0 {
+                    let slot = (first + rows + column) as u32;
+                    lines.lists.push(List { start, len, slot });
+                }
+            }
+            for j in numbers.iter().filter(|j| *j & (columns - 1) > 0) {
+                let end = &mut ends[j & (columns - 1)];
+                lines.picks[*end] = ((before + j - 1) << 1) as Pick;
+                *end += 1;
             }
         }
         let mut totals = vec![Entry([0; 8]); self.windows * (rows + columns)];
@@ -252,7 +334,9 @@ impl Shape {
                     None => (first + rows, columns, bit),
                     Some(bit) => (first, rows, bit),
                 };
-                let members = (1..count).filter(|line| line >> bit_of & 1 == 1).map(|line| lines + line);
+                let members = (1..count)
+                    .filter(|line| line >> bit_of & 1 == 1)
+                    .map(|line| lines + line);
                 bits.push(window * self.width + bit, members.filter(|place| present[*place]));
             }
         }

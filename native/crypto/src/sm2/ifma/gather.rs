@@ -109,8 +109,13 @@ impl<'a> Digits<'a> {
     pub(super) fn gather(&self, picked: &Picked) -> Point {
         // SAFETY: `pick` computed the addresses as base + 64·(stride·window + index), index < half, of the tables that
         // `self` borrows: combs have stride = half entries for each window, others half entries in all.
-        let Point { x, mut y } =
-            unsafe { transpose(picked.addresses.map(|at| std::ptr::with_exposed_provenance(at as usize))) };
+        let Point { x, mut y } = unsafe {
+            transpose(
+                picked
+                    .addresses
+                    .map(|at| std::ptr::with_exposed_provenance(at as usize)),
+            )
+        };
         for (limb, p) in y.0.iter_mut().zip(P52) {
             *limb = _mm512_mask_sub_epi64(*limb, picked.negative, _mm512_set1_epi64(p as i64), *limb);
         }

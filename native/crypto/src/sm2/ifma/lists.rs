@@ -4,12 +4,12 @@
 use super::field::{Lanes, ONE, P52, mul, to_array};
 use super::gather::transpose;
 use super::invert::invert;
-use super::points::{Pair, Point, add, add_assign, both, delta};
+use super::points::{Pair, Point, add, add_assign, delta};
 use super::table::Entry;
 use std::arch::x86_64::*;
 
-/// Terms in memory at once: all of it stays in the L2 cache, unless a single list is longer.
-const TERMS: usize = 384;
+/// Terms in memory at once: all of it stays in the L2 cache, unless a single list is longer. Fewer make inversions dearer.
+const TERMS: usize = 512;
 /// Lists of a group.
 const GROUP: usize = 16;
 /// Lists at least this long are not told apart by length.
@@ -27,7 +27,7 @@ pub(super) struct List {
 }
 
 /// Which point, twice its place in the table, and in the lowest bit whether its negative is meant.
-pub(super) type Pick = u32;
+pub(super) type Pick = u16;
 
 /// Sixteen lists whose terms are in memory.
 struct Group {
@@ -132,22 +132,20 @@ impl ListSums {
     /// Brings the terms of up to sixteen lists to `first` and behind it.
     #[target_feature(enable = "avx512f")]
     fn load(&mut self, table: &[Entry], picks: &[Pick], lists: &[List], first: usize) {
-        // Lanes without a list repeat the last one, and lanes whose list has ended repeat its last term.
-        let lanes: [&[Pick]; GROUP] = std::array::from_fn(|lane| {
-            let list = lists[lane.min(lists.len() - 1)];
-            &picks[list.start as usize..][..list.len as usize]
-        });
-        let lengths = lanes.map(|lane| lane.len() as u64);
-        let longest = lanes.iter().map(|lane| lane.len()).max().unwrap_or(0);
-        let shortest = lanes.iter().map(|lane| lane.len()).min().unwrap_or(0);
+        // Lanes without a list repeat the last one; lanes whose list has ended pick what is behind it, which the masks hide.
+        let lanes: [List; GROUP] = std::array::from_fn(|lane| lists[lane.min(lists.len() - 1)]);
+        let starts = lanes.map(|list| list.start as usize);
+        let lengths = lanes.map(|list| u64::from(list.len));
+        let longest = lengths.iter().max().map_or(0, |len| *len as usize);
+        let shortest = lengths.iter().min().map_or(0, |len| *len as usize);
         let zero = Lanes::zero();
         if self.points.len() < first + longest {
             self.points.resize(first + longest, [Point { x: zero, y: zero }; 2]);
         }
-        let pick = |lane: usize, term: usize| lanes[lane][term.min(lanes[lane].len() - 1)];
-        for term in 0..longest {
-            for lane in 0..GROUP {
-                let entry: *const Entry = &table[(pick(lane, (term + AHEAD).min(longest - 1)) >> 1) as usize];
+        let pick = |term: usize| -> [Pick; GROUP] {
+            let picked = starts.map(|start| picks.get(start + term).copied().unwrap_or(0));
+            for pick in picked {
+                let entry: *const Entry = &table[usize::from(pick >> 1)];
                 // The intrinsic is safe in newer releases of the compiler only.
                 #[allow(unused_unsafe)]
                 // SAFETY: a prefetch reads nothing that the program can see and never faults.
@@ -155,17 +153,20 @@ impl ListSums {
                     _mm_prefetch::<_MM_HINT_T0>(entry.cast())
                 };
             }
-            self.points[first + term] = both!(k => {
-                let picked: [Pick; 8] = std::array::from_fn(|lane| pick(8 * k + lane, term));
-                let negative = (0..8).fold(0, |mask, lane| mask | (picked[lane] as u8 & 1) << lane);
-                let entries: [&Entry; 8] = picked.map(|pick| &table[(pick >> 1) as usize]);
+            picked
+        };
+        let mut ahead: [[Pick; GROUP]; AHEAD] = std::array::from_fn(&pick);
+        for (term, points) in self.points[first..first + longest].iter_mut().enumerate() {
+            let picked = std::mem::replace(&mut ahead[term % AHEAD], pick(term + AHEAD));
+            for (point, picked) in points.iter_mut().zip(picked.as_chunks::<8>().0) {
+                let entries: [&Entry; 8] = picked.map(|pick| &table[usize::from(pick >> 1)]);
                 // SAFETY: references to entries may be read.
-                let Point { x, mut y } = unsafe { transpose(entries.map(std::ptr::from_ref)) };
-                for (limb, p) in y.0.iter_mut().zip(P52) {
+                *point = unsafe { transpose(entries.map(std::ptr::from_ref)) };
+                let negative = (0..8).fold(0, |mask, lane| mask | (picked[lane] as u8 & 1) << lane);
+                for (limb, p) in point.y.0.iter_mut().zip(P52) {
                     *limb = _mm512_mask_sub_epi64(*limb, negative, _mm512_set1_epi64(p as i64), *limb);
                 }
-                Point { x, y }
-            });
+            }
         }
         let word = |k: usize| super::field::from_array(&std::array::from_fn(|lane| lengths[8 * k + lane]));
         self.groups.push(Group {
@@ -186,9 +187,7 @@ impl ListSums {
             let terms = &self.points[group.first..][..group.longest];
             for at in (step..group.longest).step_by(2 * step) {
                 let d = group.run(terms, at, step);
-                if (d[0].maybe_zero() || d[1].maybe_zero())
-                    && d.iter().any(|d| d.raw().reduce().zero_lanes() != 0)
-                {
+                if (d[0].maybe_zero() || d[1].maybe_zero()) && d.iter().any(|d| d.raw().reduce().zero_lanes() != 0) {
                     return Err(Exceptional);
                 }
                 self.products.push(product);
