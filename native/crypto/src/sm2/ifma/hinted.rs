@@ -125,7 +125,7 @@ impl<'a> Batch<'a> {
         // SAFETY: the processor has the features of the kernel, which `verify` checked.
         let (points, exist) = unsafe { points(&compressed) };
         let z = Lanes::on(Kernel::Ifma)
-            .map(|lanes| coefficients(lanes, items, &digests))
+            .map(|lanes| coefficients(lanes, items, &digests, hints))
             .unwrap_or_default();
         let members = sound
             .iter()
