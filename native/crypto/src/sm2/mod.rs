@@ -2,10 +2,13 @@
 
 mod batch;
 mod cache;
+#[cfg(target_arch = "x86_64")]
+mod coefficients;
 mod comb;
 mod field;
 #[cfg(target_arch = "x86_64")]
 mod field_x86;
+mod hinted;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 #[cfg(target_arch = "x86_64")]
@@ -29,6 +32,7 @@ mod twin_tests;
 
 pub use batch::{BatchItem, verify_batch};
 pub use cache::{CACHE_BYTES_DEFAULT, KeyCache, PreparedKey};
+pub use hinted::{verify_batch_hinted, verify_batch_hinted_with, verify_with_hint};
 pub use key::{ID_BYTES_MAX, ID_DEFAULT, PUBLIC_KEY_BYTES, PublicKey, SecretKey, generate, message_digest};
 pub use sign::{SignItem, sign_batch, sign_digests, sign_digests_with};
 pub use sign_keygen::{generate_batch, generate_batch_with};

@@ -99,10 +99,14 @@ pub fn verify_single(pk: &PublicKey, message: &[u8], signature: &[u8; 64]) -> Ve
 
 /// [`verify_single`] for a digest e that the caller computed.
 pub fn verify_digest_single(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64]) -> VerifyStatus {
-    let equation = match Equation::parse(e, signature) {
-        Ok(equation) => equation,
-        Err(status) => return status,
-    };
+    match Equation::parse(e, signature) {
+        Ok(equation) => rule(pk, &equation).0,
+        Err(status) => status,
+    }
+}
+
+/// The rule for a signature in range: the verdict, and sG + tP.
+pub(crate) fn rule(pk: &PublicKey, equation: &Equation) -> (VerifyStatus, Projective) {
     let both = Projective::from(&G).add_affine(pk.point());
     let mut sum = Projective::INFINITY;
     for bit in (0..256).rev() {
@@ -114,11 +118,12 @@ pub fn verify_digest_single(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64]) 
             _ => sum = sum.add(&both),
         }
     }
-    if !sum.is_infinity() && equation.holds(&sum.x, &sum.z) {
+    let status = if !sum.is_infinity() && equation.holds(&sum.x, &sum.z) {
         VerifyStatus::Valid
     } else {
         VerifyStatus::BadSignature
-    }
+    };
+    (status, sum)
 }
 
 /// [`verify_digest_single`] by a kernel: the comb table of the key where there is one.
@@ -150,8 +155,16 @@ pub(crate) fn answer_known(equation: &Equation, table: &Comb<KEY_WIDTH>) -> Answ
 
 /// Kernel for a key without a table: signed windows over 16 small multiples, and the comb of G.
 pub(crate) fn answer_unknown(equation: &Equation, pk: &PublicKey) -> Answer {
-    let sum = window_multiple(pk, &equation.t);
-    equation.holds_jacobian(sum.and_then(|sum| verify_table().add_multiple(sum, &equation.s)))
+    equation.holds_jacobian(sum_unknown(equation, pk))
+}
+
+/// sG + tP for a key without a table; `None` stands for infinity.
+///
+/// # Errors
+/// [`Exception`] when an addition met its own point or its negative.
+pub(crate) fn sum_unknown(equation: &Equation, pk: &PublicKey) -> Result<Option<Jacobian>, Exception> {
+    let sum = window_multiple(pk, &equation.t)?;
+    verify_table().add_multiple(sum, &equation.s)
 }
 
 /// scalar·P by signed windows from the top. Variable time.

@@ -158,7 +158,7 @@ impl Entry {
         Self([x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]])
     }
 
-    fn to_affine(self) -> Affine {
+    pub(super) fn to_affine(self) -> Affine {
         // A product of the scalar field divides by 2^256, so 2^252 takes R = 2^260 to R = 2^256.
         const FACTOR: Fe = Fe([0, 0, 0, 1 << 60]);
         let [x0, x1, x2, x3, y0, y1, y2, y3] = self.0;
