@@ -67,23 +67,21 @@ pub fn verify_batch_hinted_with(
     if !kernel.is_available() {
         return Err(CryptoError::Kernel("this processor does not have it"));
     }
-    match kernel {
-        #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma => {
-            let (least, most) = SHARED_COUNT;
-            let chunk = items.len().div_ceil(rayon::current_num_threads()).clamp(least, most);
-            if items.len() <= chunk {
-                return Ok(super::ifma::hinted::verify(items, hints));
-            }
-            // Parts of equal size: a small last one would cost more.
-            let chunk = items.len().div_ceil(items.len().div_ceil(chunk));
-            let parts: Vec<Vec<VerifyStatus>> = items
-                .par_chunks(chunk)
-                .zip(hints.par_chunks(chunk))
-                .map(|(items, hints)| super::ifma::hinted::verify(items, hints))
-                .collect();
-            Ok(parts.concat())
+    #[cfg(target_arch = "x86_64")]
+    if kernel == Kernel::Ifma {
+        let (least, most) = SHARED_COUNT;
+        let chunk = items.len().div_ceil(rayon::current_num_threads()).clamp(least, most);
+        if items.len() <= chunk {
+            return Ok(super::ifma::hinted::verify(items, hints));
         }
-        _ => Ok(verify_batch(&KeyCache::for_kernel(kernel, 0), items)),
+        // Parts of equal size: a small last one would cost more.
+        let chunk = items.len().div_ceil(items.len().div_ceil(chunk));
+        let parts: Vec<Vec<VerifyStatus>> = items
+            .par_chunks(chunk)
+            .zip(hints.par_chunks(chunk))
+            .map(|(items, hints)| super::ifma::hinted::verify(items, hints))
+            .collect();
+        return Ok(parts.concat());
     }
+    Ok(verify_batch(&KeyCache::for_kernel(kernel, 0), items))
 }
