@@ -1,10 +1,7 @@
 //! Tables of the keys in use, bounded by bytes; a key earns its table by use, and the least recently used one leaves.
 
-use super::comb::Comb;
-#[cfg(target_arch = "x86_64")]
-use super::ifma::table::{LaneTable, table_bytes};
 use super::key::{PUBLIC_KEY_BYTES, PublicKey};
-use super::verify::KEY_WIDTH;
+use super::odd_table::{Form, OddTable, table_bytes};
 use crate::kernel::{self, Kernel};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -22,18 +19,10 @@ const USES_TO_WIDEN: u32 = 400;
 const USES_BUILDING: u32 = u32::MAX / 2;
 /// Keys whose uses are counted before they have a table; beyond it the counts start again.
 const COUNTED_KEYS_MAX: usize = 1 << 16;
+/// Window of a registered key's table: 43 windows, 86 KiB.
+const KEY_WIDTH: usize = 6;
 /// Window of the table of a busy key: 32 windows, 256 KiB.
-#[cfg(target_arch = "x86_64")]
 const BUSY_WIDTH: usize = 8;
-
-/// The table of one key, in the form that a kernel reads.
-pub(crate) enum KeyTable {
-    /// For the scalar kernels.
-    Comb(Comb<KEY_WIDTH>),
-    /// For the lanes.
-    #[cfg(target_arch = "x86_64")]
-    Lanes(LaneTable),
-}
 
 /// How wide a table is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,44 +33,43 @@ enum Size {
 
 /// The comb table of one checked key.
 pub struct PreparedKey {
-    pub(crate) table: KeyTable,
+    pub(crate) table: OddTable,
 }
 
 impl PreparedKey {
     /// Memory of the first table of a key.
-    pub const BYTES: usize = Comb::<KEY_WIDTH>::BYTES;
+    pub const BYTES: usize = table_bytes(KEY_WIDTH);
 
     /// Builds the table.
     fn new(pk: &PublicKey, kernel: Kernel, size: Size) -> Self {
-        let table = match kernel {
+        let form = match kernel {
             #[cfg(target_arch = "x86_64")]
-            Kernel::Ifma => {
-                let width = if size == Size::Busy { BUSY_WIDTH } else { KEY_WIDTH };
-                KeyTable::Lanes(LaneTable::build(pk.point(), width))
-            }
-            _ => KeyTable::Comb(Comb::build(pk.point())),
+            Kernel::Ifma => Form::Lanes,
+            _ => Form::Words,
         };
-        Self { table }
+        Self {
+            table: OddTable::build(pk.point(), size.width(), form),
+        }
     }
 
     /// Memory of this table.
     fn bytes(&self) -> usize {
-        match &self.table {
-            KeyTable::Comb(_) => PreparedKey::BYTES,
-            #[cfg(target_arch = "x86_64")]
-            KeyTable::Lanes(table) => table_bytes(table.width()),
-        }
+        table_bytes(self.table.width())
     }
 }
 
-impl Kernel {
-    /// Memory of a key's table.
-    fn key_bytes(self, size: Size) -> usize {
-        match (self, size) {
-            #[cfg(target_arch = "x86_64")]
-            (Self::Ifma, Size::Busy) => table_bytes(BUSY_WIDTH),
-            _ => PreparedKey::BYTES,
+impl Size {
+    /// Window of the table.
+    const fn width(self) -> usize {
+        match self {
+            Self::First => KEY_WIDTH,
+            Self::Busy => BUSY_WIDTH,
         }
+    }
+
+    /// Memory of the table.
+    const fn bytes(self) -> usize {
+        table_bytes(self.width())
     }
 }
 
@@ -169,9 +157,9 @@ impl KeyCache {
                 .filter(|key| !state.resident.contains_key(key.as_bytes()))
                 .collect();
             let room = self.bytes_max - state.bytes.min(self.bytes_max);
-            let wide = missing.len().saturating_mul(self.kernel.key_bytes(Size::Busy)) <= room;
+            let wide = missing.len().saturating_mul(Size::Busy.bytes()) <= room;
             let size = if wide { Size::Busy } else { Size::First };
-            missing.truncate(self.bytes_max / self.kernel.key_bytes(size));
+            missing.truncate(self.bytes_max / size.bytes());
             missing.into_iter().map(|key| (key, size)).collect()
         };
         self.build(&missing);
@@ -195,7 +183,7 @@ impl KeyCache {
         let mut guard = self.lock();
         let state = &mut *guard;
         state.clock += 1;
-        let (first, busy) = (self.kernel.key_bytes(Size::First), self.kernel.key_bytes(Size::Busy));
+        let (first, busy) = (Size::First.bytes(), Size::Busy.bytes());
         // Bytes that the tables of this call take and that displace nothing.
         let mut room = self.bytes_max - state.bytes.min(self.bytes_max);
         let mut due = Vec::new();
@@ -205,7 +193,7 @@ impl KeyCache {
                 if let Some(resident) = state.resident.get_mut(key.as_bytes()) {
                     resident.last_use = state.clock;
                     resident.uses = resident.uses.saturating_add(1);
-                    if resident.size == Size::First && resident.uses >= USES_TO_WIDEN && busy > first && room >= busy {
+                    if resident.size == Size::First && resident.uses >= USES_TO_WIDEN && room >= busy {
                         resident.size = Size::Busy;
                         room -= busy;
                         due.push((*key, Size::Busy));
@@ -246,7 +234,7 @@ impl KeyCache {
         for (bytes, size, prepared) in &built {
             state.uses.remove(bytes);
             state.remove(bytes);
-            let needed = self.kernel.key_bytes(*size);
+            let needed = size.bytes();
             while state.bytes + needed > self.bytes_max {
                 let oldest = state
                     .resident

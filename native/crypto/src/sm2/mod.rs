@@ -5,15 +5,18 @@ mod cache;
 mod comb;
 mod field;
 #[cfg(target_arch = "x86_64")]
+mod field_adx;
+#[cfg(target_arch = "x86_64")]
 mod field_x86;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
-#[cfg(target_arch = "x86_64")]
 mod inverse;
 mod jacobian;
 mod key;
 mod limbs;
+mod odd_table;
 mod point;
+mod products;
 mod scalar;
 mod sign;
 mod sign_keygen;
@@ -21,9 +24,12 @@ mod sign_nonce;
 #[cfg(target_arch = "x86_64")]
 mod sign_rows;
 mod verify;
+mod words;
 
 #[cfg(test)]
 mod edge_tests;
+#[cfg(test)]
+mod fuzz_tests;
 #[cfg(test)]
 mod twin_tests;
 

@@ -12,16 +12,16 @@ pub(super) mod known;
 mod points;
 pub(super) mod secret;
 pub(super) mod table;
-mod unknown;
+pub(super) mod unknown;
 
-#[cfg(test)]
-mod fuzz_tests;
 #[cfg(test)]
 pub(super) mod tests;
 
 use super::batch::BatchItem;
-use super::cache::{KeyTable, PreparedKey};
+use super::cache::PreparedKey;
+use super::field_adx::Adx;
 use super::verify::{Answer, Equation, VerifyStatus, answer_unknown, verify_digest_single};
+use crate::kernel::Kernel;
 use crate::sm3::sm3_many;
 use std::sync::Arc;
 use table::LaneTable;
@@ -33,10 +33,9 @@ const UNKNOWN_COUNT_MIN: usize = 5;
 
 /// Verdicts on items with their tables, on this thread. Only for processors that have the kernel, which is checked.
 pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>]) -> Vec<VerifyStatus> {
-    assert!(
-        crate::kernel::Kernel::Ifma.is_available(),
-        "lanes are asked for on a processor that has them"
-    );
+    let (Some(adx), true) = (Adx::new(), Kernel::Ifma.is_available()) else {
+        unreachable!("lanes are asked for on a processor that has them")
+    };
     let digests = digests(items);
     let equations: Vec<Result<Equation, VerifyStatus>> = items
         .iter()
@@ -56,10 +55,7 @@ pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>
             };
         }
     };
-    let table = |at: usize| match tables[at].as_deref().map(|prepared| &prepared.table) {
-        Some(KeyTable::Lanes(table)) => Some(table),
-        _ => None,
-    };
+    let table = |at: usize| tables[at].as_deref().map(|prepared| &prepared.table);
     let mut rest: Vec<usize> = (0..items.len()).filter(|at| equations[*at].is_ok()).collect();
     // One class of items after another: those without a table, then those of each width.
     while let Some(&first) = rest.first() {
@@ -88,7 +84,7 @@ pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>
                     })
                     .collect();
                 if jobs.len() < KNOWN_COUNT_MIN {
-                    answers.extend(jobs.iter().map(known::answer_single));
+                    answers.extend(jobs.iter().map(|job| known::answer_single(adx, job)));
                 } else {
                     known::answer(&jobs, &mut answers);
                 }

@@ -9,7 +9,7 @@ use super::invert::invert;
 use super::jacobian::Jacobian;
 use super::known::{CHUNK, PAIR, candidates, group, verdicts, with_sums};
 use super::points::{Pair, Point, Sums, add, delta, double};
-use super::table::{Entry, base_table, windows};
+use super::table::{Entry, Form, base_table, windows};
 
 /// Bits of a window.
 const WIDTH: usize = 5;
@@ -90,8 +90,8 @@ struct Growing {
 fn tables(jobs: &[Job<'_>], pairs: usize) -> Vec<[Entry; MULTIPLES]> {
     let mut growing: Vec<Growing> = (0..pairs)
         .map(|pair| {
-            let power =
-                [0, 8].map(|half| load(&group(jobs, pair * PAIR + half).map(|job| Entry::new(job.key.point()))));
+            let power = [0, 8]
+                .map(|half| load(&group(jobs, pair * PAIR + half).map(|job| Entry::new(job.key.point(), Form::Lanes))));
             let mut odd = Vec::with_capacity(MULTIPLES);
             odd.push(power);
             Growing { odd, power }

@@ -1,15 +1,18 @@
-//! Structured random signatures: the answers of the lanes against the scalar kernel, in mixed batches.
-//! `HN_FUZZ_CASES` sets the count (default 100,000; each case runs on the comb, the single and the unknown-key kernel).
+//! Structured random signatures: the answers of all kernels against a comb with digits that may be 0, in mixed batches.
+//! `HN_FUZZ_CASES` sets the count (default 100,000; each case runs on all kernels, with and without a table).
 
-use super::super::comb::{Comb, verify_table};
-use super::super::jacobian::{Jacobian, to_affine_all};
-use super::super::key::{PublicKey, generate};
-use super::super::limbs::from_be_bytes;
-use super::super::scalar::Scalar;
-use super::super::verify::{Answer, Equation, VerifyStatus, verify_digest_single};
-use super::table::LaneTable;
-use super::{known, unknown};
-use crate::kernel::Kernel;
+use super::comb::{Comb, verify_table};
+#[cfg(target_arch = "x86_64")]
+use super::ifma::{known, unknown};
+use super::jacobian::{Jacobian, to_affine_all};
+use super::key::{PublicKey, generate};
+use super::limbs::from_be_bytes;
+use super::odd_table::{Form, OddTable};
+use super::products::Baseline;
+use super::scalar::Scalar;
+use super::verify::{Answer, Equation, VerifyStatus, verify_digest_single};
+use super::words;
+use crate::kernel::{self, Kernel};
 use crate::sm3::sm3;
 
 /// Signatures of a batch.
@@ -18,7 +21,9 @@ const BATCH: usize = 250;
 struct Subject {
     key: PublicKey,
     comb: Comb<6>,
-    table: LaneTable,
+    table: OddTable,
+    #[cfg(target_arch = "x86_64")]
+    lanes: OddTable,
 }
 
 /// Repeatable random numbers.
@@ -97,11 +102,64 @@ fn cases(source: &mut Source, subjects: &[Subject]) -> Vec<Case> {
         .collect()
 }
 
+/// What each kernel says on each case, by name.
+fn answers(cases: &[Case], subjects: &[Subject], equations: &[Equation]) -> Vec<(String, Vec<Answer>)> {
+    let mut out = Vec::new();
+    let jobs: Vec<words::Job<'_>> = equations
+        .iter()
+        .zip(cases)
+        .map(|(equation, case)| words::Job {
+            equation,
+            table: &subjects[case.subject].table,
+        })
+        .collect();
+    for kernel in kernel::available() {
+        if kernel <= Kernel::Scalar {
+            out.push((kernel.to_string(), words::answer(kernel, &jobs)));
+        }
+    }
+    let single = jobs.iter().map(|job| words::answer_single(Baseline, job)).collect();
+    out.push(("single".to_owned(), single));
+    #[cfg(target_arch = "x86_64")]
+    if Kernel::Ifma.is_available() {
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        let subjects = cases.iter().map(|case| &subjects[case.subject]);
+        let known: Vec<_> = equations
+            .iter()
+            .zip(subjects.clone())
+            .map(|(equation, subject)| known::Job {
+                equation,
+                table: &subject.lanes,
+            })
+            .collect();
+        let unknown: Vec<_> = equations
+            .iter()
+            .zip(subjects)
+            .map(|(equation, subject)| unknown::Job {
+                equation,
+                key: &subject.key,
+            })
+            .collect();
+        // SAFETY: the kernel is available.
+        unsafe {
+            known::answer(&known, &mut with);
+            unknown::answer(&unknown, &mut without);
+        }
+        let single = known.iter().map(|job| known::answer_single(Baseline, job)).collect();
+        out.extend(
+            [
+                ("lanes", with),
+                ("lanes, unknown key", without),
+                ("lanes, single", single),
+            ]
+            .map(|(name, answers)| (name.to_owned(), answers)),
+        );
+    }
+    out
+}
+
 #[test]
 fn structured_signatures_get_the_same_answers() {
-    if !Kernel::Ifma.is_available() {
-        return;
-    }
     let count = std::env::var("HN_FUZZ_CASES")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -112,12 +170,14 @@ fn structured_signatures_get_the_same_answers() {
             let key = if i < 8 {
                 generate(&sm3(&[i]))
             } else {
-                super::super::key::SecretKey::from_bytes(&Scalar([u64::from(i) - 6, 0, 0, 0]).to_bytes()).unwrap()
+                super::key::SecretKey::from_bytes(&Scalar([u64::from(i) - 6, 0, 0, 0]).to_bytes()).unwrap()
             };
             let key = key.public_key().clone();
             Subject {
                 comb: Comb::build(key.point()),
-                table: LaneTable::build(key.point(), 6),
+                table: OddTable::build(key.point(), 6, Form::Words),
+                #[cfg(target_arch = "x86_64")]
+                lanes: OddTable::build(key.point(), 6, Form::Lanes),
                 key,
             }
         })
@@ -130,36 +190,15 @@ fn structured_signatures_get_the_same_answers() {
             .iter()
             .map(|case| Equation::parse(&case.e, &case.signature).unwrap())
             .collect();
-        let jobs: Vec<known::Job<'_>> = equations
-            .iter()
-            .zip(&cases)
-            .map(|(equation, case)| known::Job {
-                equation,
-                table: &subjects[case.subject].table,
-            })
-            .collect();
-        let unknown_jobs: Vec<unknown::Job<'_>> = equations
-            .iter()
-            .zip(&cases)
-            .map(|(equation, case)| unknown::Job {
-                equation,
-                key: &subjects[case.subject].key,
-            })
-            .collect();
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        // SAFETY: the kernel is available.
-        unsafe {
-            known::answer(&jobs, &mut with);
-            unknown::answer(&unknown_jobs, &mut without);
-        }
+        let answers = answers(&cases, &subjects, &equations);
         for (at, case) in cases.iter().enumerate() {
-            for answer in [with[at], without[at], known::answer_single(&jobs[at])] {
-                let want = case.want.unwrap_or_else(|| {
-                    verify_digest_single(&subjects[case.subject].key, &case.e, &case.signature) == VerifyStatus::Valid
-                });
-                match answer {
-                    Answer::Accept => assert!(want, "{at}: accepted {:02x?} {:02x?}", case.e, case.signature),
-                    Answer::Reject => assert!(!want, "{at}: refused {:02x?} {:02x?}", case.e, case.signature),
+            let want = case.want.unwrap_or_else(|| {
+                verify_digest_single(&subjects[case.subject].key, &case.e, &case.signature) == VerifyStatus::Valid
+            });
+            for (name, answers) in &answers {
+                match answers[at] {
+                    Answer::Accept => assert!(want, "{name}, {at}: accepted {:02x?} {:02x?}", case.e, case.signature),
+                    Answer::Reject => assert!(!want, "{name}, {at}: refused {:02x?} {:02x?}", case.e, case.signature),
                     Answer::Ask => asked += 1,
                 }
             }
@@ -167,5 +206,5 @@ fn structured_signatures_get_the_same_answers() {
         total += cases.len();
     }
     // Random sums are never exceptional; those of small scalars with small keys are.
-    assert!(asked > 0 && asked < total / 4, "{asked} of {total}");
+    assert!(asked > 0 && asked < total / 2, "{asked} of {total}");
 }
