@@ -88,12 +88,30 @@ fn run() {
         known.prepare(&keys);
         let unknown = KeyCache::for_kernel(kernel, 0);
         for (keys, cache) in [("known", &known), ("unknown", &unknown)] {
-            for count in [1, 4, 8, 16, 64, 256, 1024] {
+            for count in [1, 2, 3, 4, 7, 8, 9, 15, 16, 64, 256, 1024] {
                 let name = format!("sm2.verify_batch/n={count},keys={keys},kernel={kernel}");
                 measure_verify(openssl, &name, count, || {
                     drop(black_box(verify_batch(cache, &items[..count])))
                 });
             }
+        }
+    }
+    // What a sender of invalid signatures costs.
+    let refused: Vec<BatchItem<'_>> = items
+        .iter()
+        .map(|(key, message, _)| (*key, *message, &signatures[0]))
+        .collect();
+    for kernel in kernel::available() {
+        let known = KeyCache::for_kernel(kernel, CACHE_BYTES_DEFAULT);
+        known.prepare(&keys);
+        for count in [1, 8, 1023] {
+            measure(
+                &format!("sm2.verify_batch/refused,n={count},kernel={kernel}"),
+                count,
+                || {
+                    drop(black_box(verify_batch(&known, &refused[1..=count])));
+                },
+            );
         }
     }
     measure("sm2.verify_single", 64, || {

@@ -17,6 +17,7 @@ mod limbs;
 mod odd_table;
 mod point;
 mod products;
+mod referee;
 mod scalar;
 mod sign;
 mod sign_keygen;

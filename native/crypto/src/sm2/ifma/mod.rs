@@ -20,14 +20,16 @@ pub(super) mod tests;
 use super::batch::BatchItem;
 use super::cache::PreparedKey;
 use super::field_adx::Adx;
-use super::verify::{Answer, Equation, VerifyStatus, answer_unknown, verify_digest_single};
+use super::products::Baseline;
+use super::referee::Referee;
+use super::verify::{Answer, Equation, VerifyStatus, answer_unknown};
 use crate::kernel::Kernel;
 use crate::sm3::sm3_many;
 use std::sync::Arc;
 use table::LaneTable;
 
-/// Signatures of known keys for which sixteen lanes pay.
-const KNOWN_COUNT_MIN: usize = 4;
+/// Signatures of known keys for which lanes pay.
+const KNOWN_COUNT_MIN: usize = 2;
 /// Signatures of unknown keys for which sixteen lanes pay: they take as long as four signatures one by one.
 const UNKNOWN_COUNT_MIN: usize = 5;
 
@@ -47,15 +49,17 @@ pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>
         .map(|equation| equation.as_ref().err().copied().unwrap_or(VerifyStatus::BadSignature))
         .collect();
     let mut answers = Vec::with_capacity(items.len());
+    let table = |at: usize| tables[at].as_deref().map(|prepared| &prepared.table);
+    let mut referee = Referee::new(items, &digests);
     let mut settle = |places: &[usize], answers: &mut Vec<Answer>| {
         for (&at, answer) in places.iter().zip(answers.drain(..)) {
-            verdicts[at] = match answer {
-                Answer::Accept => VerifyStatus::Valid,
-                Answer::Reject | Answer::Ask => verify_digest_single(items[at].0, &digests[at], items[at].2),
+            let second = || match (&equations[at], table(at)) {
+                (Ok(equation), Some(table)) => known::answer_single(Baseline, &known::Job { equation, table }),
+                _ => Answer::Ask,
             };
+            verdicts[at] = referee.decide(at, answer, second);
         }
     };
-    let table = |at: usize| tables[at].as_deref().map(|prepared| &prepared.table);
     let mut rest: Vec<usize> = (0..items.len()).filter(|at| equations[*at].is_ok()).collect();
     // One class of items after another: those without a table, then those of each width.
     while let Some(&first) = rest.first() {

@@ -79,6 +79,19 @@ pub(crate) fn check_lanes(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64], ru
             );
         }
     }
+    for lane in 0..8 {
+        let jobs: Vec<Job<'_>> = (0..8).map(|at| if at == lane { own } else { other }).collect();
+        for (at, answer) in answers(&jobs).into_iter().enumerate() {
+            assert!(
+                if at == lane {
+                    want(answer)
+                } else {
+                    answer == Answer::Accept
+                },
+                "lane {lane} of 8, at {at}: {answer:?}"
+            );
+        }
+    }
     assert!(answers(&[own; 16]).into_iter().all(want));
     assert!(answers(&[own]).into_iter().all(want));
     assert!(want(known::answer_single(Baseline, &own)));

@@ -157,8 +157,9 @@ fn invert_all(elements: &mut [[Lanes; 2]]) {
     }
 }
 
+/// Eight entries as points.
 #[target_feature(enable = "avx512f")]
-fn load(entries: &[Entry; 8]) -> Point {
+pub(super) fn load(entries: &[Entry; 8]) -> Point {
     let word = |at: usize| from_array(&entries.each_ref().map(|entry| entry.0[at]));
     Point {
         x: Lanes::unpack([word(0), word(1), word(2), word(3)]),

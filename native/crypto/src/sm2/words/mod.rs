@@ -12,7 +12,8 @@ use super::cache::Found;
 use super::field_adx::Adx;
 use super::odd_table::{Form, OddTable, base_table, windows};
 use super::products::{Baseline, Products};
-use super::verify::{Answer, Equation, VerifyStatus, answer_unknown, verify_digest_single};
+use super::referee::Referee;
+use super::verify::{Answer, Equation, VerifyStatus, answer_unknown};
 use crate::kernel::Kernel;
 use std::cell::RefCell;
 use sums::{Sums, sum_has_x};
@@ -50,12 +51,7 @@ pub(super) fn verify(kernel: Kernel, items: &[BatchItem<'_>], tables: &[Found]) 
         .iter()
         .map(|equation| equation.as_ref().err().copied().unwrap_or(VerifyStatus::BadSignature))
         .collect();
-    let mut settle = |at: usize, answer: Answer| {
-        verdicts[at] = match answer {
-            Answer::Accept => VerifyStatus::Valid,
-            Answer::Reject | Answer::Ask => verify_digest_single(items[at].0, &digests[at], items[at].2),
-        };
-    };
+    let mut referee = Referee::new(items, &digests);
     let mut known = Vec::with_capacity(items.len());
     for (at, equation) in equations.iter().enumerate() {
         let Ok(equation) = equation else { continue };
@@ -67,15 +63,16 @@ pub(super) fn verify(kernel: Kernel, items: &[BatchItem<'_>], tables: &[Found]) 
                     table: &prepared.table,
                 },
             )),
-            None => settle(at, answer_unknown(equation, items[at].0)),
+            // No other kernel to ask: a rejection goes to the rule, which takes twice as long as this answer.
+            None => verdicts[at] = referee.decide(at, answer_unknown(equation, items[at].0), || Answer::Ask),
         }
     }
     // Sums of one call have equal numbers of terms.
     known.sort_by_key(|(_, job)| job.table.width());
     for class in known.chunk_by(|(_, first), (_, second)| first.table.width() == second.table.width()) {
         let jobs: Vec<Job<'_>> = class.iter().map(|(_, job)| *job).collect();
-        for ((at, _), answer) in class.iter().zip(answer(kernel, &jobs)) {
-            settle(*at, answer);
+        for ((at, job), answer) in class.iter().zip(answer(kernel, &jobs)) {
+            verdicts[*at] = referee.decide(*at, answer, || answer_single(Baseline, job));
         }
     }
     verdicts

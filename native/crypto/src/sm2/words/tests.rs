@@ -2,7 +2,7 @@
 
 use super::super::key::{PublicKey, SecretKey, generate};
 use super::super::scalar::Scalar;
-use super::super::verify::{Answer, Equation, VerifyStatus};
+use super::super::verify::{Answer, Equation, VerifyStatus, verify_digest_single};
 use super::*;
 use crate::kernel;
 use crate::sm3::sm3;
