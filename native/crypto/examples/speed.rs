@@ -3,7 +3,8 @@
 
 use hn_crypto::kernel;
 use hn_crypto::sm2::{
-    BatchItem, CACHE_BYTES_DEFAULT, KeyCache, PublicKey, SecretKey, generate, verify_batch, verify_single,
+    BatchItem, CACHE_BYTES_DEFAULT, KeyCache, PreparedKey, PublicKey, SecretKey, build_base_table, generate,
+    verify_batch, verify_single,
 };
 use hn_crypto::sm3::{TaggedHasher, sm3};
 use hn_crypto::sm4::{gcm_open, gcm_seal};
@@ -119,9 +120,17 @@ fn run() {
             black_box(verify_single(pk, message, signature));
         }
     });
-    measure("sm2.prepare (table of one key)", 64, || {
-        KeyCache::default().prepare(&keys)
-    });
+    for kernel in kernel::available() {
+        // Wide tables as there is room; and narrow ones.
+        for (name, bytes) in [("wide", CACHE_BYTES_DEFAULT), ("narrow", 64 * PreparedKey::BYTES)] {
+            measure(&format!("sm2.prepare/keys=64,{name},kernel={kernel}"), 64, || {
+                KeyCache::for_kernel(kernel, bytes).prepare(&keys)
+            });
+        }
+        measure(&format!("sm2.g_table/kernel={kernel}"), 1, || {
+            black_box(build_base_table(kernel));
+        });
+    }
     measure("sm2.sign", 64, || {
         for message in &messages[..64] {
             black_box(secrets[0].sign(message));

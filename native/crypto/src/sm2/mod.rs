@@ -37,6 +37,7 @@ mod twin_tests;
 pub use batch::{BatchItem, verify_batch};
 pub use cache::{CACHE_BYTES_DEFAULT, KeyCache, PreparedKey};
 pub use key::{ID_BYTES_MAX, ID_DEFAULT, PUBLIC_KEY_BYTES, PublicKey, SecretKey, generate, message_digest};
+pub use odd_table::{build_base_table, prepare_base_table};
 pub use sign::{SignItem, sign_batch, sign_digests, sign_digests_with};
 pub use sign_keygen::{generate_batch, generate_batch_with};
 pub use verify::{VerifyStatus, verify_digest_single, verify_single};

@@ -7,6 +7,7 @@ use super::jacobian::{Jacobian, to_affine_all};
 use super::point::{Affine, G};
 use super::products::Products;
 use super::scalar::{N, Scalar};
+use crate::kernel::Kernel;
 use std::sync::OnceLock;
 
 /// Window of the tables of G: 20 windows, 5 MiB.
@@ -125,6 +126,12 @@ impl OddTable {
         }
         let mut entries = Vec::with_capacity(windows * half);
         entries.extend(odd.iter().flatten().map(|point| Entry::new(point, form)));
+        Self::from_entries(entries, width, form)
+    }
+
+    /// From entries that were computed elsewhere.
+    pub(super) fn from_entries(entries: Vec<Entry>, width: usize, form: Form) -> Self {
+        assert_eq!(entries.len(), windows(width) << (width - 1), "entries of a table");
         Self {
             width,
             form,
@@ -250,6 +257,26 @@ impl Affine {
     }
 }
 
+/// The form of the tables that a kernel reads.
+pub(crate) const fn form_of(kernel: Kernel) -> Form {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Ifma => Form::Lanes,
+        _ => Form::Words,
+    }
+}
+
+/// Builds the table of G for a kernel anew, as its first use in a process does, and drops it; its bytes. For measurements.
+pub fn build_base_table(kernel: Kernel) -> usize {
+    let table = OddTable::build(&G, BASE_WIDTH, form_of(kernel));
+    size_of_val(&*table.entries)
+}
+
+/// Builds the table of G for a kernel unless it is there: at the start of a process rather than at its first signature.
+pub fn prepare_base_table(kernel: Kernel) {
+    base_table(form_of(kernel));
+}
+
 /// Table of G in a form, built at first use (about 10 ms).
 pub(crate) fn base_table(form: Form) -> &'static OddTable {
     static WORDS: OnceLock<OddTable> = OnceLock::new();
@@ -261,4 +288,42 @@ pub(crate) fn base_table(form: Form) -> &'static OddTable {
         Form::Lanes => &LANES,
     };
     table.get_or_init(|| OddTable::build(&G, BASE_WIDTH, form))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::point::Projective;
+    use super::*;
+
+    /// Every entry against complete additions from the first one of its window.
+    fn check(table: &OddTable, point: &Affine) {
+        let mut base = Projective::from(point);
+        let mut count = 0;
+        for window in table.entries.chunks_exact(1 << (table.width - 1)) {
+            let (mut multiple, step) = (base, base.double());
+            for entry in window {
+                let entry = match table.form {
+                    Form::Words => entry.to_affine(),
+                    #[cfg(target_arch = "x86_64")]
+                    Form::Lanes => entry.lanes_to_affine(super::super::products::Baseline),
+                };
+                assert!(entry.x.mul(&multiple.z) == multiple.x && entry.y.mul(&multiple.z) == multiple.y);
+                multiple = multiple.add(&step);
+                count += 1;
+            }
+            base = (0..table.width).fold(base, |base, _| base.double());
+        }
+        assert_eq!(count, windows(table.width) << (table.width - 1));
+    }
+
+    #[test]
+    fn tables_equal_the_naive_ones() {
+        for kernel in [Kernel::Portable, Kernel::Ifma] {
+            check(base_table(form_of(kernel)), &G);
+        }
+        for width in [5, 6, 8] {
+            check(&OddTable::build(&G, width, Form::Words), &G);
+        }
+        assert_eq!(build_base_table(Kernel::Portable), table_bytes(BASE_WIDTH));
+    }
 }

@@ -4,6 +4,7 @@
 //!
 //! [`Answer::Ask`]: super::verify::Answer::Ask
 
+pub(super) mod build;
 mod field;
 mod gather;
 mod invert;
@@ -20,7 +21,6 @@ pub(super) mod tests;
 use super::batch::BatchItem;
 use super::cache::PreparedKey;
 use super::field_adx::Adx;
-use super::products::Baseline;
 use super::referee::Referee;
 use super::verify::{Answer, Equation, VerifyStatus, answer_unknown};
 use crate::kernel::Kernel;
@@ -54,7 +54,7 @@ pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>
     let mut settle = |places: &[usize], answers: &mut Vec<Answer>| {
         for (&at, answer) in places.iter().zip(answers.drain(..)) {
             let second = || match (&equations[at], table(at)) {
-                (Ok(equation), Some(table)) => known::answer_single(Baseline, &known::Job { equation, table }),
+                (Ok(equation), Some(table)) => known::answer_single(adx, &known::Job { equation, table }),
                 _ => Answer::Ask,
             };
             verdicts[at] = referee.decide(at, answer, second);

@@ -130,7 +130,9 @@ fn tables(jobs: &[Job<'_>], pairs: usize) -> Vec<[Entry; MULTIPLES]> {
     for (tables, growing) in out.as_chunks_mut::<PAIR>().0.iter_mut().zip(&growing) {
         for (multiple, points) in growing.odd.iter().enumerate() {
             for (tables, point) in tables.as_chunks_mut::<8>().0.iter_mut().zip(points) {
-                store(point, tables.each_mut().map(|table| &mut table[multiple]));
+                for (table, entry) in tables.iter_mut().zip(entries(point)) {
+                    table[multiple] = entry;
+                }
             }
         }
     }
@@ -139,7 +141,7 @@ fn tables(jobs: &[Job<'_>], pairs: usize) -> Vec<[Entry; MULTIPLES]> {
 
 /// Replaces all elements, none of them 0, by their inverses.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn invert_all(elements: &mut [[Lanes; 2]]) {
+pub(super) fn invert_all(elements: &mut [[Lanes; 2]]) {
     let mut products = Vec::with_capacity(elements.len());
     let mut product: Option<[Lanes; 2]> = None;
     for element in elements.iter() {
@@ -167,10 +169,9 @@ pub(super) fn load(entries: &[Entry; 8]) -> Point {
     }
 }
 
+/// Eight points as entries.
 #[target_feature(enable = "avx512f")]
-fn store(point: &Point, entries: [&mut Entry; 8]) {
+pub(super) fn entries(point: &Point) -> [Entry; 8] {
     let words = [point.x.canonical().pack(), point.y.canonical().pack()].map(|words| words.map(|word| to_array(word)));
-    for (lane, entry) in entries.into_iter().enumerate() {
-        entry.0 = std::array::from_fn(|at| words[at / 4][at % 4][lane]);
-    }
+    std::array::from_fn(|lane| Entry(std::array::from_fn(|at| words[at / 4][at % 4][lane])))
 }
