@@ -205,6 +205,10 @@ fn structured_signatures_get_the_same_answers() {
         }
         total += cases.len();
     }
-    // Random sums are never exceptional; those of small scalars with small keys are.
-    assert!(asked > 0 && asked < total / 2, "{asked} of {total}");
+    // Random sums are never exceptional; those of small scalars with small keys are, on the kernel of unknown keys.
+    assert!(asked < total / 2, "{asked} of {total}");
+    assert!(
+        asked > 0 || total < 10_000 || !Kernel::Ifma.is_available(),
+        "nothing asked"
+    );
 }
