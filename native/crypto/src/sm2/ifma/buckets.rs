@@ -6,6 +6,7 @@
 
 use super::super::limbs::adc;
 use super::super::point::Projective;
+use super::super::products::Baseline;
 use super::super::scalar::Scalar;
 use super::lists::{Exceptional, List, ListSums, Pick};
 use super::table::Entry;
@@ -346,7 +347,7 @@ impl Shape {
         for (power, present) in powers.iter().zip(present).rev() {
             sum = sum.double();
             if present {
-                sum = sum.add_affine(&power.to_affine());
+                sum = sum.add_affine(&power.lanes_to_affine(Baseline));
             }
         }
         Ok(sum)

@@ -10,7 +10,7 @@ use super::buckets::{POINTS_MAX, Terms};
 use super::digests;
 use super::lists::ListSums;
 use super::roots::{Compressed, points};
-use super::table::Entry;
+use super::table::{Entry, Form};
 use crate::kernel::Kernel;
 use crate::sm3::Lanes;
 use std::cell::RefCell;
@@ -189,9 +189,12 @@ impl<'a> Batch<'a> {
         let of_base = members
             .iter()
             .fold(Scalar([0; 4]), |sum, member| sum.add(&member.of_base));
-        terms.add(&Entry::new(&G), &of_base);
+        terms.add(&Entry::new(&G, Form::Lanes), &of_base);
         for member in members {
-            terms.add(&Entry::new(self.items[member.at].0.point()), &member.of_key);
+            terms.add(
+                &Entry::new(self.items[member.at].0.point(), Form::Lanes),
+                &member.of_key,
+            );
         }
         for member in members {
             terms.subtract(&self.points[member.point], member.z);

@@ -11,7 +11,7 @@ use super::buckets::Terms;
 use super::hinted::{Batch, Work};
 use super::lists::ListSums;
 use super::roots::{Compressed, points};
-use super::table::Entry;
+use super::table::{Entry, Form};
 use crate::kernel::Kernel;
 use crate::sm3::sm3;
 
@@ -60,7 +60,7 @@ fn roots_match_the_scalar_field() {
                 } else {
                     root.neg()
                 };
-                assert!(point.0 == Entry::new(&Affine { x, y }).0);
+                assert!(point.0 == Entry::new(&Affine { x, y }, Form::Lanes).0);
             }
         }
     }
@@ -116,7 +116,7 @@ fn sums_of_multiples_vanish() {
                     _ => random("k", i),
                 };
                 let short = [random("short", i).0[0], if i == 4 { u64::MAX } else { i }];
-                let entry = Entry::new(&point);
+                let entry = Entry::new(&point, Form::Lanes);
                 if i % 2 == 0 {
                     terms.add(&entry, &scalar);
                     rest = rest.add(&scalar.mul(&d));
@@ -126,9 +126,9 @@ fn sums_of_multiples_vanish() {
                     rest = rest.sub(&Scalar([short[0], short[1], 0, 0]).mul(&d));
                 }
             }
-            terms.add(&Entry::new(&G), &Scalar([0; 4]).sub(&rest));
+            terms.add(&Entry::new(&G, Form::Lanes), &Scalar([0; 4]).sub(&rest));
             assert!(vanish(&mut terms), "{count} {repeated}");
-            terms.add(&Entry::new(&G), &Scalar::ONE);
+            terms.add(&Entry::new(&G, Form::Lanes), &Scalar::ONE);
             assert!(!vanish(&mut terms), "{count} {repeated}");
         }
     }
@@ -146,10 +146,10 @@ fn exceptional_additions_do_not_accept() {
     let mut rest = Scalar::ONE;
     for i in 1..500u64 {
         sum = sum.add_affine(&G);
-        terms.subtract(&Entry::new(&sum.to_affine()), [1 << (i % 5), 0]);
+        terms.subtract(&Entry::new(&sum.to_affine(), Form::Lanes), [1 << (i % 5), 0]);
         rest = rest.add(&Scalar([i << (i % 5), 0, 0, 0]));
     }
-    terms.add(&Entry::new(&multiple(&G, &rest).to_affine()), &Scalar::ONE);
+    terms.add(&Entry::new(&multiple(&G, &rest).to_affine(), Form::Lanes), &Scalar::ONE);
     assert!(!vanish(&mut terms));
 }
 
