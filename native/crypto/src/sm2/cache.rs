@@ -159,7 +159,7 @@ impl KeyCache {
     }
 
     /// Builds tables at once, for keys that are sure to be used (validators, a saved usage list): wide ones when there is
-    /// room for all of them. 0.3 ms a key, 0.7 ms for a wide table; in lanes a seventh of that, sixteen keys at once.
+    /// room for all of them. 0.3 ms a key, 0.7 ms for a wide table; in lanes, sixteen keys at once, a third of that or less.
     pub fn prepare(&self, keys: &[PublicKey]) {
         let missing: Vec<(&PublicKey, Size)> = {
             let state = self.lock();

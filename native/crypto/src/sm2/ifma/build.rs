@@ -13,7 +13,7 @@ use crate::kernel::Kernel;
 /// Windows that grow side by side: their inversions are shared, and their points stay in the L2 cache.
 const SIDE_BY_SIDE: usize = 4;
 
-/// The tables of points on the curve. Sixteen take as long as two and a half one by one.
+/// The tables of points on the curve. Sixteen narrow ones take as long as four one by one.
 ///
 /// # Panics
 /// When the processor does not have the kernel.
