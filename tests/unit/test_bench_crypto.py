@@ -34,6 +34,7 @@ REPORT_FIELDS = [
     "sm2_sign_per_s",
     "sm2_keygen_per_s",
     "sm2_table_build_us",
+    "sm2_g_tables_ms",
     "sm3_64B_per_s",
     "sm3_stream_MBps",
     "sm3_multi_MBps",

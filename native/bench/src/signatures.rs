@@ -2,8 +2,9 @@
 
 use crate::Plan;
 use crate::clock::Clock;
+use hn_crypto::kernel;
 use hn_crypto::sm2::{
-    BatchItem, KeyCache, PublicKey, SecretKey, SignItem, generate_batch, sign_digests, verify_batch,
+    BatchItem, KeyCache, PublicKey, SecretKey, SignItem, build_base_table, generate_batch, sign_digests, verify_batch,
     verify_batch_hinted, verify_single, verify_with_hint,
 };
 use hn_crypto::sm3::sm3;
@@ -132,10 +133,17 @@ pub fn table_build_us(clock: &Clock, _: &Plan) -> f64 {
     1e6 * clock.best_s(|| KeyCache::default().prepare(black_box(&signed.keys))) / KEYS as f64
 }
 
+/// The table of G, as the first signature of a process, or its start, builds it.
+pub fn g_tables_ms(clock: &Clock, _: &Plan) -> f64 {
+    let kernel = kernel::selected();
+    1e3 * clock.best_s(|| {
+        black_box(build_base_table(black_box(kernel)));
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hn_crypto::kernel;
     use hn_crypto::sm2::VerifyStatus;
     use std::collections::HashSet;
 
