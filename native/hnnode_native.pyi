@@ -253,6 +253,9 @@ class Accounts:
 class Batch:
     @staticmethod
     def decode(data: bytes) -> Batch: ...
+    @staticmethod
+    def decode_many(data: Sequence[bytes]) -> list[Batch | int]:
+        """Each batch, or the code that refuses it. Together they are decoded faster than one by one."""
     digest: bytes
     author: bytes
     seq: int
@@ -271,10 +274,15 @@ class Batch:
 def verify_batches(
     batches: Sequence[Batch], chain_id: bytes, validators: ValidatorSet, accounts: Accounts, pool: Pool | None
 ) -> list[int]:
-    """Codes, 0 = valid. Signatures of transactions that `pool` admitted itself are not verified twice."""
+    """Codes, 0 = valid. Signatures of transactions that `pool` admitted itself are not verified twice. The signatures of all batches are
+    verified together: give all that wait in one call."""
 
 def recheck_batches(batches: Sequence[Batch], accounts: Accounts) -> list[int]:
     """Verify the transactions whose sender was unknown when their batch came and is known now: 0, or BATCH_TX_INVALID."""
+
+def set_threads(count: int) -> None:
+    """Threads over which calls of more than 512 signatures or 1 MiB to hash are cut; without it RAYON_NUM_THREADS, else one a core.
+    Once, before any such call: NativeError PARAMETER_INVALID when the threads run already or `count` is not 1-1,024."""
 
 class DecodedTxs:
     """Transactions decoded once, at the door."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 
 import hnnode_native as native
 import pytest
@@ -115,3 +117,41 @@ def test_what_one_call_gathers_is_bounded() -> None:
     with pytest.raises(native.NativeError) as too_long:
         native.DecodedTxs.decode_frames_many([bytes(1 << 20)] * 65, CHAIN)
     assert too_many.value.code == too_long.value.code == CODES["PARAMETER_INVALID"]
+
+
+def test_batches_decoded_together_answer_as_alone() -> None:
+    known, txs = accounts(), pool()
+    sealed = []
+    for seq in range(3):
+        decoded = native.DecodedTxs.decode(preserve(KEYS[0], 100 * seq, 4), CHAIN)
+        assert txs.admit(decoded, known, bytes(4), 0) == [0] * 4
+        batch = txs.seal(KEYS[0], seq)
+        assert batch is not None
+        sealed.append(batch.data)
+    good, cut, spoiled = sealed[0], sealed[1][:-1], sealed[2][:150] + b"!" + sealed[2][151:]
+    first, refused, third = native.Batch.decode_many([good, cut, spoiled])
+    assert isinstance(first, native.Batch)
+    assert isinstance(third, native.Batch)
+    assert (first.data, refused) == (good, CODES["BATCH_MALFORMED"])
+    assert (first.digest, first.tx_ids()) == (native.Batch.decode(good).digest, native.Batch.decode(good).tx_ids())
+    validators = native.ValidatorSet(0, [(KEYS[0].public_key(), 1)])
+    codes_of = native.verify_batches
+    assert codes_of([first, third], CHAIN, validators, known, None) == [0, CODES["BATCH_SIGNATURE_INVALID"]]
+    assert native.Batch.decode_many([]) == []
+
+
+def test_the_threads_are_set_once() -> None:
+    for count in (0, 1_025):
+        with pytest.raises(native.NativeError) as refused:
+            native.set_threads(count)
+        assert refused.value.code == CODES["PARAMETER_INVALID"]
+    code = """
+import hnnode_native as native
+native.set_threads(1)
+try:
+    native.set_threads(2)
+except native.NativeError as e:
+    print(e.code)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == str(CODES["PARAMETER_INVALID"])

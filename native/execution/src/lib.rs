@@ -12,6 +12,7 @@
 mod application;
 mod block;
 mod check;
+mod digests;
 mod dispatch;
 mod error;
 pub mod evidence;

@@ -1,5 +1,8 @@
 //! What goes into the execution of a block, and what comes out.
 
+use std::sync::Arc;
+
+use hn_primitives::codec::put_name;
 use hn_primitives::{Account, Hash32, Name, codes};
 
 use crate::receipts::Receipts;
@@ -19,22 +22,51 @@ pub struct BlockInfo {
     pub valid_blocks_max: u64,
 }
 
-/// A key in the namespace of an application.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StateKey {
+/// A key in the namespace of an application, kept as the row key `u8 length ‖ application ‖ key` under which the database
+/// holds it and whose hash is its place in the state tree.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StateKey(Arc<[u8]>);
+
+impl StateKey {
+    /// The key `key` of `application`.
+    pub fn new(application: &Name, key: &[u8]) -> Self {
+        let mut row = Vec::with_capacity(1 + application.as_bytes().len() + key.len());
+        put_name(&mut row, application);
+        row.extend_from_slice(key);
+        Self(row.into())
+    }
+
+    /// A key by its row key, which begins with the name of an application.
+    pub(crate) fn from_row(row: Arc<[u8]>) -> Self {
+        Self(row)
+    }
+
+    /// The row key.
+    pub fn row(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let (length, rest) = self.0.split_first().unwrap_or((&0, &[]));
+        rest.split_at_checked(usize::from(*length)).unwrap_or_default()
+    }
+
     /// The application.
-    pub application: Name,
+    pub fn application(&self) -> &str {
+        std::str::from_utf8(self.parts().0).unwrap_or_default()
+    }
+
     /// The key inside its namespace.
-    pub key: Vec<u8>,
+    pub fn key(&self) -> &[u8] {
+        self.parts().1
+    }
 }
 
 /// A changed key with its value after the block, `None` = deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateWrite {
-    /// The application.
-    pub application: Name,
-    /// The key inside its namespace.
-    pub key: Vec<u8>,
+    /// The key.
+    pub key: StateKey,
     /// The value.
     pub value: Option<Vec<u8>>,
 }
@@ -65,8 +97,9 @@ impl BlockResult {
     pub fn writes_of(&self, application: &str) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         self.writes
             .iter()
-            .filter(move |write| write.application.as_str() == application)
-            .map(|write| (write.key.as_slice(), write.value.as_deref()))
+            .map(|write| (write.key.parts(), write.value.as_deref()))
+            .filter(move |((owner, _), _)| *owner == application.as_bytes())
+            .map(|((_, key), value)| (key, value))
     }
 
     /// The rows of the index by id, in block order: id, and `u64 height ‖ u32 index`.

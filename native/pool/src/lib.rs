@@ -26,4 +26,4 @@ pub use error::{BatchError, PoolError, ValueError};
 pub use limits::PoolLimits;
 pub use pool::{Pool, TxStatus};
 pub use value::{Expected, build_value, check_value, check_value_batches, decode_value};
-pub use verify::{verify_batch, verify_batch_txs};
+pub use verify::{verify_batch, verify_batch_txs, verify_batches};

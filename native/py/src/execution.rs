@@ -2,7 +2,9 @@
 
 use crate::error::{array, codec, packed, raise};
 use crate::plane::{PyAccounts, PyBatch};
-use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ForeignEvent, ForeignResult};
+use hn_execution::{
+    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ForeignEvent, ForeignResult, StateKey,
+};
 use hn_primitives::{Batch, Name};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -29,20 +31,10 @@ fn native_actions() -> Vec<(&'static str, &'static str, Vec<&'static str>, &'sta
         .collect()
 }
 
-/// `u8 length ‖ application ‖ key`.
-fn database_key(application: &Name, key: &[u8]) -> Vec<u8> {
-    let name = application.as_str().as_bytes();
-    let mut out = Vec::with_capacity(1 + name.len() + key.len());
-    out.push(name.len() as u8); // a name has at most 32 bytes
-    out.extend_from_slice(name);
-    out.extend_from_slice(key);
-    out
-}
-
 #[pyfunction]
 fn state_key<'py>(py: Python<'py>, application: &str, key: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     let application = Name::new(application).map_err(codec)?;
-    Ok(PyBytes::new(py, &database_key(&application, key)))
+    Ok(PyBytes::new(py, StateKey::new(&application, key).row()))
 }
 
 /// The applications of a chain.
@@ -134,10 +126,7 @@ impl PyBlockExecution {
 
     fn native_keys<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let keys = self.step(|execution| execution.native_keys())?;
-        Ok(keys
-            .iter()
-            .map(|key| PyBytes::new(py, &database_key(&key.application, &key.key)))
-            .collect())
+        Ok(keys.iter().map(|key| PyBytes::new(py, key.row())).collect())
     }
 
     fn supply(&self, values: Vec<Option<PyBackedBytes>>) -> PyResult<()> {
@@ -281,7 +270,7 @@ impl PyBlockResult {
             .writes
             .iter()
             .map(|write| {
-                let key = PyBytes::new(py, &database_key(&write.application, &write.key));
+                let key = PyBytes::new(py, write.key.row());
                 (key, write.value.as_ref().map(|value| PyBytes::new(py, value)))
             })
             .collect()

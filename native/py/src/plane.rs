@@ -5,8 +5,8 @@ use crate::execution::PyBlockResult;
 use crate::objects::PyValidatorSet;
 use crate::pool::PyPool;
 use hn_crypto::sm2::KeyCache;
-use hn_pool::{Accounts, Expected};
-use hn_primitives::{Account, Batch, Hash32, Header, decode_batch};
+use hn_pool::{Accounts, BatchError, Expected};
+use hn_primitives::{Account, Batch, CodecError, Header, decode_batch, decode_batches};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -107,6 +107,16 @@ impl PyBatch {
         Ok(Self::new(decoded.map_err(codec)?))
     }
 
+    #[staticmethod]
+    fn decode_many<'py>(py: Python<'py>, data: Vec<PyBackedBytes>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let decoded = py.detach(|| decode_batches(data.iter().map(|bytes| Arc::from(&**bytes))));
+        let object = |batch: Result<Batch, CodecError>| match batch {
+            Ok(batch) => Ok(Bound::new(py, Self::new(batch))?.into_any()),
+            Err(error) => Ok(error.code().into_pyobject(py)?.into_any()),
+        };
+        decoded.into_iter().map(object).collect()
+    }
+
     #[getter]
     fn digest<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.batch.digest)
@@ -174,23 +184,20 @@ fn verify_batches(
     let batches: Vec<&PyBatch> = batches.iter().map(|batch| &**batch).collect();
     let (set, table) = (&validators.0, &accounts.0);
     Ok(py.detach(|| {
-        let known = |id: &Hash32, signature: &[u8; 64]| pool.is_some_and(|pool| pool.pool.verified(id, signature));
-        batches
-            .iter()
-            .map(
-                |batch| match hn_pool::verify_batch(&batch.batch, &chain_id, set, table, &known) {
-                    Ok(unknown) => {
-                        if let Some(pool) = pool {
-                            let verified = batch.batch.txs.len() - unknown.len();
-                            pool.verified.fetch_add(verified as u64, Ordering::Relaxed);
-                        }
-                        *batch.unknown.lock().unwrap_or_else(PoisonError::into_inner) = unknown;
-                        0
-                    }
-                    Err(error) => error.code(),
-                },
-            )
-            .collect()
+        let plain: Vec<&Batch> = batches.iter().map(|batch| &*batch.batch).collect();
+        let verdicts = hn_pool::verify_batches(&plain, &chain_id, set, table, pool.map(|pool| &pool.pool));
+        let code = |(batch, verdict): (&&PyBatch, Result<Vec<u32>, BatchError>)| match verdict {
+            Ok(unknown) => {
+                if let Some(pool) = pool {
+                    let verified = batch.batch.txs.len() - unknown.len();
+                    pool.verified.fetch_add(verified as u64, Ordering::Relaxed);
+                }
+                *batch.unknown.lock().unwrap_or_else(PoisonError::into_inner) = unknown;
+                0
+            }
+            Err(error) => error.code(),
+        };
+        batches.iter().zip(verdicts).map(code).collect()
     }))
 }
 

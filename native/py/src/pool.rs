@@ -18,7 +18,22 @@ const GATHER_BYTES_MAX: usize = 64 << 20;
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyDecodedTxs>()?;
-    m.add_class::<PyPool>()
+    m.add_class::<PyPool>()?;
+    m.add_function(wrap_pyfunction!(set_threads, m)?)
+}
+
+/// Threads of one call at most.
+const THREADS_MAX: usize = 1024;
+
+/// Starts the pool over which large calls are cut, with `count` threads.
+#[pyfunction]
+fn set_threads(count: usize) -> PyResult<()> {
+    if !(1..=THREADS_MAX).contains(&count) {
+        return Err(parameter(format!("threads: got {count}, want 1-{THREADS_MAX}")));
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(count);
+    pool.build_global()
+        .map_err(|error| parameter(format!("threads: {error}")))
 }
 
 /// Submitted transactions, decoded.

@@ -12,7 +12,11 @@ use std::sync::Arc;
 const PARALLEL_COUNT_MIN: usize = 16;
 /// Items a rayon task verifies in lanes, at least and at most: inversions are shared, caches are finite.
 #[cfg(target_arch = "x86_64")]
-const LANES_COUNT: (usize, usize) = (128, 512);
+const LANES_COUNT: (usize, usize) = (256, 512);
+/// Items from which a call is cut over the pool at all: below it (about 1 ms of work) waking other threads costs more than
+/// it saves, on a machine that has other work for them.
+#[cfg(target_arch = "x86_64")]
+const PARALLEL_LANES_MIN: usize = 512;
 
 /// Key, message and signature r ‖ s of one item.
 pub type BatchItem<'a> = (&'a PublicKey, &'a [u8], &'a [u8; 64]);
@@ -53,7 +57,7 @@ fn verify_item(((pk, message, signature), table): (&BatchItem<'_>, &Option<Arc<P
 #[cfg(target_arch = "x86_64")]
 fn verify_lanes(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>]) -> Vec<VerifyStatus> {
     let (least, most) = LANES_COUNT;
-    if items.len() <= least {
+    if items.len() <= PARALLEL_LANES_MIN {
         return super::ifma::verify(items, tables);
     }
     let chunk = items.len().div_ceil(rayon::current_num_threads()).clamp(least, most);

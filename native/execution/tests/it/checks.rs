@@ -156,10 +156,10 @@ fn test_result_lists_agree_with_each_other() {
     assert!(
         result
             .writes
-            .is_sorted_by(|a, b| (a.application, &a.key) < (b.application, &b.key))
+            .is_sorted_by(|a, b| (a.key.application(), a.key.key()) < (b.key.application(), b.key.key()))
     );
     for (write, update) in result.writes.iter().zip(&result.state_updates) {
-        let key_hash = hn_merkle::state_tree::key_hash(&write.application, &write.key);
+        let key_hash = hn_merkle::state_tree::key_hash(write.key.application(), write.key.key());
         let value_hash = write
             .value
             .as_ref()
