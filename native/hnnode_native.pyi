@@ -265,6 +265,9 @@ class Accounts:
 class Batch:
     @staticmethod
     def decode(data: bytes) -> Batch: ...
+    @staticmethod
+    def decode_many(data: Sequence[bytes]) -> list[Batch | int]:
+        """Each batch, or the code that refuses it. Together they are decoded faster than one by one."""
     digest: bytes
     author: bytes
     seq: int
@@ -273,6 +276,8 @@ class Batch:
     """Bytes of the whole batch."""
     data: bytes
     def tx_ids(self) -> list[bytes]: ...
+    def tx_ids_packed(self) -> bytes:
+        """`tx_ids` joined, 32 bytes each."""
     def tx(self, index: int) -> bytes:
         """Signed transaction."""
     def valid_until_max(self) -> int:
@@ -281,10 +286,15 @@ class Batch:
 def verify_batches(
     batches: Sequence[Batch], chain_id: bytes, validators: ValidatorSet, accounts: Accounts, pool: Pool | None
 ) -> list[int]:
-    """Codes, 0 = valid. Signatures of transactions that `pool` admitted itself are not verified twice."""
+    """Codes, 0 = valid. Signatures of transactions that `pool` admitted itself are not verified twice. The signatures of all batches are
+    verified together: give all that wait in one call."""
 
 def recheck_batches(batches: Sequence[Batch], accounts: Accounts) -> list[int]:
     """Verify the transactions whose sender was unknown when their batch came and is known now: 0, or BATCH_TX_INVALID."""
+
+def set_threads(count: int) -> None:
+    """Threads over which calls of more than 512 signatures or 1 MiB to hash are cut; without it RAYON_NUM_THREADS, else one a core.
+    Once, before any such call: NativeError PARAMETER_INVALID when the threads run already or `count` is not 1-1,024."""
 
 class DecodedTxs:
     """Transactions decoded once, at the door."""
@@ -294,9 +304,18 @@ class DecodedTxs:
     @staticmethod
     def decode_frames(data: bytes, chain_id: bytes) -> DecodedTxs:
         """data: repeated `u32 length || signed transaction`; raises NativeError when the framing itself is broken."""
+    @staticmethod
+    def decode_frames_many(bodies: Sequence[bytes], chain_id: bytes) -> tuple[DecodedTxs, list[int]]:
+        """Many bodies of `decode_frames` as one object, their items behind each other, and the count of items of each body: -1 and no item
+        where the framing is broken. The bounds of one call hold for each body by itself. At most 65,536 bodies of 64 MiB together."""
+    @staticmethod
+    def concat(parts: Sequence[DecodedTxs]) -> DecodedTxs:
+        """Many submissions as one, their items behind each other, so that one `admit` verifies all. Bounds as `decode_frames_many`."""
     def __len__(self) -> int: ...
     def tx_ids(self) -> list[bytes]:
         """32 zero bytes where decoding failed."""
+    def tx_ids_packed(self) -> bytes:
+        """`tx_ids` joined, 32 bytes each."""
     def codes(self) -> list[int]: ...
 
 class Pool:
@@ -313,6 +332,8 @@ class Pool:
     ) -> None: ...
     def admit(self, txs: DecodedTxs, accounts: Accounts, committed: bytes, height: int) -> list[int]:
         """Codes, 0 = admitted. committed: one byte an item, 1 = already on chain. height: last committed height."""
+    def admit_packed(self, txs: DecodedTxs, accounts: Accounts, committed: bytes, height: int) -> tuple[bytes, int]:
+        """As `admit`: (big-endian u32 codes joined, how many are 0)."""
     def seal(self, author: SecretKey, seq: int) -> Batch | None: ...
     def on_commit(self, height: int, batches: Sequence[Batch], accounts: Accounts) -> None: ...
     def requeue(self, digest: bytes) -> None:
@@ -398,6 +419,8 @@ class BlockExecution:
         dispatch: DispatchTable,
     ) -> None: ...
     def tx_ids(self) -> list[bytes]: ...
+    def tx_ids_packed(self) -> bytes:
+        """`tx_ids` joined, 32 bytes each."""
     def set_committed(self, flags: bytes) -> None: ...
     def native_keys(self) -> list[bytes]:
         """State keys (database form, see `state_key`) the native handlers will read or write."""
@@ -417,8 +440,18 @@ class BlockResult:
     receipts_root: bytes
     outbox_root: bytes
     tx_ids: list[bytes]
+    tx_ids_packed: bytes
+    """`tx_ids` joined, 32 bytes each."""
     receipts: list[bytes]
+    receipts_packed: bytes
+    """The row of storage: u32 count || count x u32 end || receipts, big-endian; ends count from the first receipt."""
+    index_rows: list[tuple[bytes, bytes]]
+    """(tx id, u64 height || u32 index) of the receipts that decide their transaction: all but TX_DUPLICATE and ACCOUNT_UNKNOWN."""
     codes: list[int]
+    failed: list[tuple[int, int]]
+    """(tx index, code) of the receipts whose code is not 0."""
+    succeeded_count: int
+    failed_count: int
     writes: list[tuple[bytes, bytes | None]]
     """(database state key, value or None)"""
     update_count: int

@@ -12,19 +12,23 @@
 //! 2. Every transaction has one receipt; one that failed has left nothing else.
 //! 3. Signatures are not looked at: the batches passed [`hn_pool::verify_batch`].
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use hn_merkle::{block_tree, state_tree};
+use hn_merkle::block_tree;
 use hn_pool::{AccountState, Accounts};
-use hn_primitives::{Batch, Hash32};
+use hn_primitives::{Batch, Hash32, KeyedSet};
 
-use crate::check::{Outcome, Place, context, done, failed, prepare, screen, succeeded, text};
+use crate::check::{Outcome, Place, context, failed, prepare, screen, settled, succeeded, text};
+use crate::digests::{OpenDigest, fill_digests, state_updates};
 use crate::dispatch::Applications;
 use crate::error::ExecutionError;
 use crate::foreign::{ForeignGroup, ForeignResult, ForeignTx, settle};
 use crate::overlay::Namespace;
+use crate::receipts::Receipts;
 use crate::result::{BlockInfo, BlockResult, StateKey, StateWrite};
+
+/// Bytes of an ordinary receipt; only room is made by it.
+const RECEIPT_BYTES: usize = 384;
 
 struct TxState {
     place: Place,
@@ -47,6 +51,8 @@ pub struct BlockExecution {
     applications: Arc<Applications>,
     txs: Vec<TxState>,
     namespaces: Vec<Namespace>,
+    /// Receipts in the order in which they were made.
+    log: Vec<u8>,
     stage: Stage,
 }
 
@@ -71,13 +77,15 @@ impl BlockExecution {
             }
         }
         drop(view);
-        let namespaces = (0..applications.count()).map(|_| Namespace::default()).collect();
+        let names = (0..applications.count()).filter_map(|index| applications.name(index));
+        let namespaces = names.map(|name| Namespace::new(*name)).collect();
         Self {
             info,
             batches,
             applications,
             txs,
             namespaces,
+            log: Vec::new(),
             stage: Stage::Begun,
         }
     }
@@ -108,9 +116,10 @@ impl BlockExecution {
             applications,
             txs,
             namespaces,
+            log,
             ..
         } = self;
-        let mut seen = HashSet::with_capacity(txs.len());
+        let mut seen = KeyedSet::with_capacity_and_hasher(txs.len(), Default::default());
         for (i, (state, committed)) in txs.iter_mut().zip(committed).enumerate() {
             let Some((batch, tx)) = state.place.locate(batches) else {
                 continue;
@@ -118,9 +127,9 @@ impl BlockExecution {
             let duplicate = *committed || !seen.insert(tx.tx_id);
             let checked = screen(info, tx, state.account.as_deref(), duplicate).and_then(|account| {
                 let context = context(info, batch, tx, account);
-                prepare(&context, text(batch, tx.application), applications, namespaces)
+                prepare(&context, tx.application.of(&batch.bytes), applications, namespaces)
             });
-            state.outcome = checked.unwrap_or_else(|failure| failed(&tx.tx_id, failure));
+            state.outcome = checked.unwrap_or_else(|failure| failed(log, &tx.tx_id, failure));
             if let Outcome::Foreign { application } = state.outcome
                 && let Some(namespace) = namespaces.get_mut(application)
             {
@@ -137,17 +146,11 @@ impl BlockExecution {
     /// Before [`BlockExecution::set_committed`].
     pub fn native_keys(&self) -> Result<Vec<StateKey>, ExecutionError> {
         self.expect_from(Stage::Checked, "native_keys comes after set_committed")?;
-        let mut keys = Vec::new();
-        for (index, namespace) in self.namespaces.iter().enumerate() {
-            if let Some(application) = self.applications.name(index) {
-                let own = namespace.overlay.keys();
-                keys.extend(own.map(|key| StateKey {
-                    application: *application,
-                    key: key.to_vec(),
-                }));
-            }
-        }
-        Ok(keys)
+        Ok(self
+            .namespaces
+            .iter()
+            .flat_map(|namespace| namespace.overlay.keys())
+            .collect())
     }
 
     /// Gives the values before this block, one for each of [`BlockExecution::native_keys`], `None` = absent.
@@ -180,11 +183,13 @@ impl BlockExecution {
         let Self {
             info,
             batches,
-            applications,
             txs,
             namespaces,
+            log,
             ..
         } = self;
+        let mut open = Vec::with_capacity(txs.len());
+        log.reserve(RECEIPT_BYTES * txs.len());
         for state in txs.iter_mut() {
             let Outcome::Native {
                 application,
@@ -194,8 +199,8 @@ impl BlockExecution {
             else {
                 continue;
             };
-            let (Some(name), Some(namespace)) = (applications.name(*application), namespaces.get_mut(*application))
-            else {
+            let application = *application;
+            let Some(namespace) = namespaces.get_mut(application) else {
                 continue;
             };
             let Some((batch, tx)) = state.place.locate(batches) else {
@@ -205,13 +210,25 @@ impl BlockExecution {
             let overlay = &mut namespace.overlay;
             overlay.enter(std::mem::take(declared));
             state.outcome = match operation.execute(&context(info, batch, tx, account), overlay) {
-                Ok(()) => succeeded(&tx.tx_id, overlay.commit(name)),
+                Ok(()) => {
+                    let committed = overlay.commit();
+                    let outcome = succeeded(log, &tx.tx_id, &committed);
+                    if let (Outcome::Done { receipt, .. }, false) = (&outcome, committed.write_set.is_empty()) {
+                        open.push(OpenDigest {
+                            receipt: receipt.clone(),
+                            application,
+                            write_set: committed.write_set,
+                        });
+                    }
+                    outcome
+                }
                 Err(failure) => {
                     overlay.rollback();
-                    failed(&tx.tx_id, failure)
+                    failed(log, &tx.tx_id, failure)
                 }
             };
         }
+        fill_digests(open, namespaces, log);
         self.stage = Stage::Ran;
         Ok(())
     }
@@ -270,9 +287,10 @@ impl BlockExecution {
             batches,
             namespaces,
             txs,
+            log,
             ..
         } = self;
-        let index = applications.find(application).map_err(|_| no_group())?;
+        let index = applications.find(application.as_bytes()).map_err(|_| no_group())?;
         let (Some(name), Some(namespace)) = (applications.name(index), namespaces.get_mut(index)) else {
             return Err(no_group());
         };
@@ -292,7 +310,7 @@ impl BlockExecution {
                 continue;
             };
             let (receipt, writes) = settle(name, &tx.tx_id, result);
-            state.outcome = done(receipt);
+            state.outcome = settled(log, &receipt);
             namespace.foreign_writes.extend(writes);
         }
         Ok(())
@@ -314,43 +332,28 @@ impl BlockExecution {
         }
         let tx_ids = self.tx_ids();
         let (mut codes, mut receipts) = (Vec::with_capacity(self.txs.len()), Vec::with_capacity(self.txs.len()));
-        for state in self.txs {
-            let Outcome::Done { code, receipt } = state.outcome else {
+        for state in &self.txs {
+            let Outcome::Done { code, receipt } = &state.outcome else {
                 return Err(ExecutionError::OutOfOrder("a transaction has no receipt"));
             };
-            codes.push(code);
-            receipts.push(receipt);
+            codes.push(*code);
+            receipts.push(self.log.get(receipt.clone()).unwrap_or_default());
         }
+        let receipts_root = block_tree::root(&receipts);
+        let receipts = Receipts::pack(&receipts);
         let mut writes = Vec::new();
-        for (index, namespace) in self.namespaces.into_iter().enumerate() {
-            let Some(application) = self.applications.name(index) else {
-                continue;
-            };
-            let own = namespace.into_writes().into_iter();
-            writes.extend(own.map(|(key, value)| StateWrite {
-                application: *application,
-                key,
-                value,
-            }));
+        for namespace in self.namespaces {
+            namespace.append_writes(&mut writes);
         }
-        let state_updates = writes
-            .iter()
-            .map(|write| {
-                let key_hash = state_tree::key_hash(&write.application, &write.key);
-                (
-                    key_hash,
-                    write.value.as_ref().map(|value| state_tree::value_hash(value)),
-                )
-            })
-            .collect();
         Ok(BlockResult {
-            receipts_root: block_tree::root(&receipts),
+            height: self.info.height,
+            receipts_root,
             outbox_root: block_tree::root::<&[u8]>(&[]),
             tx_ids,
             codes,
             receipts,
+            state_updates: state_updates(&writes),
             writes,
-            state_updates,
         })
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hn_pool::AccountState;
-use hn_primitives::{Batch, Hash32, Receipt, Span, Text8, TxEntry, ZERO_HASH, codes};
+use hn_primitives::{Batch, Hash32, Receipt, ReceiptHead, Span, TxEntry, ZERO_HASH, codes};
 
 use crate::application::{Failure, Operation, TxContext};
 use crate::dispatch::{Applications, Handler};
@@ -38,8 +38,8 @@ pub(crate) enum Outcome {
     },
     /// Waits for the plugin host.
     Foreign { application: usize },
-    /// Has its receipt.
-    Done { code: u32, receipt: Vec<u8> },
+    /// Has its receipt, a part of the block's log of receipts.
+    Done { code: u32, receipt: Range<usize> },
 }
 
 /// The checks that every transaction passes before its application is looked up.
@@ -64,7 +64,7 @@ pub(crate) fn screen<'a>(
 /// Looks the handler up; a native one decodes the payload and declares its keys.
 pub(crate) fn prepare(
     tx: &TxContext<'_>,
-    application: &str,
+    application: &[u8],
     applications: &Applications,
     namespaces: &mut [Namespace],
 ) -> Result<Outcome, Failure> {
@@ -107,40 +107,51 @@ pub(crate) fn text(batch: &Batch, span: Span) -> &str {
     std::str::from_utf8(span.of(&batch.bytes)).unwrap_or_default()
 }
 
-/// The receipt of a native transaction that failed.
-pub(crate) fn failed(tx_id: &Hash32, failure: Failure) -> Outcome {
+/// Writes the receipt of a native transaction that failed to the log.
+pub(crate) fn failed(log: &mut Vec<u8>, tx_id: &Hash32, failure: Failure) -> Outcome {
     // A rule id is a constant of the program that fits the field.
-    let rule = Text8::new(failure.rule).unwrap_or_default();
-    done(Receipt {
-        tx_id: *tx_id,
+    let rule = if failure.rule.len() > usize::from(u8::MAX) {
+        ""
+    } else {
+        failure.rule
+    };
+    let head = ReceiptHead {
+        tx_id,
         code: failure.code,
         rule,
         steps: 0,
-        write_set_digest: ZERO_HASH,
-        events: Vec::new(),
-    })
+        write_set_digest: &ZERO_HASH,
+        event_count: 0,
+    };
+    logged(log, failure.code, |log| head.put(log))
 }
 
-/// The receipt of a native transaction that succeeded.
-pub(crate) fn succeeded(tx_id: &Hash32, committed: Committed) -> Outcome {
-    let Committed {
-        write_set_digest,
-        events,
-    } = committed;
-    done(Receipt {
-        tx_id: *tx_id,
+/// Writes the receipt of a native transaction that succeeded to the log; the digest of its writes comes later.
+pub(crate) fn succeeded(log: &mut Vec<u8>, tx_id: &Hash32, committed: &Committed<'_>) -> Outcome {
+    let head = ReceiptHead {
+        tx_id,
         code: codes::OK,
-        rule: Text8::default(),
+        rule: "",
         steps: 0,
-        write_set_digest,
-        events,
+        write_set_digest: &ZERO_HASH,
+        event_count: committed.event_count,
+    };
+    logged(log, codes::OK, |log| {
+        head.put(log);
+        log.extend_from_slice(committed.events);
     })
 }
 
-/// Ends the way of a transaction.
-pub(crate) fn done(receipt: Receipt) -> Outcome {
+/// Writes the receipt of a transaction of the plugin host to the log.
+pub(crate) fn settled(log: &mut Vec<u8>, receipt: &Receipt) -> Outcome {
+    logged(log, receipt.code, |log| receipt.encode_into(log))
+}
+
+fn logged(log: &mut Vec<u8>, code: u32, write: impl FnOnce(&mut Vec<u8>)) -> Outcome {
+    let start = log.len();
+    write(log);
     Outcome::Done {
-        code: receipt.code,
-        receipt: receipt.encode(),
+        code,
+        receipt: start..log.len(),
     }
 }

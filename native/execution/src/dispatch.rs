@@ -101,7 +101,7 @@ impl Applications {
             return Err(invalid(format!("actions of {name} do not ascend")));
         }
         self.count_actions(actions.len())?;
-        match self.find(&name) {
+        match self.find(name.as_bytes()) {
             Ok(_) => Err(invalid(format!("application {name} twice"))),
             Err(position) => {
                 self.entries.insert(
@@ -125,7 +125,7 @@ impl Applications {
         let (application, action) = (name(application)?, name(action)?);
         let roles = roles.iter().map(|role| name(role)).collect::<Result<_, _>>()?;
         self.count_actions(1)?;
-        let position = self.find(&application).unwrap_or_else(|position| {
+        let position = self.find(application.as_bytes()).unwrap_or_else(|position| {
             self.entries.insert(
                 position,
                 Entry {
@@ -166,9 +166,9 @@ impl Applications {
     }
 
     /// Where `application` stands; `Err` is where it would stand.
-    pub(crate) fn find(&self, application: &str) -> Result<usize, usize> {
+    pub(crate) fn find(&self, application: &[u8]) -> Result<usize, usize> {
         self.entries
-            .binary_search_by(|entry| entry.name.as_str().cmp(application))
+            .binary_search_by(|entry| entry.name.as_bytes().cmp(application))
     }
 
     /// Finds the handler of a transaction and checks that its sender may call it.
@@ -177,7 +177,7 @@ impl Applications {
     /// `APPLICATION_UNKNOWN`, `ACTION_UNKNOWN`, `ROLE_MISSING`, in this order.
     pub(crate) fn resolve(
         &self,
-        application: &str,
+        application: &[u8],
         action: &str,
         sender: &AccountState,
     ) -> Result<(usize, Handler<'_>), Failure> {
@@ -190,7 +190,7 @@ impl Applications {
                 (Handler::Native(&**native), allows(spec.roles.iter().copied(), sender))
             }
             Kind::Foreign(actions) => {
-                let found = actions.binary_search_by(|other| other.name.as_str().cmp(action));
+                let found = actions.binary_search_by(|other| other.name.as_bytes().cmp(action.as_bytes()));
                 let spec = found
                     .ok()
                     .and_then(|at| actions.get(at))

@@ -14,9 +14,10 @@ use hn_primitives::{Account, Hash32, codes};
 use serde::Deserialize;
 
 use crate::application::{ActionSpec, Failure, NativeApplication, Operation, TxContext};
-use crate::json::{Hex, ObjectWriter, decode_payload, hex, present};
+use crate::json::{Hex, HexText, ObjectWriter, decode_payload, present};
 use crate::overlay::{KeySink, Overlay};
 pub use record::{Algorithm, Cosign, EvidenceKey, EvidenceRecord, RecordError};
+use record::{batch_key, cosign_key, record_key};
 
 /// Name of the application.
 pub const NAME: &str = "evidence";
@@ -96,20 +97,17 @@ struct CosignPayload {
     owner: Hex<20>,
 }
 
-/// A record to write under `key`: of one hash, or of the root over a batch.
+/// A record to write: of one hash, or of the root over a batch.
 struct Preserve {
-    key: Vec<u8>,
     hash: Hash32,
     algorithm: Algorithm,
     size: u64,
     name: String,
-    previous: Option<(Hash32, Vec<u8>)>,
+    previous: Option<Hash32>,
     batch: bool,
 }
 
 struct CosignRecord {
-    key: Vec<u8>,
-    record_key: Vec<u8>,
     hash: Hash32,
     owner: Account,
 }
@@ -127,30 +125,15 @@ fn prepare_preserve(tx: &TxContext<'_>, keys: &mut KeySink<'_>) -> Result<Box<dy
     let algorithm = Algorithm::from_name(&payload.algorithm).ok_or(Failure::new(codes::PAYLOAD_INVALID))?;
     let name = checked_name(payload.name)?;
     let hash = payload.hash.0;
-    let key = EvidenceKey::Record {
-        hash,
-        owner: *tx.sender,
+    keys.declare(&record_key(&hash, tx.sender))?;
+    let previous = payload.previous.map(|Hex(previous)| previous);
+    if let Some(previous) = &previous {
+        keys.declare(&record_key(previous, tx.sender))?;
     }
-    .encode();
-    keys.declare(&key)?;
-    let previous = match payload.previous {
-        Some(Hex(previous)) => {
-            let key = EvidenceKey::Record {
-                hash: previous,
-                owner: *tx.sender,
-            }
-            .encode();
-            keys.declare(&key)?;
-            Some((previous, key))
-        }
-        None => None,
-    };
-    let size = payload.size.unwrap_or_default();
     Ok(Box::new(Preserve {
-        key,
         hash,
         algorithm,
-        size,
+        size: payload.size.unwrap_or_default(),
         name,
         previous,
         batch: false,
@@ -164,18 +147,11 @@ fn prepare_preserve_batch(tx: &TxContext<'_>, keys: &mut KeySink<'_>) -> Result<
         return Err(Failure::new(codes::PAYLOAD_INVALID));
     }
     let hash = payload.root.0;
-    let key = EvidenceKey::Batch {
-        root: hash,
-        owner: *tx.sender,
-    }
-    .encode();
-    keys.declare(&key)?;
-    let size = payload.leaf_count;
+    keys.declare(&batch_key(&hash, tx.sender))?;
     Ok(Box::new(Preserve {
-        key,
         hash,
         algorithm: Algorithm::Sm3,
-        size,
+        size: payload.leaf_count,
         name,
         previous: None,
         batch: true,
@@ -185,34 +161,25 @@ fn prepare_preserve_batch(tx: &TxContext<'_>, keys: &mut KeySink<'_>) -> Result<
 fn prepare_cosign(tx: &TxContext<'_>, keys: &mut KeySink<'_>) -> Result<Box<dyn Operation>, Failure> {
     let payload: CosignPayload = decode_payload(tx.payload)?;
     let (hash, owner) = (payload.hash.0, payload.owner.0);
-    let record_key = EvidenceKey::Record { hash, owner }.encode();
-    keys.declare(&record_key)?;
-    let key = EvidenceKey::Cosign {
-        hash,
-        owner,
-        signer: *tx.sender,
-    }
-    .encode();
-    keys.declare(&key)?;
-    Ok(Box::new(CosignRecord {
-        key,
-        record_key,
-        hash,
-        owner,
-    }))
+    keys.declare(&record_key(&hash, &owner))?;
+    keys.declare(&cosign_key(&hash, &owner, tx.sender))?;
+    Ok(Box::new(CosignRecord { hash, owner }))
 }
 
 impl Operation for Preserve {
     fn execute(&self, tx: &TxContext<'_>, state: &mut Overlay) -> Result<(), Failure> {
-        if state.get(&self.key)?.is_some() {
+        let key = match self.batch {
+            true => batch_key(&self.hash, tx.sender),
+            false => record_key(&self.hash, tx.sender),
+        };
+        if state.get(&key)?.is_some() {
             return Ok(());
         }
-        if let Some((_, previous_key)) = &self.previous
-            && state.get(previous_key)?.is_none()
+        if let Some(previous) = &self.previous
+            && state.get(&record_key(previous, tx.sender))?.is_none()
         {
             return Err(Failure::rule("evidence.previous_unknown"));
         }
-        let previous = self.previous.as_ref().map(|(hash, _)| *hash);
         let record = EvidenceRecord {
             height: tx.height,
             time_ms: tx.time_ms,
@@ -220,42 +187,40 @@ impl Operation for Preserve {
             algorithm: self.algorithm,
             size: self.size,
             name: self.name.clone(),
-            previous,
+            previous: self.previous,
         };
-        state.put(
-            &self.key,
-            record.encode().map_err(|_| Failure::new(codes::PAYLOAD_INVALID))?,
-        )?;
-        let data = ObjectWriter::new(192 + self.name.len()).text("algorithm", self.algorithm.name());
+        state.put(&key, record.encode().map_err(|_| Failure::new(codes::PAYLOAD_INVALID))?)?;
+        let data = ObjectWriter::new(224 + self.name.len()).text("algorithm", self.algorithm.name());
         if self.batch {
             let data = data
                 .number("leaf_count", self.size)
                 .text("name", &self.name)
                 .hex("owner", tx.sender)
                 .finish();
-            return state.emit("evidence.batch_preserved", hex(&self.hash), data);
+            return state.emit("evidence.batch_preserved", HexText::new(&self.hash).as_str(), &data);
         }
         let mut data = data.text("name", &self.name).hex("owner", tx.sender);
-        if let Some(previous) = &previous {
+        if let Some(previous) = &self.previous {
             data = data.hex("previous", previous);
         }
         state.emit(
             "evidence.preserved",
-            hex(&self.hash),
-            data.number("size", self.size).finish(),
+            HexText::new(&self.hash).as_str(),
+            &data.number("size", self.size).finish(),
         )
     }
 }
 
 impl Operation for CosignRecord {
     fn execute(&self, tx: &TxContext<'_>, state: &mut Overlay) -> Result<(), Failure> {
-        if state.get(&self.record_key)?.is_none() {
+        if state.get(&record_key(&self.hash, &self.owner))?.is_none() {
             return Err(Failure::rule("evidence.record_unknown"));
         }
         if *tx.sender == self.owner {
             return Err(Failure::rule("evidence.own_record"));
         }
-        if state.get(&self.key)?.is_some() {
+        let key = cosign_key(&self.hash, &self.owner, tx.sender);
+        if state.get(&key)?.is_some() {
             return Err(Failure::rule("evidence.already_cosigned"));
         }
         let cosign = Cosign {
@@ -263,11 +228,11 @@ impl Operation for CosignRecord {
             time_ms: tx.time_ms,
             tx_id: *tx.tx_id,
         };
-        state.put(&self.key, cosign.encode())?;
+        state.put(&key, cosign.encode())?;
         let data = ObjectWriter::new(112)
             .hex("owner", &self.owner)
             .hex("signer", tx.sender)
             .finish();
-        state.emit("evidence.cosigned", hex(&self.hash), data)
+        state.emit("evidence.cosigned", HexText::new(&self.hash).as_str(), &data)
     }
 }

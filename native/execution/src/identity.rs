@@ -12,7 +12,7 @@ use hn_primitives::{
 use serde::Deserialize;
 
 use crate::application::{ActionSpec, Failure, NativeApplication, Operation, TxContext};
-use crate::json::{Hex, ObjectWriter, decode_payload, hex};
+use crate::json::{Hex, HexText, ObjectWriter, decode_payload};
 use crate::overlay::{KeySink, Overlay};
 
 /// Name of the application.
@@ -169,7 +169,7 @@ impl Operation for Register {
             .hex("registered_by", tx.sender)
             .texts("roles", self.roles.iter().map(Name::as_str))
             .finish();
-        state.emit("identity.registered", hex(&self.account), data)
+        state.emit("identity.registered", HexText::new(&self.account).as_str(), &data)
     }
 }
 
@@ -190,6 +190,6 @@ impl Operation for Revoke {
         record.since_height = tx.height;
         state.put(&self.account, record.encode())?;
         let data = ObjectWriter::new(64).hex("revoked_by", tx.sender).finish();
-        state.emit("identity.revoked", hex(&self.account), data)
+        state.emit("identity.revoked", HexText::new(&self.account).as_str(), &data)
     }
 }

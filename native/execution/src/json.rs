@@ -69,61 +69,84 @@ fn hex_digit(digit: u8) -> Option<u8> {
     }
 }
 
-/// Lowercase hexadecimal text of `bytes`.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    push_hex(&mut text, bytes);
-    text
+/// `N` bytes as lowercase hexadecimal text, without allocation.
+pub(crate) struct HexText<const N: usize>([[u8; 2]; N]);
+
+impl<const N: usize> HexText<N> {
+    pub fn new(bytes: &[u8; N]) -> Self {
+        Self(bytes.map(|byte| HEX[usize::from(byte)]))
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.0.as_flattened()).unwrap_or_default()
+    }
 }
 
-fn push_hex(text: &mut String, bytes: &[u8]) {
+/// The two digits of each byte.
+const HEX: [[u8; 2]; 256] = {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(char::from(DIGITS[usize::from(nibble)]));
-        }
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
     }
+    table
+};
+
+fn push_hex(text: &mut Vec<u8>, bytes: &[u8]) {
+    text.extend(bytes.iter().flat_map(|byte| HEX[usize::from(*byte)]));
 }
 
 /// Writes one JSON object. The caller adds the fields in ascending order of their names, so that equal facts have
 /// equal bytes; names are constants of the program that need no escape.
 pub(crate) struct ObjectWriter {
-    text: String,
+    text: Vec<u8>,
     last: &'static str,
 }
 
 impl ObjectWriter {
     /// Starts an object of about `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
-        let mut text = String::with_capacity(capacity);
-        text.push('{');
+        let mut text = Vec::with_capacity(capacity);
+        text.push(b'{');
         Self { text, last: "" }
     }
 
     fn name(&mut self, name: &'static str) {
         debug_assert!(self.last < name, "fields ascend: {} before {name}", self.last);
         if !self.last.is_empty() {
-            self.text.push(',');
+            self.text.push(b',');
         }
         self.last = name;
-        self.text.push('"');
-        self.text.push_str(name);
-        self.text.push_str("\":");
+        self.text.push(b'"');
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b"\":");
     }
 
     /// Adds an integer.
     pub fn number(mut self, name: &'static str, value: u64) -> Self {
         self.name(name);
-        self.text.push_str(&value.to_string());
+        let mut digits = [0; 20];
+        let (mut start, mut rest) = (digits.len(), value);
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            start = at;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.text.extend_from_slice(digits.get(start..).unwrap_or_default());
         self
     }
 
     /// Adds bytes as lowercase hexadecimal text.
     pub fn hex(mut self, name: &'static str, bytes: &[u8]) -> Self {
         self.name(name);
-        self.text.push('"');
+        self.text.push(b'"');
         push_hex(&mut self.text, bytes);
-        self.text.push('"');
+        self.text.push(b'"');
         self
     }
 
@@ -137,43 +160,48 @@ impl ObjectWriter {
     /// Adds a list of texts.
     pub fn texts<'a>(mut self, name: &'static str, values: impl IntoIterator<Item = &'a str>) -> Self {
         self.name(name);
-        self.text.push('[');
+        self.text.push(b'[');
         for (i, value) in values.into_iter().enumerate() {
             if i > 0 {
-                self.text.push(',');
+                self.text.push(b',');
             }
             self.push_text(value);
         }
-        self.text.push(']');
+        self.text.push(b']');
         self
     }
 
     /// The finished object.
     pub fn finish(mut self) -> Vec<u8> {
-        self.text.push('}');
-        self.text.into_bytes()
+        self.text.push(b'}');
+        self.text
     }
 
     // The shortest escapes of RFC 8259; everything that needs none stays UTF-8.
     fn push_text(&mut self, value: &str) {
-        self.text.push('"');
-        for character in value.chars() {
-            match character {
-                '"' => self.text.push_str("\\\""),
-                '\\' => self.text.push_str("\\\\"),
-                '\u{8}' => self.text.push_str("\\b"),
-                '\t' => self.text.push_str("\\t"),
-                '\n' => self.text.push_str("\\n"),
-                '\u{c}' => self.text.push_str("\\f"),
-                '\r' => self.text.push_str("\\r"),
-                '\0'..='\u{1f}' => {
-                    self.text.push_str("\\u");
-                    push_hex(&mut self.text, &(character as u16).to_be_bytes());
+        self.text.push(b'"');
+        let mut rest = value.as_bytes();
+        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+            let (plain, tail) = rest.split_at(at);
+            self.text.extend_from_slice(plain);
+            let Some((byte, tail)) = tail.split_first() else { break };
+            match byte {
+                b'"' => self.text.extend_from_slice(b"\\\""),
+                b'\\' => self.text.extend_from_slice(b"\\\\"),
+                0x08 => self.text.extend_from_slice(b"\\b"),
+                b'\t' => self.text.extend_from_slice(b"\\t"),
+                b'\n' => self.text.extend_from_slice(b"\\n"),
+                0x0c => self.text.extend_from_slice(b"\\f"),
+                b'\r' => self.text.extend_from_slice(b"\\r"),
+                _ => {
+                    self.text.extend_from_slice(b"\\u");
+                    push_hex(&mut self.text, &[0, *byte]);
                 }
-                _ => self.text.push(character),
             }
+            rest = tail;
         }
-        self.text.push('"');
+        self.text.extend_from_slice(rest);
+        self.text.push(b'"');
     }
 }
 
@@ -212,7 +240,18 @@ mod tests {
 
         #[test]
         fn prop_hex_round_trip(bytes in any::<[u8; 20]>()) {
-            prop_assert_eq!(parse_hex::<20>(hex(&bytes).as_bytes()), Some(bytes));
+            let text = HexText::new(&bytes);
+            prop_assert_eq!(parse_hex::<20>(text.as_str().as_bytes()), Some(bytes));
+            let want: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            prop_assert_eq!(text.as_str(), want);
+        }
+
+        #[test]
+        fn prop_numbers_equal_a_second_writer(number in any::<u64>(), shift in 0u32..64) {
+            for value in [number >> shift, 0, 9, 10, u64::MAX] {
+                let got = ObjectWriter::new(0).number("k", value).finish();
+                prop_assert_eq!(got, format!("{{\"k\":{value}}}").into_bytes());
+            }
         }
     }
 }

@@ -5,20 +5,23 @@
 //! 2. Writes stay in the journal until the transaction has succeeded; a failure drops the journal and its events.
 //! 3. Transactions run one after another in block order, so that each sees the writes of all before it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use hn_primitives::{Event, Hash32, Name, Text8, Text16, Write, codes, write_set_digest};
+use hn_primitives::codec::put_name;
+use hn_primitives::{KeyedMap, Name, Write, codes, put_event, put_write};
 
 use crate::application::Failure;
 use crate::limits::{
     EVENT_COUNT_MAX, EVENT_DATA_BYTES_MAX, KEY_BYTES_MAX, TX_DECLARED_KEY_COUNT_MAX, TX_WRITE_COUNT_MAX,
     VALUE_BYTES_MAX,
 };
+use crate::result::{StateKey, StateWrite};
 
 struct Slot {
-    key: Arc<[u8]>,
+    /// Row key, see [`StateKey`].
+    row: Arc<[u8]>,
     value: Option<Vec<u8>>,
     written: bool,
 }
@@ -27,25 +30,56 @@ struct Slot {
 pub(crate) type Declared = Range<usize>;
 
 /// What a succeeded transaction leaves behind for its receipt.
-pub(crate) struct Committed {
-    pub write_set_digest: Hash32,
-    pub events: Vec<Event>,
+pub(crate) struct Committed<'a> {
+    /// Its writes as their digest takes them, a part of [`Overlay::write_sets`]; empty without writes.
+    pub write_set: Range<usize>,
+    /// Its events, encoded.
+    pub events: &'a [u8],
+    pub event_count: usize,
 }
 
 /// Overlay state of one application; see the module.
-#[derive(Default)]
 pub struct Overlay {
+    application: Name,
+    /// A row key that is being looked up; what it begins with, the application's name, always stays.
+    row: Vec<u8>,
     slots: Vec<Slot>,
-    index: HashMap<Arc<[u8]>, usize>,
+    index: KeyedMap<Arc<[u8]>, usize>,
     /// Slot numbers, the declared keys of all transactions behind each other.
     declared: Vec<usize>,
     current: Declared,
     /// (slot, value) of the running transaction, one entry a key.
     journal: Vec<(usize, Option<Vec<u8>>)>,
-    events: Vec<Event>,
+    /// Events of the running transaction, encoded.
+    events: Vec<u8>,
+    event_count: usize,
+    /// Writes of the succeeded transactions as their digests take them, behind each other.
+    write_sets: Vec<u8>,
 }
 
 impl Overlay {
+    fn new(application: Name) -> Self {
+        let mut row = Vec::new();
+        put_name(&mut row, &application);
+        Self {
+            application,
+            row,
+            slots: Vec::new(),
+            index: KeyedMap::default(),
+            declared: Vec::new(),
+            current: 0..0,
+            journal: Vec::new(),
+            events: Vec::new(),
+            event_count: 0,
+            write_sets: Vec::new(),
+        }
+    }
+
+    /// Bytes of a row key before the key.
+    fn prefix_bytes(&self) -> usize {
+        1 + self.application.as_bytes().len()
+    }
+
     /// Starts the declaration of the next transaction.
     pub(crate) fn declare(&mut self) -> KeySink<'_> {
         let start = self.declared.len();
@@ -53,8 +87,8 @@ impl Overlay {
     }
 
     /// Every declared key once, in order of first declaration.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.slots.iter().map(|slot| &*slot.key)
+    pub(crate) fn keys(&self) -> impl Iterator<Item = StateKey> {
+        self.slots.iter().map(|slot| StateKey::from_row(slot.row.clone()))
     }
 
     /// Number of distinct declared keys.
@@ -79,40 +113,51 @@ impl Overlay {
     pub(crate) fn rollback(&mut self) {
         self.journal.clear();
         self.events.clear();
+        self.event_count = 0;
     }
 
-    /// Moves the journal into the state of `application`.
-    pub(crate) fn commit(&mut self, application: &Name) -> Committed {
-        let slots = &self.slots;
-        self.journal
-            .sort_unstable_by(|(a, _), (b, _)| key_of(slots, *a).cmp(key_of(slots, *b)));
-        let writes = self.journal.iter().map(|(slot, value)| {
-            let (key, value) = (key_of(slots, *slot), value.as_deref());
-            Write {
+    /// Moves the journal into the state.
+    pub(crate) fn commit(&mut self) -> Committed<'_> {
+        let Self {
+            application,
+            slots,
+            journal,
+            write_sets,
+            ..
+        } = self;
+        // One application's row keys stand in the order of their keys.
+        journal.sort_unstable_by(|(a, _), (b, _)| row_of(slots, *a).cmp(row_of(slots, *b)));
+        let (start, prefix) = (write_sets.len(), 1 + application.as_bytes().len());
+        for (slot, value) in journal.drain(..) {
+            let Some(slot) = slots.get_mut(slot) else { continue };
+            let write = Write {
                 application,
-                key,
-                value,
-            }
-        });
-        let digest = write_set_digest(writes);
-        for (slot, value) in self.journal.drain(..) {
-            if let Some(slot) = self.slots.get_mut(slot) {
-                slot.value = value;
-                slot.written = true;
-            }
+                key: slot.row.get(prefix..).unwrap_or_default(),
+                value: value.as_deref(),
+            };
+            put_write(write_sets, &write);
+            slot.value = value;
+            slot.written = true;
         }
         Committed {
-            write_set_digest: digest,
-            events: std::mem::take(&mut self.events),
+            write_set: start..write_sets.len(),
+            events: &self.events,
+            event_count: self.event_count,
         }
+    }
+
+    /// Writes of a succeeded transaction as their digest takes them.
+    pub(crate) fn write_set(&self, range: Range<usize>) -> &[u8] {
+        self.write_sets.get(range).unwrap_or_default()
     }
 
     fn slot(&self, key: &[u8]) -> Result<usize, Failure> {
         let declared = self.declared.get(self.current.clone()).unwrap_or_default();
+        let prefix = self.prefix_bytes();
         declared
             .iter()
             .copied()
-            .find(|slot| key_of(&self.slots, *slot) == key)
+            .find(|slot| row_of(&self.slots, *slot).get(prefix..) == Some(key))
             .ok_or(Failure::new(codes::UNDECLARED_ACCESS))
     }
 
@@ -166,23 +211,21 @@ impl Overlay {
     ///
     /// # Errors
     /// `WRITE_LIMIT_EXCEEDED` past a bound of [`crate::limits`].
-    pub fn emit(&mut self, name: &str, entity: String, data: Vec<u8>) -> Result<(), Failure> {
-        let exceeded = |_| Failure::new(codes::WRITE_LIMIT_EXCEEDED);
-        if self.events.len() >= EVENT_COUNT_MAX || data.len() > EVENT_DATA_BYTES_MAX {
+    pub fn emit(&mut self, name: &str, entity: &str, data: &[u8]) -> Result<(), Failure> {
+        if self.event_count >= EVENT_COUNT_MAX
+            || data.len() > EVENT_DATA_BYTES_MAX
+            || name.len() > usize::from(u8::MAX)
+            || entity.len() > usize::from(u16::MAX)
+        {
             return Err(Failure::new(codes::WRITE_LIMIT_EXCEEDED));
         }
-        let event = Event {
-            name: Text8::new(name).map_err(exceeded)?,
-            entity: Text16::new(entity).map_err(exceeded)?,
-            data,
-        };
-        self.events.push(event);
+        put_event(&mut self.events, name, entity, data);
+        self.event_count += 1;
         Ok(())
     }
 }
 
 /// State and writes of one application during one block.
-#[derive(Default)]
 pub(crate) struct Namespace {
     pub overlay: Overlay,
     /// Writes of the plugin host.
@@ -192,18 +235,38 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// The written keys with their last values, ascending.
-    pub fn into_writes(self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    pub fn new(application: Name) -> Self {
+        Self {
+            overlay: Overlay::new(application),
+            foreign_writes: BTreeMap::new(),
+            foreign_open: Vec::new(),
+        }
+    }
+
+    /// Appends the written keys with their last values, ascending.
+    pub fn append_writes(self, writes: &mut Vec<StateWrite>) {
+        let (application, prefix) = (self.overlay.application, self.overlay.prefix_bytes());
         let written = self.overlay.slots.into_iter().filter(|slot| slot.written);
-        let mut writes: Vec<_> = written.map(|slot| (slot.key.to_vec(), slot.value)).collect();
-        writes.extend(self.foreign_writes);
-        writes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        writes
+        let native = written.map(|slot| (StateKey::from_row(slot.row), slot.value));
+        let foreign = self.foreign_writes.into_iter();
+        let foreign = foreign.map(|(key, value)| (StateKey::new(&application, &key), value));
+        // The first bytes of the key decide nearly always, and are at hand; a short key is filled with zeros.
+        let mut sorted: Vec<(u64, StateWrite)> = native
+            .chain(foreign)
+            .map(|(key, value)| {
+                let mut front = [0; 8];
+                let own = key.row().get(prefix..).unwrap_or_default();
+                front.iter_mut().zip(own).for_each(|(byte, own)| *byte = *own);
+                (u64::from_be_bytes(front), StateWrite { key, value })
+            })
+            .collect();
+        sorted.sort_unstable_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.key.row().cmp(other.key.row())));
+        writes.extend(sorted.into_iter().map(|(_, write)| write));
     }
 }
 
-fn key_of(slots: &[Slot], slot: usize) -> &[u8] {
-    slots.get(slot).map_or(&[], |slot| &slot.key)
+fn row_of(slots: &[Slot], slot: usize) -> &[u8] {
+    slots.get(slot).map_or(&[], |slot| &slot.row)
 }
 
 /// Takes the keys that one transaction will read or write.
@@ -222,17 +285,20 @@ impl KeySink<'_> {
         if key.is_empty() || key.len() > KEY_BYTES_MAX {
             return Err(Failure::new(codes::WRITE_LIMIT_EXCEEDED));
         }
-        let slot = match overlay.index.get(key) {
+        let prefix = overlay.prefix_bytes();
+        overlay.row.truncate(prefix);
+        overlay.row.extend_from_slice(key);
+        let slot = match overlay.index.get(overlay.row.as_slice()) {
             Some(slot) => *slot,
             None => {
                 let slot = overlay.slots.len();
-                let key: Arc<[u8]> = key.into();
+                let row: Arc<[u8]> = overlay.row.as_slice().into();
                 overlay.slots.push(Slot {
-                    key: key.clone(),
+                    row: row.clone(),
                     value: None,
                     written: false,
                 });
-                overlay.index.insert(key, slot);
+                overlay.index.insert(row, slot);
                 slot
             }
         };

@@ -1,6 +1,11 @@
 //! What goes into the execution of a block, and what comes out.
 
-use hn_primitives::{Account, Hash32, Name};
+use std::sync::Arc;
+
+use hn_primitives::codec::put_name;
+use hn_primitives::{Account, Hash32, Name, codes};
+
+use crate::receipts::Receipts;
 
 /// What the header and the genesis say about the block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,22 +22,51 @@ pub struct BlockInfo {
     pub valid_blocks_max: u64,
 }
 
-/// A key in the namespace of an application.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StateKey {
+/// A key in the namespace of an application, kept as the row key `u8 length ‖ application ‖ key` under which the database
+/// holds it and whose hash is its place in the state tree.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StateKey(Arc<[u8]>);
+
+impl StateKey {
+    /// The key `key` of `application`.
+    pub fn new(application: &Name, key: &[u8]) -> Self {
+        let mut row = Vec::with_capacity(1 + application.as_bytes().len() + key.len());
+        put_name(&mut row, application);
+        row.extend_from_slice(key);
+        Self(row.into())
+    }
+
+    /// A key by its row key, which begins with the name of an application.
+    pub(crate) fn from_row(row: Arc<[u8]>) -> Self {
+        Self(row)
+    }
+
+    /// The row key.
+    pub fn row(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let (length, rest) = self.0.split_first().unwrap_or((&0, &[]));
+        rest.split_at_checked(usize::from(*length)).unwrap_or_default()
+    }
+
     /// The application.
-    pub application: Name,
+    pub fn application(&self) -> &str {
+        std::str::from_utf8(self.parts().0).unwrap_or_default()
+    }
+
     /// The key inside its namespace.
-    pub key: Vec<u8>,
+    pub fn key(&self) -> &[u8] {
+        self.parts().1
+    }
 }
 
 /// A changed key with its value after the block, `None` = deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateWrite {
-    /// The application.
-    pub application: Name,
-    /// The key inside its namespace.
-    pub key: Vec<u8>,
+    /// The key.
+    pub key: StateKey,
     /// The value.
     pub value: Option<Vec<u8>>,
 }
@@ -40,12 +74,14 @@ pub struct StateWrite {
 /// Everything a block leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockResult {
+    /// The block's height.
+    pub height: u64,
     /// Ids, in block order.
     pub tx_ids: Vec<Hash32>,
-    /// Code of each receipt. The index by id must skip `TX_DUPLICATE`: the first occurrence keeps its place.
+    /// Code of each receipt.
     pub codes: Vec<u32>,
     /// Encoded receipts, in block order.
-    pub receipts: Vec<Vec<u8>>,
+    pub receipts: Receipts,
     /// Block tree over the receipts.
     pub receipts_root: Hash32,
     /// Changed keys, ascending by (application, key).
@@ -61,7 +97,30 @@ impl BlockResult {
     pub fn writes_of(&self, application: &str) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         self.writes
             .iter()
-            .filter(move |write| write.application.as_str() == application)
-            .map(|write| (write.key.as_slice(), write.value.as_deref()))
+            .map(|write| (write.key.parts(), write.value.as_deref()))
+            .filter(move |((owner, _), _)| *owner == application.as_bytes())
+            .map(|((_, key), value)| (key, value))
+    }
+
+    /// The rows of the index by id, in block order: id, and `u64 height ‖ u32 index`.
+    ///
+    /// Receipts that do not decide their transaction have none: a duplicate stands at an earlier place, and the signature
+    /// of an unknown account could not be verified, so that anybody could have made it to spoil the id of a transaction
+    /// whose account is registered later.
+    pub fn index_rows(&self) -> impl Iterator<Item = (&Hash32, [u8; 12])> {
+        let places = self.tx_ids.iter().zip(&self.codes).zip(0u32..);
+        let decided = places.filter(|((_, code), _)| !matches!(**code, codes::TX_DUPLICATE | codes::ACCOUNT_UNKNOWN));
+        decided.map(|((tx_id, _), index)| {
+            let mut place = [0; 12];
+            place[..8].copy_from_slice(&self.height.to_be_bytes());
+            place[8..].copy_from_slice(&index.to_be_bytes());
+            (tx_id, place)
+        })
+    }
+
+    /// Position and code of each receipt that is no success, in block order.
+    pub fn failed(&self) -> impl Iterator<Item = (u32, u32)> {
+        let places = (0u32..).zip(self.codes.iter().copied());
+        places.filter(|(_, code)| *code != codes::OK)
     }
 }

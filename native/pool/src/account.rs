@@ -3,11 +3,10 @@
 //! The table mirrors the state of application `identity` after the last executed block. It is loaded once at start and
 //! then follows the write set of every block, so that a lookup never touches the database.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use hn_crypto::sm2::{self, KeyCache, PublicKey};
-use hn_primitives::{Account, AccountRecord, Name};
+use hn_primitives::{Account, AccountRecord, KeyedMap, Name};
 
 use crate::error::PoolError;
 
@@ -73,7 +72,7 @@ impl AccountState {
 /// Thread-safe: every method takes `&self`. Memory: one entry a registered account (about 300 bytes), plus the bytes
 /// granted to the cache of prepared keys.
 pub struct Accounts {
-    table: RwLock<HashMap<Account, Arc<AccountState>>>,
+    table: RwLock<KeyedMap<Account, Arc<AccountState>>>,
     keys: KeyCache,
 }
 
@@ -81,7 +80,7 @@ impl Accounts {
     /// An empty table that verifies through `keys`.
     pub fn new(keys: KeyCache) -> Self {
         Self {
-            table: RwLock::new(HashMap::new()),
+            table: RwLock::new(KeyedMap::default()),
             keys,
         }
     }
@@ -94,7 +93,7 @@ impl Accounts {
         &self,
         entries: impl IntoIterator<Item = (K, V)>,
     ) -> Result<usize, PoolError> {
-        let mut table = HashMap::new();
+        let mut table = KeyedMap::default();
         for (key, value) in entries {
             let (account, state) = AccountState::decode(key.as_ref(), value.as_ref())?;
             table.insert(account, Arc::new(state));
@@ -167,7 +166,7 @@ impl Accounts {
 
 /// A consistent view of [`Accounts`].
 pub struct AccountsView<'a> {
-    table: RwLockReadGuard<'a, HashMap<Account, Arc<AccountState>>>,
+    table: RwLockReadGuard<'a, KeyedMap<Account, Arc<AccountState>>>,
 }
 
 impl AccountsView<'_> {

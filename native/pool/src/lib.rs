@@ -21,9 +21,9 @@ mod value;
 mod verify;
 
 pub use account::{AccountState, Accounts, AccountsView};
-pub use decode::{DECODE_BYTES_MAX, DECODE_TX_COUNT_MAX, DecodedTx, DecodedTxs, decode_txs};
+pub use decode::{DECODE_BYTES_MAX, DECODE_TX_COUNT_MAX, DecodedTx, DecodedTxs, decode_groups, decode_txs};
 pub use error::{BatchError, PoolError, ValueError};
 pub use limits::PoolLimits;
 pub use pool::{Pool, TxStatus};
 pub use value::{Expected, build_value, check_value, check_value_batches, decode_value};
-pub use verify::{verify_batch, verify_batch_txs};
+pub use verify::{verify_batch, verify_batch_txs, verify_batches};

@@ -5,10 +5,10 @@
 //! 2. `bytes` is the sum over the entries, `account_bytes` the same by sender; no entry of zero bytes is kept there.
 //! 3. An entry keeps its arrival number when it returns from a lost batch, so that it stands before newer ones.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use hn_primitives::{Account, Hash32, codes};
+use hn_primitives::{Account, Hash32, KeyedMap, codes};
 
 use crate::account::Accounts;
 use crate::limits::PoolLimits;
@@ -38,12 +38,12 @@ pub(crate) struct SealedBatch {
 
 #[derive(Default)]
 pub(crate) struct Table {
-    pub entries: HashMap<Hash32, Entry>,
+    pub entries: KeyedMap<Hash32, Entry>,
     /// Pending ids by arrival.
     pub queue: BTreeMap<u64, Hash32>,
     /// Every id by (last valid height, arrival).
     expiry: BTreeMap<(u64, u64), Hash32>,
-    account_bytes: HashMap<Account, u64>,
+    account_bytes: KeyedMap<Account, u64>,
     pub bytes: u64,
     pub pending_bytes: u64,
     pub sealed: BTreeMap<u64, SealedBatch>,
@@ -182,8 +182,8 @@ impl Table {
         Some(number)
     }
 
-    /// The transactions of an own batch, in its order. The caller has taken them under the same lock.
-    pub fn sealed_bytes(&self, number: u64) -> Vec<Arc<[u8]>> {
+    /// The transactions of an own batch, in its order, with their ids. The caller has taken them under the same lock.
+    pub fn sealed_txs(&self, number: u64) -> (Vec<Hash32>, Vec<Arc<[u8]>>) {
         let tx_ids = self
             .sealed
             .get(&number)
@@ -191,9 +191,8 @@ impl Table {
             .unwrap_or_default();
         tx_ids
             .iter()
-            .filter_map(|tx_id| self.entries.get(tx_id))
-            .map(|entry| entry.bytes.clone())
-            .collect()
+            .filter_map(|tx_id| Some((*tx_id, self.entries.get(tx_id)?.bytes.clone())))
+            .unzip()
     }
 
     /// Names an own batch, unless all its transactions were committed or dropped meanwhile.

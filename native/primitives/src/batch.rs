@@ -1,10 +1,13 @@
 //! Batches (formats §3): transactions that one validator admitted and sealed.
 
-use crate::codec::{CodecError, Fault, Object, Reader, put_count32};
-use crate::limits::{BATCH_BODY_BYTES_MAX, BATCH_HEADER_BYTES, BATCH_TX_COUNT_MAX, TX_BYTES_MAX, TX_BYTES_MIN};
-use crate::tx::TxView;
+mod assembly;
+
+use crate::codec::{CodecError, Fault, Object, Reader};
+use crate::limits::{BATCH_BODY_BYTES_MAX, BATCH_HEADER_BYTES, BATCH_TX_COUNT_MAX};
+use crate::tx::{TxView, tx_ids};
 use crate::vote::join;
 use crate::{Account, Hash32, Sig64, tag};
+use assembly::{Draft, Open, fail, identify};
 use std::sync::Arc;
 
 /// What the author signs; its tagged hash is the batch digest.
@@ -177,62 +180,27 @@ pub struct Batch {
 /// # Errors
 /// Any broken rule of formats §1–§3, code `BATCH_MALFORMED`.
 pub fn decode_batch(bytes: impl Into<Arc<[u8]>>) -> Result<Batch, CodecError> {
-    let bytes = bytes.into();
-    let mut reader = Reader::new(Object::Batch, &bytes);
-    let header = BatchHeader::read(&mut reader)?;
-    let author_signature = reader.array("author_signature")?;
-    if reader.remaining() != header.body_bytes as usize {
-        return Err(reader.fail(Fault::Mismatch("body_bytes")));
-    }
-    let (txs, signatures_hash) = read_body(&bytes, reader, header.tx_count as usize, &header.chain_id)?;
-    if signatures_hash != header.signatures_hash {
-        return Err(CodecError {
-            object: Object::Batch,
-            fault: Fault::Mismatch("signatures_hash"),
-        });
-    }
-    let digest = header.digest();
-    Ok(Batch {
-        header,
-        author_signature,
-        bytes,
-        txs,
-        digest,
-    })
+    let mut open = [Open::read(bytes.into())?];
+    identify(&mut open);
+    let [open] = open;
+    open.finish()
 }
 
-/// Reads the body that `reader` stands before; `bytes` is the whole encoding.
-fn read_body(
-    bytes: &[u8],
-    mut reader: Reader<'_>,
-    tx_count: usize,
-    chain_id: &Hash32,
-) -> Result<(Vec<TxEntry>, Hash32), CodecError> {
-    if reader.remaining() / (4 + TX_BYTES_MIN) < tx_count {
-        return Err(reader.fail(Fault::Mismatch("tx_count")));
-    }
-    let mut txs = Vec::with_capacity(tx_count);
-    let mut signatures = tag::SIGNATURES.start();
-    for _ in 0..tx_count {
-        let encoded = reader.bytes32("tx", TX_BYTES_MAX)?;
-        let view = TxView::decode_as(Object::Batch, encoded)?;
-        signatures.update(view.signature());
-        let span = Span::locate(bytes, encoded);
-        txs.push(TxEntry {
-            start: span.start,
-            len: span.len,
-            tx_id: view.tx_id(),
-            sender: *view.sender(),
-            nonce: view.nonce(),
-            valid_until_height: view.valid_until_height(),
-            same_chain: view.chain_id() == chain_id,
-            application: Span::locate(bytes, view.application().as_bytes()),
-            action: Span::locate(bytes, view.action().as_bytes()),
-            payload: Span::locate(bytes, view.payload()),
-        });
-    }
-    reader.finish()?;
-    Ok((txs, signatures.finalize()))
+/// [`decode_batch`] of each. Together they are cheaper: the hashes over their signatures, one long message a batch, share
+/// the lanes.
+pub fn decode_batches(encoded: impl IntoIterator<Item = Arc<[u8]>>) -> Vec<Result<Batch, CodecError>> {
+    let mut good = Vec::new();
+    let faults: Vec<Option<CodecError>> = encoded
+        .into_iter()
+        .map(|bytes| Open::read(bytes).map(|open| good.push(open)).err())
+        .collect();
+    identify(&mut good);
+    let mut good = good.into_iter();
+    let batch = |fault: Option<CodecError>| match fault {
+        Some(fault) => Err(fault),
+        None => good.next().ok_or(fail(Fault::Mismatch("batch")))?.finish(),
+    };
+    faults.into_iter().map(batch).collect()
 }
 
 impl Batch {
@@ -248,53 +216,32 @@ impl Batch {
         txs_root: impl FnOnce(&[TxEntry]) -> Hash32,
         sign: impl FnOnce(&Hash32) -> Sig64,
     ) -> Result<Self, CodecError> {
-        let fail = |fault| CodecError {
-            object: Object::Batch,
-            fault,
-        };
-        if signed_txs.is_empty() || signed_txs.len() > BATCH_TX_COUNT_MAX {
-            return Err(fail(Fault::Range {
-                field: "tx_count",
-                got: signed_txs.len() as u64,
-            }));
+        let mut draft = Draft::join(&chain_id, signed_txs)?;
+        let bodies: Vec<&[u8]> = draft.body.bodies(&draft.bytes).collect();
+        let ids = tx_ids(&bodies);
+        draft.body.txs.iter_mut().zip(ids).for_each(|(tx, id)| tx.tx_id = id);
+        Ok(draft.seal(chain_id, author, seq, txs_root, sign))
+    }
+
+    /// [`Batch::build`] of transactions whose ids are known, which are then not hashed again: `ids` has one for each.
+    /// A wrong id would give a batch that everybody else refuses.
+    ///
+    /// # Errors
+    /// As [`Batch::build`], and another count of ids.
+    pub fn build_identified<T: AsRef<[u8]>>(
+        chain_id: Hash32,
+        author: Account,
+        seq: u64,
+        (ids, signed_txs): (&[Hash32], &[T]),
+        txs_root: impl FnOnce(&[TxEntry]) -> Hash32,
+        sign: impl FnOnce(&Hash32) -> Sig64,
+    ) -> Result<Self, CodecError> {
+        if ids.len() != signed_txs.len() {
+            return Err(fail(Fault::Mismatch("ids")));
         }
-        let body_bytes: usize = signed_txs.iter().map(|tx| 4 + tx.as_ref().len()).sum();
-        if body_bytes > BATCH_BODY_BYTES_MAX {
-            return Err(fail(Fault::Range {
-                field: "body_bytes",
-                got: body_bytes as u64,
-            }));
-        }
-        let front = BATCH_HEADER_BYTES + 64;
-        let mut bytes = vec![0; front];
-        bytes.reserve_exact(body_bytes);
-        for tx in signed_txs {
-            put_count32(&mut bytes, tx.as_ref().len());
-            bytes.extend_from_slice(tx.as_ref());
-        }
-        let body = bytes.get(front..).unwrap_or_default();
-        let (txs, signatures_hash) = read_body(&bytes, Reader::new(Object::Batch, body), signed_txs.len(), &chain_id)?;
-        let header = BatchHeader {
-            chain_id,
-            author,
-            seq,
-            tx_count: signed_txs.len() as u32,
-            body_bytes: body_bytes as u32,
-            txs_root: txs_root(&txs),
-            signatures_hash,
-        };
-        let digest = header.digest();
-        let author_signature = sign(&digest);
-        let (head, tail) = bytes.split_at_mut(BATCH_HEADER_BYTES);
-        head.copy_from_slice(&header.encode());
-        tail[..64].copy_from_slice(&author_signature);
-        Ok(Self {
-            header,
-            author_signature,
-            bytes: bytes.into(),
-            txs,
-            digest,
-        })
+        let mut draft = Draft::join(&chain_id, signed_txs)?;
+        draft.body.txs.iter_mut().zip(ids).for_each(|(tx, id)| tx.tx_id = *id);
+        Ok(draft.seal(chain_id, author, seq, txs_root, sign))
     }
 
     /// Transaction `index` with all fields in place; `None` beyond the last. Cost: reads its fields again, no hash.

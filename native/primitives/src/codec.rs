@@ -358,8 +358,8 @@ pub fn put_bitmap(out: &mut Vec<u8>, bits: impl Iterator<Item = bool>) {
 
 /// Appends `name8`.
 pub fn put_name(out: &mut Vec<u8>, name: &Name) {
-    put_count8(out, name.as_str().len());
-    out.extend_from_slice(name.as_str().as_bytes());
+    put_count8(out, name.as_bytes().len());
+    out.extend_from_slice(name.as_bytes());
 }
 
 /// Appends `text8`.

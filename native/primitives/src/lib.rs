@@ -16,6 +16,7 @@ pub mod codec;
 pub mod codes;
 pub mod genesis;
 pub mod header;
+pub mod keyed;
 pub mod limits;
 pub mod plugins;
 pub mod receipt;
@@ -26,16 +27,17 @@ pub mod validators;
 pub mod vote;
 
 pub use account::{AccountRecord, account_of};
-pub use batch::{Batch, BatchHeader, Span, TxEntry, decode_batch};
+pub use batch::{Batch, BatchHeader, Span, TxEntry, decode_batch, decode_batches};
 pub use certificate::{Certificate, CertificateError};
 pub use codec::{CodecError, Fault, Object, Reader};
 pub use genesis::{ChainRole, Genesis};
 pub use header::{BatchRef, Header, Value};
+pub use keyed::{KeyedMap, KeyedSet};
 pub use limits::*;
 pub use plugins::{PluginEntry, plugins_hash};
-pub use receipt::{Event, Receipt, Write, write_set_digest};
+pub use receipt::{Event, Receipt, ReceiptHead, Write, put_event, put_write, write_set_digest};
 pub use text::{Name, Text, Text8, Text16};
-pub use tx::{SignedTx, TxBody, TxView};
+pub use tx::{SignedTx, TxBody, TxView, tx_ids};
 pub use validators::{Validator, ValidatorSet};
 pub use vote::{VoteType, proposal_sign_bytes, vote_sign_bytes};
 

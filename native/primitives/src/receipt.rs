@@ -1,6 +1,6 @@
 //! Receipts (formats §11): the result of a transaction.
 
-use crate::codec::{CodecError, Object, Reader, put_bytes32, put_count16, put_name, put_text8, put_text16};
+use crate::codec::{CodecError, Object, Reader, put_bytes32, put_count8, put_count16, put_name};
 use crate::limits::{EVENT_COUNT_MAX, EVENT_DATA_BYTES_MAX};
 use crate::text::{Name, Text8, Text16};
 use crate::{Hash32, ZERO_HASH, tag};
@@ -42,19 +42,31 @@ impl Receipt {
             .map(|e| 7 + e.name.len() + e.entity.len() + e.data.len())
             .sum();
         let mut out = Vec::with_capacity(80 + self.rule.len() + events);
-        out.push(1);
-        out.extend_from_slice(&self.tx_id);
-        out.extend_from_slice(&self.code.to_be_bytes());
-        put_text8(&mut out, &self.rule);
-        out.extend_from_slice(&self.steps.to_be_bytes());
-        out.extend_from_slice(&self.write_set_digest);
-        put_count16(&mut out, self.events.len());
-        for event in &self.events {
-            put_text8(&mut out, &event.name);
-            put_text16(&mut out, &event.entity);
-            put_bytes32(&mut out, &event.data);
-        }
+        self.encode_into(&mut out);
         out
+    }
+
+    /// Appends [`Receipt::encode`] to `out`.
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        let head = ReceiptHead {
+            tx_id: &self.tx_id,
+            code: self.code,
+            rule: &self.rule,
+            steps: self.steps,
+            write_set_digest: &self.write_set_digest,
+            event_count: self.events.len(),
+        };
+        head.put(out);
+        for event in &self.events {
+            put_event(out, &event.name, &event.entity, &event.data);
+        }
+    }
+
+    /// Where the write set's digest stands in an encoded receipt, so that digests can be computed many at once;
+    /// `None` when the bytes end before.
+    pub fn write_set_digest_mut(encoded: &mut [u8]) -> Option<&mut Hash32> {
+        let rule_bytes = usize::from(*encoded.get(RULE_AT)?);
+        encoded.get_mut(RULE_AT + 1 + rule_bytes + 8..)?.first_chunk_mut()
     }
 
     /// Reads a receipt.
@@ -90,6 +102,49 @@ impl Receipt {
     }
 }
 
+/// Place of the rule in an encoded receipt: behind version, id and code.
+const RULE_AT: usize = 1 + 32 + 4;
+
+/// What an encoded receipt begins with; `event_count` events follow, see [`put_event`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceiptHead<'a> {
+    /// As [`Receipt::tx_id`].
+    pub tx_id: &'a Hash32,
+    /// As [`Receipt::code`].
+    pub code: u32,
+    /// As [`Receipt::rule`], at most 255 bytes.
+    pub rule: &'a str,
+    /// As [`Receipt::steps`].
+    pub steps: u64,
+    /// As [`Receipt::write_set_digest`].
+    pub write_set_digest: &'a Hash32,
+    /// Events that follow.
+    pub event_count: usize,
+}
+
+impl ReceiptHead<'_> {
+    /// Appends the head.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.push(1);
+        out.extend_from_slice(self.tx_id);
+        out.extend_from_slice(&self.code.to_be_bytes());
+        put_count8(out, self.rule.len());
+        out.extend_from_slice(self.rule.as_bytes());
+        out.extend_from_slice(&self.steps.to_be_bytes());
+        out.extend_from_slice(self.write_set_digest);
+        put_count16(out, self.event_count);
+    }
+}
+
+/// Appends an event: name of at most 255 bytes, entity of at most 65,535.
+pub fn put_event(out: &mut Vec<u8>, name: &str, entity: &str, data: &[u8]) {
+    put_count8(out, name.len());
+    out.extend_from_slice(name.as_bytes());
+    put_count16(out, entity.len());
+    out.extend_from_slice(entity.as_bytes());
+    put_bytes32(out, data);
+}
+
 /// One write of a transaction; `value: None` deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Write<'a> {
@@ -101,20 +156,22 @@ pub struct Write<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// The digest of a transaction's writes, which the caller gives in key order; zeros when there are none.
-/// A deleted key is written with an empty value.
+/// Appends a write as the digest of a write set takes it; a deleted key with an empty value.
+pub fn put_write(out: &mut Vec<u8>, write: &Write<'_>) {
+    put_name(out, write.application);
+    put_bytes32(out, write.key);
+    out.push(u8::from(write.value.is_some()));
+    put_bytes32(out, write.value.unwrap_or_default());
+}
+
+/// The digest of a transaction's writes, which the caller gives in key order; zeros when there are none. It is the hash
+/// of [`put_write`] of each, under [`tag::WRITE_SET`].
 pub fn write_set_digest<'a>(writes: impl IntoIterator<Item = Write<'a>>) -> Hash32 {
-    let mut hasher = tag::WRITE_SET.start();
-    let mut empty = true;
-    let mut entry = Vec::new();
-    for write in writes {
-        empty = false;
-        entry.clear();
-        put_name(&mut entry, write.application);
-        put_bytes32(&mut entry, write.key);
-        entry.push(u8::from(write.value.is_some()));
-        put_bytes32(&mut entry, write.value.unwrap_or_default());
-        hasher.update(&entry);
+    let mut bytes = Vec::new();
+    writes.into_iter().for_each(|write| put_write(&mut bytes, &write));
+    if bytes.is_empty() {
+        ZERO_HASH
+    } else {
+        tag::WRITE_SET.hash(&[&bytes])
     }
-    if empty { ZERO_HASH } else { hasher.finalize() }
 }

@@ -195,6 +195,11 @@ impl<'a> TxView<'a> {
     }
 }
 
+/// The ids of encoded bodies, in their order: [`TxView::tx_id`] of many at once.
+pub fn tx_ids(bodies: &[&[u8]]) -> Vec<Hash32> {
+    tag::hash_many(&tag::TX, bodies)
+}
+
 /// The fields of a body, in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct BodyFields<'a> {

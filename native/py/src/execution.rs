@@ -1,8 +1,10 @@
 //! Execution of a block: the native part, and the hand-over to Python plugins.
 
-use crate::error::{array, codec, raise};
+use crate::error::{array, codec, packed, raise};
 use crate::plane::{PyAccounts, PyBatch};
-use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ForeignEvent, ForeignResult};
+use hn_execution::{
+    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ForeignEvent, ForeignResult, StateKey,
+};
 use hn_primitives::{Batch, Name};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -29,20 +31,10 @@ fn native_actions() -> Vec<(&'static str, &'static str, Vec<&'static str>, &'sta
         .collect()
 }
 
-/// `u8 length ‖ application ‖ key`.
-fn database_key(application: &Name, key: &[u8]) -> Vec<u8> {
-    let name = application.as_str().as_bytes();
-    let mut out = Vec::with_capacity(1 + name.len() + key.len());
-    out.push(name.len() as u8); // a name has at most 32 bytes
-    out.extend_from_slice(name);
-    out.extend_from_slice(key);
-    out
-}
-
 #[pyfunction]
 fn state_key<'py>(py: Python<'py>, application: &str, key: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     let application = Name::new(application).map_err(codec)?;
-    Ok(PyBytes::new(py, &database_key(&application, key)))
+    Ok(PyBytes::new(py, StateKey::new(&application, key).row()))
 }
 
 /// The applications of a chain.
@@ -120,6 +112,11 @@ impl PyBlockExecution {
         Ok(ids.iter().map(|id| PyBytes::new(py, id)).collect())
     }
 
+    fn tx_ids_packed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let ids = self.step(|execution| Ok(execution.tx_ids()))?;
+        packed(py, ids.into_iter())
+    }
+
     fn set_committed(&self, py: Python<'_>, flags: PyBackedBytes) -> PyResult<()> {
         py.detach(|| {
             let flags: Vec<bool> = flags.iter().map(|flag| *flag != 0).collect();
@@ -129,10 +126,7 @@ impl PyBlockExecution {
 
     fn native_keys<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let keys = self.step(|execution| execution.native_keys())?;
-        Ok(keys
-            .iter()
-            .map(|key| PyBytes::new(py, &database_key(&key.application, &key.key)))
-            .collect())
+        Ok(keys.iter().map(|key| PyBytes::new(py, key.row())).collect())
     }
 
     fn supply(&self, values: Vec<Option<PyBackedBytes>>) -> PyResult<()> {
@@ -204,6 +198,7 @@ impl PyBlockExecution {
 #[pyclass(name = "BlockResult", frozen)]
 pub struct PyBlockResult(pub BlockResult);
 
+type IndexRow<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 type Write<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
 
 #[pymethods]
@@ -233,8 +228,40 @@ impl PyBlockResult {
     }
 
     #[getter]
+    fn receipts_packed<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.receipts.row())
+    }
+
+    #[getter]
+    fn tx_ids_packed<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.tx_ids.as_flattened())
+    }
+
+    #[getter]
+    fn index_rows<'py>(&self, py: Python<'py>) -> Vec<IndexRow<'py>> {
+        let rows = self.0.index_rows();
+        rows.map(|(id, place)| (PyBytes::new(py, id), PyBytes::new(py, &place)))
+            .collect()
+    }
+
+    #[getter]
     fn codes(&self) -> Vec<u32> {
         self.0.codes.clone()
+    }
+
+    #[getter]
+    fn failed(&self) -> Vec<(u32, u32)> {
+        self.0.failed().collect()
+    }
+
+    #[getter]
+    fn failed_count(&self) -> usize {
+        self.0.failed().count()
+    }
+
+    #[getter]
+    fn succeeded_count(&self) -> usize {
+        self.0.codes.len() - self.0.failed().count()
     }
 
     #[getter]
@@ -243,7 +270,7 @@ impl PyBlockResult {
             .writes
             .iter()
             .map(|write| {
-                let key = PyBytes::new(py, &database_key(&write.application, &write.key));
+                let key = PyBytes::new(py, write.key.row());
                 (key, write.value.as_ref().map(|value| PyBytes::new(py, value)))
             })
             .collect()

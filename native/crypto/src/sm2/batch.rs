@@ -7,11 +7,24 @@ use super::words;
 use crate::kernel::Kernel;
 use rayon::prelude::*;
 
-/// Items a rayon task verifies at least and at most: inversions are shared, caches are finite.
-const ITEMS_COUNT: (usize, usize) = (32, 512);
-/// The same in lanes, which are faster.
+/// How a call is cut over the pool. Inversions are shared and caches are finite; waking another thread costs more than it
+/// saves for less than about a millisecond of work, on a machine that has other work for it.
+struct Cut {
+    /// Items up to which a call stays on its own thread.
+    alone: usize,
+    /// Items a task verifies at least and at most.
+    task: (usize, usize),
+}
+
+const WORDS: Cut = Cut {
+    alone: 32,
+    task: (32, 512),
+};
 #[cfg(target_arch = "x86_64")]
-const LANES_COUNT: (usize, usize) = (128, 512);
+const LANES: Cut = Cut {
+    alone: 512,
+    task: (256, 512),
+};
 
 /// Key, message and signature r ‖ s of one item.
 pub type BatchItem<'a> = (&'a PublicKey, &'a [u8], &'a [u8; 64]);
@@ -25,8 +38,8 @@ pub fn verify_batch(cache: &KeyCache, items: &[BatchItem<'_>]) -> Vec<VerifyStat
     let tables = cache.tables(&keys);
     match cache.kernel() {
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma => in_chunks(items, &tables, LANES_COUNT, super::ifma::verify),
-        kernel => in_chunks(items, &tables, ITEMS_COUNT, |items, tables| {
+        Kernel::Ifma => in_chunks(items, &tables, &LANES, super::ifma::verify),
+        kernel => in_chunks(items, &tables, &WORDS, |items, tables| {
             words::verify(kernel, items, tables)
         }),
     }
@@ -36,12 +49,13 @@ pub fn verify_batch(cache: &KeyCache, items: &[BatchItem<'_>]) -> Vec<VerifyStat
 fn in_chunks(
     items: &[BatchItem<'_>],
     tables: &[Found],
-    (least, most): (usize, usize),
+    cut: &Cut,
     verify: impl Fn(&[BatchItem<'_>], &[Found]) -> Vec<VerifyStatus> + Sync,
 ) -> Vec<VerifyStatus> {
-    if items.len() <= least {
+    if items.len() <= cut.alone {
         return verify(items, tables);
     }
+    let (least, most) = cut.task;
     let chunk = items.len().div_ceil(rayon::current_num_threads()).clamp(least, most);
     let chunks: Vec<Vec<VerifyStatus>> = items
         .par_chunks(chunk)

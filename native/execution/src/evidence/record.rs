@@ -8,6 +8,8 @@ const COSIGN_VERSION: u8 = 1;
 const KEY_RECORD: u8 = b'r';
 const KEY_BATCH: u8 = b'b';
 const KEY_COSIGN: u8 = b'c';
+/// Bytes of the key of a record or of a batch root.
+const PAIR_KEY_BYTES: usize = 1 + 32 + 20;
 /// Bytes of a record behind its name: flag and previous hash.
 const RECORD_TAIL_BYTES: usize = 33;
 /// Bytes of a record before its name, the length byte included.
@@ -86,9 +88,9 @@ impl EvidenceKey {
     /// The bytes of the key; the first 33 (hash) or 53 (hash and owner) are a prefix to scan by.
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Record { hash, owner } => join(KEY_RECORD, &[hash, owner]),
-            Self::Batch { root, owner } => join(KEY_BATCH, &[root, owner]),
-            Self::Cosign { hash, owner, signer } => join(KEY_COSIGN, &[hash, owner, signer]),
+            Self::Record { hash, owner } => pair_key(KEY_RECORD, hash, owner).to_vec(),
+            Self::Batch { root, owner } => pair_key(KEY_BATCH, root, owner).to_vec(),
+            Self::Cosign { hash, owner, signer } => cosign_key(hash, owner, signer).to_vec(),
         }
     }
 
@@ -118,12 +120,30 @@ impl EvidenceKey {
     }
 }
 
-fn join(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(73);
-    key.push(kind);
-    for part in parts {
-        key.extend_from_slice(part);
-    }
+/// [`EvidenceKey::encode`] of a record.
+pub(super) fn record_key(hash: &Hash32, owner: &Account) -> [u8; PAIR_KEY_BYTES] {
+    pair_key(KEY_RECORD, hash, owner)
+}
+
+/// [`EvidenceKey::encode`] of a batch root.
+pub(super) fn batch_key(root: &Hash32, owner: &Account) -> [u8; PAIR_KEY_BYTES] {
+    pair_key(KEY_BATCH, root, owner)
+}
+
+/// [`EvidenceKey::encode`] of a co-signature.
+pub(super) fn cosign_key(hash: &Hash32, owner: &Account, signer: &Account) -> [u8; PAIR_KEY_BYTES + 20] {
+    let mut key = [0; PAIR_KEY_BYTES + 20];
+    let (front, end) = key.split_at_mut(PAIR_KEY_BYTES);
+    front.copy_from_slice(&pair_key(KEY_COSIGN, hash, owner));
+    end.copy_from_slice(signer);
+    key
+}
+
+fn pair_key(kind: u8, hash: &Hash32, owner: &Account) -> [u8; PAIR_KEY_BYTES] {
+    let mut key = [kind; PAIR_KEY_BYTES];
+    let (front, end) = key.split_at_mut(PAIR_KEY_BYTES - owner.len());
+    front[1..].copy_from_slice(hash);
+    end.copy_from_slice(owner);
     key
 }
 

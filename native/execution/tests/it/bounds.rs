@@ -87,7 +87,7 @@ fn test_write_set_digest_follows_key_order_and_last_value() {
         write(b"c", b"3"),
     ]);
     assert_eq!(receipts(&result)[0].write_set_digest, want);
-    let keys: Vec<_> = result.writes.iter().map(|write| write.key.as_slice()).collect();
+    let keys: Vec<_> = result.writes.iter().map(|write| write.key.key()).collect();
     assert_eq!(keys, [b"a", b"b", b"c"]);
 }
 

@@ -127,7 +127,11 @@ impl Chain {
         block.set_committed(&committed).unwrap();
         let keys = block.native_keys().unwrap().into_iter();
         let values = keys
-            .map(|key| self.state.get(&(key.application.to_string(), key.key)).cloned())
+            .map(|key| {
+                self.state
+                    .get(&(key.application().to_owned(), key.key().to_vec()))
+                    .cloned()
+            })
             .collect();
         block.supply(values).unwrap();
         block.run_native().unwrap();
@@ -151,7 +155,7 @@ impl Chain {
     pub fn run(&mut self, batches: &[Arc<Batch>]) -> BlockResult {
         let result = self.execute(batches);
         for write in &result.writes {
-            let key = (write.application.to_string(), write.key.clone());
+            let key = (write.key.application().to_owned(), write.key.key().to_vec());
             match &write.value {
                 Some(value) => self.state.insert(key, value.clone()),
                 None => self.state.remove(&key),

@@ -24,7 +24,7 @@ fn test_preserve_writes_record_and_event() {
         owner: account(1),
     };
     assert_eq!(
-        (result.writes.len(), result.writes[0].key.as_slice()),
+        (result.writes.len(), result.writes[0].key.key()),
         (1, key.encode().as_slice())
     );
     let record = EvidenceRecord::decode(result.writes[0].value.as_deref().unwrap()).unwrap();

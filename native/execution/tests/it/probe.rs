@@ -46,7 +46,7 @@ impl Operation for Script {
                 ["put", key, value] => state.put(key.as_bytes(), value.as_bytes().to_vec())?,
                 ["fill", key, _] => state.put(key.as_bytes(), vec![0; size(&line[2])?])?,
                 ["delete", key] => state.delete(key.as_bytes())?,
-                ["emit", name, entity, _] => state.emit(name, entity.to_owned(), vec![b'1'; size(&line[3])?])?,
+                ["emit", name, entity, _] => state.emit(name, entity, &vec![b'1'; size(&line[3])?])?,
                 _ => return Err(Failure::rule("probe.fail")),
             }
         }

@@ -1,6 +1,9 @@
-use crate::fixture::{CHAIN, HEIGHT, account, accounts, batch, body, key, record, spoiled, tx, validators};
-use hn_pool::{BatchError, verify_batch, verify_batch_txs};
+use crate::fixture::{
+    CHAIN, HEIGHT, account, accounts, admit, batch, body, key, limits, record, spoiled, tx, validators,
+};
+use hn_pool::{BatchError, Pool, verify_batch, verify_batch_txs, verify_batches};
 use hn_primitives::{Batch, account_of, codes, decode_batch};
+use proptest::prelude::*;
 use std::cell::Cell;
 
 fn verdict(batch: &Batch) -> Result<Vec<u32>, u32> {
@@ -109,4 +112,58 @@ fn test_unknown_senders_are_checked_once_registered() {
         Err(BatchError::TxInvalid { index: 4 })
     );
     assert_eq!(verify_batch_txs(&batch, &[], &accounts), Ok(vec![]));
+}
+
+/// A batch of ten transactions with the fault number `fault`; 0 to 4 have none.
+fn faulty(fault: u8, at: usize) -> Batch {
+    let mut txs: Vec<_> = (0..10).map(|i| tx(i % 5, u64::from(i) + 100 * at as u64)).collect();
+    match fault {
+        5 => txs[at % 10].signature[1] ^= 1,
+        6 => txs[9].body.chain_id = [9; 32],
+        7 => return batch(1, 1, &txs),
+        8 => {
+            let mut batch = batch(11, 1, &txs);
+            batch.author_signature[0] ^= 1;
+            return batch;
+        }
+        9 => {
+            let mut batch = batch(12, 1, &txs);
+            batch.header.txs_root[0] ^= 1;
+            return batch;
+        }
+        10 => {
+            let mut batch = batch(12, 1, &txs);
+            batch.header.chain_id = [1; 32];
+            return batch;
+        }
+        _ => {}
+    }
+    batch(10 + fault % 4, at as u64, &txs)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn prop_batches_verified_together_equal_those_verified_alone(faults in proptest::collection::vec(0u8..11, 0..6)) {
+        let (accounts, validators) = (accounts(), validators());
+        let pool = Pool::new(limits()).unwrap();
+        let held: Vec<_> = (0..10u8).filter(|i| i % 5 < 2).map(|i| tx(i % 5, u64::from(i)).encode()).collect();
+        prop_assert!(admit(&pool, &accounts, &held).iter().all(|code| *code == 0));
+        let batches: Vec<_> = faults.iter().enumerate().map(|(at, fault)| faulty(*fault, at)).collect();
+        let alone: Vec<_> = batches
+            .iter()
+            .map(|batch| verify_batch(batch, &CHAIN, &validators, &accounts, &|id, signature| pool.verified(id, signature)))
+            .collect();
+        let plain: Vec<&Batch> = batches.iter().collect();
+        let together = |pool| verify_batches(&plain, &CHAIN, &validators, &accounts, pool);
+        prop_assert_eq!(&together(None), &alone);
+        prop_assert_eq!(&together(Some(&pool)), &alone);
+        let items: Vec<_> = batches
+            .iter()
+            .flat_map(|batch| batch.txs.iter().map(|tx| (&tx.tx_id, tx.signature().of(&batch.bytes).first_chunk().unwrap())))
+            .collect();
+        let want: Vec<bool> = items.iter().map(|(id, signature)| pool.verified(id, signature)).collect();
+        prop_assert_eq!(pool.verified_many(&items), want);
+    }
 }

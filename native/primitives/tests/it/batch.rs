@@ -2,6 +2,7 @@
 
 use crate::fixture::{KEYS, batch, signed_tx};
 use hn_primitives::*;
+use proptest::prelude::*;
 
 const FRONT: usize = BATCH_HEADER_BYTES + 64;
 
@@ -119,4 +120,49 @@ fn building_keeps_the_limits() {
     let full = build(&vec![small.clone(); BATCH_TX_COUNT_MAX]).unwrap();
     assert_eq!(decode_batch(full.bytes.clone()), Ok(full));
     assert!(build(&vec![small; BATCH_TX_COUNT_MAX + 1]).is_err());
+}
+
+/// Bytes of batches of many sizes, good ones and some that break a rule each.
+fn mixture(sizes: &[u8], broken: u8) -> Vec<Vec<u8>> {
+    let batch_of = |(at, size): (usize, &u8)| {
+        let payload = |i: u8| vec![i; usize::from(i) * 7 % 300];
+        let txs: Vec<_> = (0..*size)
+            .map(|i| signed_tx(at as u64 * 256 + u64::from(i), &payload(i)))
+            .collect();
+        let built = batch(&txs);
+        match (at as u8 ^ broken) % 5 {
+            0 => with_header(&built, |h| h.signatures_hash[3] ^= 1),
+            1 => built.bytes[..built.bytes.len() - 1].to_vec(),
+            _ => built.bytes.to_vec(),
+        }
+    };
+    sizes.iter().enumerate().map(batch_of).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn prop_batches_decoded_together_equal_those_decoded_alone(sizes in proptest::collection::vec(1u8..40, 0..7), broken: u8) {
+        let encoded = mixture(&sizes, broken);
+        let together = decode_batches(encoded.iter().map(|bytes| bytes.as_slice().into()));
+        let alone: Vec<_> = encoded.iter().map(|bytes| decode_batch(bytes.as_slice())).collect();
+        prop_assert_eq!(&together, &alone);
+        for (bytes, decoded) in encoded.iter().zip(alone) {
+            let Ok(decoded) = decoded else { continue };
+            // The naive way: one transaction after the other, one stream over the signatures.
+            let views: Vec<_> = (0..decoded.txs.len()).map(|i| decoded.tx(i).unwrap()).collect();
+            prop_assert!(views.iter().map(TxView::tx_id).eq(decoded.txs.iter().map(|tx| tx.tx_id)));
+            let signatures: Vec<&[u8]> = views.iter().map(|view| view.signature().as_slice()).collect();
+            prop_assert_eq!(tag::SIGNATURES.hash(&signatures), decoded.header.signatures_hash);
+            let signed: Vec<&[u8]> = decoded.txs.iter().map(|tx| tx.span().of(bytes)).collect();
+            let ids: Vec<_> = views.iter().map(TxView::tx_id).collect();
+            let root = |entries: &[TxEntry]| entries.last().map_or(ZERO_HASH, |entry| entry.tx_id);
+            let (chain, author) = (decoded.header.chain_id, decoded.header.author);
+            let sign = |digest: &Hash32| KEYS[1].sign(digest);
+            let rebuilt = Batch::build_identified(chain, author, 5, (&ids, &signed), root, sign);
+            prop_assert_eq!(rebuilt, Ok(decoded.clone()));
+            prop_assert!(Batch::build_identified(chain, author, 5, (&ids[1..], &signed), root, sign).is_err());
+        }
+    }
 }
