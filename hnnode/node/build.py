@@ -202,6 +202,7 @@ class ChainNode:
             results_open=tip_block is not None and tip_block.tx_count > 0,
             execute=self.pipeline.execute,
             batches_waiting=self.batches.waiting,
+            txs_ready=self.batches.ready_tx_count,
             on_fatal=self._on_fatal,
         )
         self.batches.on_change(self.consensus.on_batches)
