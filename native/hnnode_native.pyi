@@ -276,6 +276,9 @@ def verify_batches(
 def recheck_batches(batches: Sequence[Batch], accounts: Accounts) -> list[int]:
     """Verify the transactions whose sender was unknown when their batch came and is known now: 0, or BATCH_TX_INVALID."""
 
+def frame_count(data: bytes, count_max: int) -> int | None:
+    """Frames in repeated `u32 length || bytes`; None for broken framing or more than `count_max`."""
+
 class DecodedTxs:
     """Transactions decoded once, at the door."""
 

@@ -136,6 +136,10 @@ class BatchBuffer:
         """Whether an own batch waits for its commit."""
         return self._held.own_waiting()
 
+    def own_bytes_committed(self) -> int:
+        """Bytes of this node's batches that blocks took, since start."""
+        return self._held.own_bytes_committed
+
     def ready_tx_count(self) -> int:
         """Transactions in uncommitted batches that a quorum holds."""
         return self._held.acked_tx_count

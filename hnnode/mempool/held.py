@@ -71,6 +71,8 @@ class HeldBatches:
         self._acked = 0
         self.acked_tx_count = 0
         """Transactions in batches that a quorum holds."""
+        self.own_bytes_committed = 0
+        """Bytes of this node's batches that blocks took, since start."""
 
     # -------------------------------------------------------------- reading
     def get(self, digest: bytes) -> HeldBatch | None:
@@ -202,6 +204,8 @@ class HeldBatches:
             batch = held.batch
             digest = batch.digest
             self._recent[digest] = held.location
+            if batch.author == self._account:
+                self.own_bytes_committed += batch.size
             author = self._authors[batch.author]
             author.last_committed_seq = max(author.last_committed_seq, batch.seq)
             self.forget(digest)
