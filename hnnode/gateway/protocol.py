@@ -29,6 +29,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = True
+        self._quiet_since = 0.0
         self._raw: RawSubmit | None = None
         self._submissions = submissions_of(self.config.app)
         self._headers_of: list[tuple[bytes, bytes]] | None = None
@@ -43,6 +44,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -56,23 +60,33 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # -------------------------------------------------------------- head
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        # What the application needs of a request beside these is made when it is known to go there.
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._head_bytes = 0
         self._in_head = True
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
-        super().on_url(url)
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
         self._raw = self._raw_submit()
         if self._raw is None:
+            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.expect_100_continue = url, expects
+            self.headers += headers
             super().on_headers_complete()
 
     def _count(self, size: int) -> None:
@@ -84,6 +98,33 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    # -------------------------------------------------------------- keep-alive
+    def _unset_keepalive_if_required(self) -> None:
+        """Called for every piece of data: the one timer goes on and looks, when it fires, how long the connection was quiet."""
+
+    def on_response_complete(self) -> None:
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._quiet_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._await_quiet(self.timeout_keep_alive)
+
+    def _await_quiet(self, delay_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(delay_s, self._end_when_quiet)
+
+    def _end_when_quiet(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            return  # its response starts the timer again
+        left_s = self._quiet_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._await_quiet(left_s)
+        else:
+            self.timeout_keep_alive_handler()
 
     # -------------------------------------------------------------- plain submits
     def _raw_submit(self) -> RawSubmit | None:
