@@ -60,9 +60,14 @@ class MempoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     pool_bytes_max: Positive = 64 * 1024 * 1024
     pool_tx_count_max: Positive = 200_000
     account_bytes_max: Positive = 32 * 1024 * 1024
-    batch_tx_count_max: Positive = 1_000
-    batch_bytes_max: Positive = 256 * 1024
+    batch_tx_count_max: Positive = 2_000
+    batch_bytes_max: Positive = 768 * 1024
+    admission_bytes_max: Positive = 16 * 1024 * 1024
+    door_bytes_min: Positive = 2 * 1024 * 1024
+    door_delay_ms: Positive = 2_000
     seal_ms: Positive = 20
+    seal_busy_ms: Positive = 60
+    batch_sync_ms: Positive = 8
     author_batches_max: Positive = 256
     author_bytes_max: Positive = 64 * 1024 * 1024
     requeue_blocks: Positive = 50
@@ -71,6 +76,8 @@ class MempoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 class ConsensusConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     block_interval_ms: Positive = 40
+    block_interval_busy_ms: Positive = 250
+    block_tx_count_wanted: Positive = 6_000
     propose_ms: Positive = 1_000
     propose_step_ms: Positive = 500
     vote_ms: Positive = 300

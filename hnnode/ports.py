@@ -6,6 +6,7 @@ Hashes are 32 bytes, accounts 20; formats in docs/reference/formats.md.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -169,6 +170,9 @@ class Chain(Protocol):
     def tx(self, location: TxLocation) -> bytes: ...
     def tx_ids(self, height: int) -> list[bytes]: ...
     def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]: ...
+    def committed_flags(self, tx_ids: Sequence[bytes]) -> bytes:
+        """One byte an id: 1 when a block holds it, also one that is written and not durable yet."""
+
     def state(self, height: int | None = None) -> StateReader:
         """Reader at the tip or at one of the last few heights; raises `Unavailable` (code 1005) for an older one."""
 
@@ -236,6 +240,9 @@ class Batches(Protocol):
     def waiting(self) -> bool:
         """Whether any uncommitted batch is held, acknowledged or not."""
 
+    def ready_tx_count(self) -> int:
+        """Transactions in uncommitted batches that a quorum holds."""
+
     async def fetch(
         self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes, bytes_max: int | None
     ) -> list[HeldBatch]:
@@ -262,6 +269,19 @@ class SubmitResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Admission:
+    """Answers to one submitted body, packed in the order of its transactions, so that nothing is built for each.
+
+    tx_ids: 32 bytes each, zero where it did not decode. codes: big-endian u32 each; 0 is admitted (`pending`), TX_DUPLICATE is known
+    already (pending or committed), everything else is a refusal. admitted_count, known_count: how many have these two."""
+
+    tx_ids: bytes
+    codes: bytes
+    admitted_count: int
+    known_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class TxStatus:
     """`height`, `tx_index`, `code` and `rule` are set for committed and failed; `code` also for rejected and expired."""
 
@@ -277,10 +297,17 @@ class Mempool(Protocol):
     """The one door for transactions, of the gateway and of the SDKs alike."""
 
     async def submit(self, txs: Sequence[bytes]) -> list[SubmitResult]:
-        """Decode, check, verify and pool signed transactions; one result an item. Raises `Unavailable` when catching up or stopping."""
+        """Decode, check, verify and pool signed transactions; one result an item. Raises `Unavailable` as `check_open`."""
 
-    async def submit_frames(self, data: bytes) -> list[SubmitResult]:
-        """As `submit`, from repeated `u32 length || signed transaction`."""
+    def submit_frames(self, data: bytes) -> asyncio.Future[Admission]:
+        """As `submit`, from repeated `u32 length || signed transaction`. Bodies that come together share one native call.
+
+        Raises `Unavailable` at once; the future fails with `Rejected` 1001 for broken framing."""
+
+    def check_open(self, size: int) -> None:
+        """Whether a body of `size` bytes would be taken now. Costs nothing, so that what cannot be kept is refused before it is read.
+
+        Raises `Unavailable`: catching up, stopping, no validator, or so much waits already that it would wait too long."""
 
     async def wait(self, tx_id: bytes, until: Wait, timeout_ms: int) -> TxStatus:
         """Status when `until` is reached or the time is over (then `pending`).

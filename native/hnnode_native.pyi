@@ -296,6 +296,9 @@ def set_threads(count: int) -> None:
     """Threads over which calls of more than 512 signatures or 1 MiB to hash are cut; without it RAYON_NUM_THREADS, else one a core.
     Once, before any such call: NativeError PARAMETER_INVALID when the threads run already or `count` is not 1-1,024."""
 
+def frame_count(data: bytes, count_max: int) -> int | None:
+    """Frames in repeated `u32 length || bytes`; None for broken framing or more than `count_max`."""
+
 class DecodedTxs:
     """Transactions decoded once, at the door."""
 

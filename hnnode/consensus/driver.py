@@ -12,7 +12,6 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from hnnode_native import Effect, Engine, ValidatorSet, message_height
 
 from hnnode.config import ConsensusConfig
 from hnnode.consensus.order import ProposerOrder
+from hnnode.consensus.pace import Pace
 from hnnode.consensus.proposals import Proposals
 from hnnode.errors import FatalError, name_of
 from hnnode.metrics import Metrics
@@ -55,6 +55,7 @@ class ConsensusDriver:
         results_open: bool,
         execute: Callable[[Decided], Awaitable[Tip]],
         batches_waiting: Callable[[], bool],
+        txs_ready: Callable[[], int],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         """tip_block: value and certificate of the tip, so that a restarted engine can help a peer that is one height behind.
@@ -62,6 +63,8 @@ class ConsensusDriver:
         results_open: the tip holds transactions whose results no header carries yet.
 
         execute: runs and writes a decided block and returns its results; it may wait for the disk to keep up.
+
+        batches_waiting: a batch waits for a block. txs_ready: transactions that a block of now could hold.
         """
         self._config = config
         self._engine = engine
@@ -76,6 +79,7 @@ class ConsensusDriver:
         self._tip_block = tip_block
         self._execute = execute
         self._batches_waiting = batches_waiting
+        self._pace_of = Pace(config, txs_ready)
         self._on_fatal = on_fatal
         self._effects: deque[Effect] = deque()
         self._effects_ready = asyncio.Event()
@@ -84,7 +88,6 @@ class ConsensusDriver:
         self._validations: dict[bytes, asyncio.Task[None]] = {}
         self._proposing: asyncio.Task[None] | None = None
         self._started_height = tip.height
-        self._started_at = 0.0
         self._results_open = results_open
         self._woken = asyncio.Event()
         self._peer_height = 0
@@ -192,15 +195,27 @@ class ConsensusDriver:
                 continue
             if not (self._results_open or self._batches_waiting() or self._peer_height > self._tip.height):
                 continue
-            delay = self._started_at + self._config.block_interval_ms / 1000 - time.monotonic()
-            if delay > 0:
-                await asyncio.sleep(delay)
+            if not await self._gather():
+                continue
             if self._started_height == self._tip.height:
                 self._start_height(self._tip.height + 1)
 
+    async def _gather(self) -> bool:
+        """Wait until the next block is worth starting; False when a peer started it meanwhile."""
+        while (delay_s := self._pace_of.delay_s(behind=self._peer_height > self._tip.height)) > 0:
+            self._woken.clear()
+            try:
+                async with asyncio.timeout(delay_s):
+                    await self._woken.wait()
+            except TimeoutError:
+                break
+            if self._started_height > self._tip.height:
+                return False
+        return True
+
     def _start_height(self, height: int) -> None:
         self._started_height = height
-        self._started_at = time.monotonic()
+        self._pace_of.started()
         self._take(self._engine.start(height, self._validators, self._order.demoted(height)))
         self._remember_tip()
 
@@ -261,6 +276,14 @@ class ConsensusDriver:
             raise FatalError("ENGINE_FAILED", f"effect: got kind {kind!r}")
 
     async def _sync_log(self) -> None:
+        # Records of later steps that wait already ride along: in the log they stand in the same order, and the barrier before their
+        # effects then finds nothing to do.
+        rest = [effect for effect in self._effects if effect.kind != "log"]
+        if len(rest) < len(self._effects):
+            self._pending_log += [(e.height, e.data) for e in self._effects if e.kind == "log"]
+            self._effects = deque(rest)
+        if not self._pending_log:
+            return
         records, self._pending_log = self._pending_log, []
         await self._in_log_thread(self._write_log, records)
 
@@ -289,6 +312,8 @@ class ConsensusDriver:
         if self._proposing is not None:
             self._proposing.cancel()
 
+        self._pace_of.proposed()
+
         async def run() -> None:
             value = await self._proposals.build(height, self._tip, must_wait=not self._results_open)
             self._take(self._engine.propose(height, round_, value))
@@ -300,6 +325,7 @@ class ConsensusDriver:
             return
         tip, height, block_hash, value = self._tip, effect.height, effect.block_hash, effect.data
         proposer = effect.to or b""
+        self._pace_of.proposed()
 
         async def run() -> None:
             code = await self._proposals.check(height, value, tip, proposer)
@@ -331,6 +357,7 @@ class ConsensusDriver:
         decided = await self._proposals.resolve(effect, self._tip)
         self._order.note(effect.height, decided.proposer)
         self._tip = await self._execute(decided)
+        self._pace_of.executed()
         self._results_open = decided.tx_count > 0
         async with self._decided:
             self._decided.notify_all()

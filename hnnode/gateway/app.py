@@ -1,6 +1,7 @@
 """The application: routes, refusals, and the order in which a request meets them.
 
-Flow of a write: raw ASGI endpoint → `Mempool.submit` on the loop → native admission in its own threads. Flow of a read:
+Flow of a write: raw request (`raw_submit`, before this application) or ASGI endpoint → `Mempool.submit_frames` on the loop → native
+admission in its own threads. Flow of a read:
 FastAPI route → reading thread → chain. No body is held before its length is known to be allowed.
 """
 
@@ -34,7 +35,7 @@ from hnnode.gateway.parameters import refuse_unknown
 from hnnode.gateway.readers import Readers
 from hnnode.gateway.receipts import ReceiptReader
 from hnnode.gateway.streams import StreamLimits, Streams
-from hnnode.gateway.submit import SubmitBatch, SubmitTx
+from hnnode.gateway.submit import Submissions, SubmitBatch, SubmitTx
 from hnnode.gateway.tx_routes import tx_routes
 from hnnode.gateway.verify_routes import verify_routes
 from hnnode.ports import Node
@@ -47,6 +48,7 @@ class GatewayApp(FastAPI):
     """FastAPI with this gateway's context and its own API document."""
 
     context: Context
+    submissions: Submissions
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -82,10 +84,11 @@ def create_app(node: Node, config: GatewayConfig, *, streams: StreamLimits | Non
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.context = context
+    app.submissions = Submissions(context)
     # The write routes first: they are what is called most, and routes are tried in order.
     app.router.routes += [
-        Route(f"{PREFIX}/txs", SubmitTx(context), methods=["POST"], include_in_schema=False),
-        Route(f"{PREFIX}/txs:batch", SubmitBatch(context), methods=["POST"], include_in_schema=False),
+        Route(f"{PREFIX}/txs", SubmitTx(app.submissions), methods=["POST"], include_in_schema=False),
+        Route(f"{PREFIX}/txs:batch", SubmitBatch(app.submissions), methods=["POST"], include_in_schema=False),
     ]
     for build in (tx_routes, block_routes, event_routes, application_routes, verify_routes, node_routes):
         router: APIRouter = build(context)

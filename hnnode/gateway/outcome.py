@@ -14,6 +14,7 @@ from hnnode.gateway.context import Context
 from hnnode.gateway.problem import problem
 from hnnode.ports import SubmitResult, TxStatus, Wait
 
+TX_DUPLICATE = CODES["TX_DUPLICATE"]
 TX_EXPIRED = CODES["TX_EXPIRED"]
 INTERNAL_ERROR = CODES["INTERNAL_ERROR"]
 POOL_CODES = frozenset(CODES[name] for name in ("MEMPOOL_FULL", "ACCOUNT_QUOTA_EXCEEDED"))
@@ -36,11 +37,17 @@ def refusal(context: Context, code: int, tx_id: bytes, instance: str, state: str
     return problem(code, tx_id=None if tx_id == NO_ID else tx_id, instance=instance, extra=extra, pointer="/tx")
 
 
+def known_status(context: Context, tx_id: bytes) -> TxStatus:
+    """Status of a transaction that admission knew: pending also in the moment in which its block is written and not durable yet."""
+    status = context.node.mempool.status(tx_id)
+    return TxStatus(tx_id, "pending") if status.state == "unknown" else status
+
+
 async def settle(context: Context, result: SubmitResult, wait: Wait, timeout_ms: int) -> TxStatus:
     """Status of an admitted transaction once `wait` is reached or the time is over. Never fails: it is admitted."""
     mempool = context.node.mempool
     if wait == "none":
-        return mempool.status(result.tx_id) if result.replayed else TxStatus(result.tx_id, "pending")
+        return known_status(context, result.tx_id) if result.replayed else TxStatus(result.tx_id, "pending")
     try:
         return await mempool.wait(result.tx_id, wait, timeout_ms)
     except Unavailable:
@@ -53,7 +60,7 @@ async def settle_all(context: Context, results: Sequence[SubmitResult], wait: Wa
         return list(await asyncio.gather(*(settle(context, result, wait, timeout_ms) for result in results)))
     statuses: list[TxStatus] = []
     for number, result in enumerate(results, 1):
-        statuses.append(context.node.mempool.status(result.tx_id))
+        statuses.append(known_status(context, result.tx_id))
         if number % LOOKUPS_A_TURN == 0:
             await asyncio.sleep(0)
     return statuses
@@ -68,11 +75,6 @@ async def outcome(context: Context, status: TxStatus, instance: str, *, replayed
     if status.state in ("expired", "rejected"):
         return refusal(context, final_code(status), tx_id, instance, status.state)
     return json_answer({"tx_id": tx_id.hex(), "state": status.state, "replayed": replayed}, 202)
-
-
-def pending_item(tx_id: bytes) -> dict[str, Any]:
-    """The item of a transaction just admitted: nearly all items of nearly all batches."""
-    return {"tx_id": tx_id.hex(), "state": "pending", "code": 0, "name": "OK", "retryable": False, "replayed": False}
 
 
 def batch_item(result: SubmitResult, status: TxStatus | None) -> dict[str, Any]:

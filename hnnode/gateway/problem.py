@@ -85,9 +85,8 @@ class BadRequest(HnError):
         self.pointer = pointer
 
 
-async def on_hn_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HnError):
-        raise error
+def refused(error: HnError, instance: str) -> Response:
+    """The problem document of an error of this node."""
     if isinstance(error, FatalError):
         # The node's own handler of its loop decides what to do; a request handler must not swallow it.
         asyncio.get_running_loop().call_exception_handler({"message": "fatal error in a request", "exception": error})
@@ -99,8 +98,14 @@ async def on_hn_error(request: Request, error: Exception) -> Response:
         rule=error.rule,
         pointer=pointer,
         retry_after_ms=error.retry_after_ms,
-        instance=request.url.path,
+        instance=instance,
     )
+
+
+async def on_hn_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HnError):
+        raise error
+    return refused(error, request.url.path)
 
 
 async def on_native_error(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Limits on the HTTP connection itself, which uvicorn leaves open: how many, how slow and how long a head may be.
+"""The HTTP connection: limits that uvicorn leaves open (how many, how slow, how long a head may be) and the short way for plain submits.
 
 Built on uvicorn's httptools protocol (pinned exactly); the tests hold the methods used here.
 """
@@ -6,9 +6,11 @@ Built on uvicorn's httptools protocol (pinned exactly); the tests hold the metho
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hnnode.gateway.raw_submit import MANY, TARGETS, RawSubmit, submissions_of
 
 CONNECTIONS_MAX = 4_096
 HEAD_S_MAX = 10.0
@@ -26,6 +28,12 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._in_head = True
+        self._quiet_since = 0.0
+        self._raw: RawSubmit | None = None
+        self._submissions = submissions_of(self.config.app)
+        self._headers_of: list[tuple[bytes, bytes]] | None = None
+        self._headers_text = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if len(self.connections) >= CONNECTIONS_MAX:
@@ -36,25 +44,50 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Nearly every head and body comes in one piece: only what does not is worth a timer.
+        if self._in_head:
+            if self._head_timer is None and self._head_bytes:
+                self._head_timer = self.loop.call_later(HEAD_S_MAX, self.transport.abort)
+        elif self._raw is not None and self._raw.more_body:
+            self._raw.watch()
+
+    # -------------------------------------------------------------- head
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        # What the application needs of a request beside these is made when it is known to go there.
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._head_bytes = 0
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_S_MAX, self.transport.abort)
+        self._in_head = True
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
-        super().on_url(url)
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._stop_timer()
-        super().on_headers_complete()
+        self._raw = self._raw_submit()
+        if self._raw is None:
+            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.expect_100_continue = url, expects
+            self.headers += headers
+            super().on_headers_complete()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -65,3 +98,73 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    # -------------------------------------------------------------- keep-alive
+    def _unset_keepalive_if_required(self) -> None:
+        """Called for every piece of data: the one timer goes on and looks, when it fires, how long the connection was quiet."""
+
+    def on_response_complete(self) -> None:
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._quiet_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._await_quiet(self.timeout_keep_alive)
+
+    def _await_quiet(self, delay_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(delay_s, self._end_when_quiet)
+
+    def _end_when_quiet(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            return  # its response starts the timer again
+        left_s = self._quiet_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._await_quiet(left_s)
+        else:
+            self.timeout_keep_alive_handler()
+
+    # -------------------------------------------------------------- plain submits
+    def _raw_submit(self) -> RawSubmit | None:
+        """The short way, when this request may take it; it then stands where uvicorn keeps the open cycle."""
+        submissions = self._submissions
+        path = TARGETS.get(self.url)
+        if submissions is None or path is None or self.parser.get_method() != b"POST":
+            return None
+        found = RawSubmit.read_head(self.headers)
+        config = submissions.context.config
+        if found is None or found[0] > (config.batch_body_bytes_max if path == MANY else config.body_bytes_max):
+            return None
+        keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
+        request = RawSubmit(self, submissions, path, found[0], codes_wanted=found[1], keep_alive=keep_alive)
+        before = self.cycle
+        self.cycle = cast(Any, request)
+        if before is None or before.response_complete:
+            request.begin()
+        else:
+            # As uvicorn does with pipelined requests; it starts them through `run_asgi`.
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cast(Any, request), self.app))
+        return request
+
+    def on_body(self, body: bytes) -> None:
+        if self._raw is None:
+            super().on_body(body)
+        else:
+            self._raw.take(body)
+
+    def on_message_complete(self) -> None:
+        if self._raw is None:
+            super().on_message_complete()
+        else:
+            self._raw.finish()
+
+    def common_headers(self) -> bytes:
+        """The server's default headers as text; uvicorn makes a new list of them once a second."""
+        headers = self.server_state.default_headers
+        if headers is not self._headers_of:
+            self._headers_of = headers
+            self._headers_text = b"".join(b"%s: %s\r\n" % header for header in headers)
+        return self._headers_text

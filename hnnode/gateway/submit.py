@@ -1,11 +1,13 @@
 """The write side: `POST /v1/txs` and `POST /v1/txs:batch`.
 
-Both are plain ASGI endpoints, because under load they are most of what this room does; what they refuse goes the same
-way as everywhere (an `HnError` becomes a problem document).
+`Submissions` is what both forms of the routes share: `raw_submit` answers the plain case before the framework sees the request, the ASGI
+endpoints here everything (JSON bodies, waiting). What they refuse goes the same way as everywhere: an `HnError` becomes a problem document.
 """
 
 from __future__ import annotations
 
+import asyncio
+import struct
 from binascii import Error, a2b_base64, unhexlify
 from typing import Annotated, cast
 from urllib.parse import parse_qsl
@@ -14,19 +16,20 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from hnnode.errors import ERRORS, Rejected
-from hnnode.gateway.answer import json_answer
+from hnnode.errors import Rejected
+from hnnode.gateway.batch_answer import batch_answer, is_codes_wanted
 from hnnode.gateway.body import JSON, content_type, decode_json, read_body
 from hnnode.gateway.context import Context
-from hnnode.gateway.outcome import batch_item, outcome, pending_item, refusal, settle, settle_all
+from hnnode.gateway.outcome import TX_DUPLICATE, outcome, refusal, settle
 from hnnode.gateway.problem import BadRequest
-from hnnode.ports import SubmitResult, Wait
-from hnnode.primitives.frames import count_frames
+from hnnode.ports import Admission, SubmitResult, Wait
+from hnnode.primitives.frames import count_frames, encode_frames
 
 WAITS = ("none", "accepted", "committed")
 TIMEOUT_MS = 5_000
 OFF_LOOP_BYTES = 128 * 1024
 """JSON longer than this is decoded in a reading thread."""
+_LENGTH = struct.Struct(">I")
 
 
 class TxRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -71,81 +74,90 @@ def parse_wait(query: bytes, wait_ms_max: int) -> tuple[Wait, int]:
     return cast(Wait, wait), min(timeout_ms, wait_ms_max)
 
 
+class Submissions:
+    """Bodies into the mempool and answers out, whatever read the request."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def check_open(self, size: int) -> None:
+        """Raises Unavailable when a body of `size` bytes would be refused now."""
+        self.context.node.mempool.check_open(size)
+
+    def send_one(self, data: bytes) -> asyncio.Future[Admission]:
+        """A signed transaction. Raises BadRequest 1001 for an empty body, Unavailable."""
+        if not data:
+            raise BadRequest("REQUEST_MALFORMED", "body: got no bytes, want a signed transaction")
+        return self.context.node.mempool.submit_frames(_LENGTH.pack(len(data)) + data)
+
+    def send_many(self, data: bytes) -> asyncio.Future[Admission]:
+        """Repeated `u32 length ‖ transaction`. Raises Rejected 1001 or 1008, Unavailable."""
+        count_frames(data, self.context.config.batch_count_max)
+        return self.context.node.mempool.submit_frames(data)
+
+    def pending(self, admission: Admission) -> bytes | None:
+        """The answer to a transaction just admitted, None when there is more to say."""
+        if admission.admitted_count != 1:
+            return None
+        return b'{"tx_id":"%s","state":"pending","replayed":false}' % admission.tx_ids.hex().encode("ascii")
+
+    async def answer_one(self, admission: Admission, wait: Wait, timeout_ms: int, path: str) -> Response:
+        code = int.from_bytes(admission.codes, "big")
+        if code not in (0, TX_DUPLICATE):
+            return refusal(self.context, code, admission.tx_ids, path)
+        result = SubmitResult(admission.tx_ids, 0, replayed=code != 0)
+        status = await settle(self.context, result, wait, timeout_ms)
+        return await outcome(self.context, status, path, replayed=result.replayed)
+
+
 class SubmitTx:
     """`POST /v1/txs`: one transaction."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, submissions: Submissions) -> None:
+        self._submissions = submissions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context = self._context
+        config = self._submissions.context.config
         kind = content_type(scope)
-        wait, timeout_ms = parse_wait(scope["query_string"], context.config.wait_ms_max)
-        data = await read_body(scope, receive, context.config.body_bytes_max)
+        wait, timeout_ms = parse_wait(scope["query_string"], config.wait_ms_max)
+        data = await read_body(scope, receive, config.body_bytes_max)
         if kind == JSON:
             decoded = decode_tx_text(decode_json(data, TxRequest).tx)
-            if decoded is None:
+            if not decoded:
                 raise BadRequest("TX_MALFORMED", "tx: got neither hexadecimal nor base64", pointer="/tx")
             data = decoded
-        elif not data:
-            raise BadRequest("REQUEST_MALFORMED", "body: got no bytes, want a signed transaction")
-        result = (await context.node.mempool.submit([data]))[0]
-        path: str = scope["path"]
-        if result.code:
-            response = refusal(context, result.code, result.tx_id, path)
-        else:
-            status = await settle(context, result, wait, timeout_ms)
-            response = await outcome(context, status, path, replayed=result.replayed)
+        admission = await self._submissions.send_one(data)
+        response = await self._submissions.answer_one(admission, wait, timeout_ms, scope["path"])
         await response(scope, receive, send)
 
 
 class SubmitBatch:
     """`POST /v1/txs:batch`: many transactions, one result each, in order."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, submissions: Submissions) -> None:
+        self._submissions = submissions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context = self._context
+        context = self._submissions.context
         kind = content_type(scope)
         wait, timeout_ms = parse_wait(scope["query_string"], context.config.wait_ms_max)
+        codes_wanted = any(is_codes_wanted(v) for name, v in scope["headers"] if name == b"accept")
+        if codes_wanted and wait != "none":
+            raise BadRequest(
+                "PARAMETER_INVALID", "wait: a binary answer tells the admission only", pointer="/query/wait"
+            )
         data = await read_body(scope, receive, context.config.batch_body_bytes_max)
-        mempool = context.node.mempool
         if kind == JSON:
             decode = context.readers.run(self._decode, data) if len(data) > OFF_LOOP_BYTES else None
-            txs = await decode if decode is not None else self._decode(data)
-            results = await mempool.submit(txs)
-        else:
-            count_frames(data, context.config.batch_count_max)
-            results = await mempool.submit_frames(data)
-        response = await self._answer(results, wait, timeout_ms, scope["path"])
+            data = await decode if decode is not None else self._decode(data)
+        admission = await self._submissions.send_many(data)
+        response = await batch_answer(context, admission, wait, timeout_ms, scope["path"], codes_wanted=codes_wanted)
         await response(scope, receive, send)
 
-    def _decode(self, data: bytes) -> list[bytes]:
+    def _decode(self, data: bytes) -> bytes:
         texts = decode_json(data, BatchRequest).txs
-        count_max = self._context.config.batch_count_max
+        count_max = self._submissions.context.config.batch_count_max
         if len(texts) > count_max:
             raise Rejected("BATCH_TOO_LARGE", f"got {len(texts)} transactions, want at most {count_max}")
         # An item that is no text of bytes becomes an empty one, which is refused as TX_MALFORMED in its place.
-        return [decode_tx_text(text) or b"" for text in texts]
-
-    async def _answer(self, results: list[SubmitResult], wait: Wait, timeout_ms: int, path: str) -> Response:
-        context = self._context
-        codes = {result.code for result in results}
-        if len(codes) == 1 and (info := ERRORS.get(results[0].code)) is not None and info.retryable:
-            # Nothing was taken and all of it may come again: say so as the whole answer, so that clients slow down.
-            return refusal(context, info.code, bytes(32), path)
-        # What was just admitted and is not waited for is pending; only the rest is worth a look-up.
-        watched = [r for r in results if r.code == 0 and (r.replayed or wait != "none")]
-        settled = iter(await settle_all(context, watched, wait, timeout_ms))
-        items = []
-        refused = 0
-        for result in results:
-            if result.code:
-                refused += 1
-                items.append(batch_item(result, None))
-            elif result.replayed or wait != "none":
-                items.append(batch_item(result, next(settled)))
-            else:
-                items.append(pending_item(result.tx_id))
-        return json_answer({"results": items, "accepted": len(results) - refused, "refused": refused})
+        return encode_frames(decode_tx_text(text) or b"" for text in texts)

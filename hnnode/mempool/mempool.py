@@ -1,7 +1,6 @@
 """Admission, sealing, and what a client may know about its transaction.
 
-Flow: `submit` → decode and id (native) → known already? → verify and pool (native, admission threads) → seal → batches → commit.
-One call carries many transactions; single posts that arrive together are gathered into one native call.
+Flow: `submit_frames` → `Admissions` (decode, id, known already?, verify, pool: native, many bodies a call) → seal → batches → block.
 
 Invariant: a transaction is `committed` or `failed` only when its block is durable on this node.
 """
@@ -15,21 +14,23 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from hnnode_native import Accounts, DecodedTxs, NativeError, Pool, Receipt, SecretKey
+from hnnode_native import Accounts, Pool, Receipt, SecretKey
 
 from hnnode.config import MempoolConfig
-from hnnode.errors import CODES, Rejected, Unavailable, name_of
+from hnnode.errors import CODES, Rejected, Unavailable
+from hnnode.mempool.admission import ID_BYTES, TX_DUPLICATE, Admissions, unpack_codes
 from hnnode.mempool.batches import BatchBuffer
+from hnnode.mempool.door import Door
 from hnnode.metrics import Metrics
-from hnnode.ports import Chain, SubmitResult, TxLocation, TxStatus, Wait
+from hnnode.ports import Admission, Chain, SubmitResult, TxLocation, TxStatus, Wait
+from hnnode.primitives.frames import encode_frames
 
 log = structlog.get_logger("mempool")
 
 DROPPED_MAX = 100_000
 """Dropped transactions whose reason is remembered."""
-ADMISSIONS_PENDING_MAX = 256
-"""Native admission calls that may wait for a thread; past it the door answers MEMPOOL_FULL."""
-TX_DUPLICATE = CODES["TX_DUPLICATE"]
+BUSY_MS = 500
+"""When to come again after a refusal for want of room."""
 TX_EXPIRED = CODES["TX_EXPIRED"]
 
 
@@ -58,23 +59,31 @@ class Mempool:
         seq_start: first batch seq to use, above every seq this node ever sealed.
         """
         self._config = config
-        self._chain_id = chain_id
         self._key = key
         self._validator = validator
-        self._accounts = accounts
         self._pool = pool
         self._chain = chain
         self._batches = batches
-        self._metrics = metrics
         self._verify_threads = verify_threads
         self._seq = seq_start
         self._open_for_writes = open_for_writes
         self._on_fatal = on_fatal
-        self._admissions = 0
+        self._door = Door(config)
+        self._own_bytes = 0
+        self._admissions = Admissions(
+            chain_id=chain_id,
+            accounts=accounts,
+            pool=pool,
+            chain=chain,
+            metrics=metrics,
+            threads=verify_threads,
+            on_admitted=self._on_admitted,
+        )
         self._dropped: OrderedDict[bytes, int] = OrderedDict()
         self._waiters: dict[bytes, list[asyncio.Future[None]]] = {}
         self._waiter_count = 0
         self._work = asyncio.Event()
+        self._spacing = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -84,55 +93,41 @@ class Mempool:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._admissions.stop()
+
+    def _on_admitted(self) -> None:
+        # A sealer that waits for a fuller batch is woken only when there is one.
+        if not self._spacing or self._pool.count() >= self._config.batch_tx_count_max:
+            self._work.set()
 
     # -------------------------------------------------------------- the door
-    async def submit(self, txs: Sequence[bytes]) -> list[SubmitResult]:
-        return await self._admit(lambda: DecodedTxs.decode(txs, self._chain_id))
-
-    async def submit_frames(self, data: bytes) -> list[SubmitResult]:
-        try:
-            return await self._admit(lambda: DecodedTxs.decode_frames(data, self._chain_id))
-        except NativeError as e:
-            raise Rejected(name_of(e.code), str(e)) from e
-
-    async def _admit(self, decode: Callable[[], DecodedTxs]) -> list[SubmitResult]:
+    def check_open(self, size: int) -> None:
         self._open_for_writes()
         if not self._validator:
             raise Unavailable(
                 "NOT_READY", "this node is not a validator and takes no transactions: submit to a validator"
             )
-        if self._admissions >= ADMISSIONS_PENDING_MAX:
-            raise Unavailable("MEMPOOL_FULL", "admission is busy", retry_after_ms=200)
-        self._admissions += 1
-        try:
-            results = await asyncio.get_running_loop().run_in_executor(
-                self._verify_threads, self._admit_blocking, decode
-            )
-        finally:
-            self._admissions -= 1
-        self._work.set()
-        return results
+        waiting = self._admissions.bytes_waiting
+        # An empty queue takes any body, a pool below its bound any queue: else a large batch might never come in.
+        if waiting and waiting + size > self._config.admission_bytes_max:
+            raise Unavailable("MEMPOOL_FULL", "admission is busy", retry_after_ms=BUSY_MS)
+        if self._admissions.pool_bytes + waiting >= self._door.bytes_max:
+            raise Unavailable("MEMPOOL_FULL", f"{self._door.bytes_max} bytes wait already", retry_after_ms=BUSY_MS)
 
-    def _admit_blocking(self, decode: Callable[[], DecodedTxs]) -> list[SubmitResult]:
-        """Admission thread. Native calls release the GIL; what remains in Python is one result object a transaction."""
-        txs = decode()
-        ids = txs.tx_ids()
-        locations = self._chain.tx_locations(ids)
-        committed = bytes(0 if location is None else 1 for location in locations)
-        codes = self._pool.admit(txs, self._accounts, committed, self._chain.tip().height)
-        results = []
-        admitted = 0
-        for tx_id, code, location in zip(ids, codes, locations, strict=True):
-            if code == 0:
-                admitted += 1
-                results.append(SubmitResult(tx_id, 0))
-            elif code == TX_DUPLICATE or location is not None:
-                results.append(SubmitResult(tx_id, 0, replayed=True))
-            else:
-                self._metrics.refused.labels(name_of(code)).inc()
-                results.append(SubmitResult(tx_id, code))
-        self._metrics.admitted.inc(admitted)
-        return results
+    def submit_frames(self, data: bytes) -> asyncio.Future[Admission]:
+        self.check_open(len(data))
+        return self._admissions.put(data)
+
+    async def submit(self, txs: Sequence[bytes]) -> list[SubmitResult]:
+        admission = await self.submit_frames(encode_frames(txs))
+        codes = unpack_codes(admission.codes)
+        ids = admission.tx_ids
+        return [
+            SubmitResult(
+                ids[ID_BYTES * i : ID_BYTES * (i + 1)], 0 if code == TX_DUPLICATE else code, code == TX_DUPLICATE
+            )
+            for i, code in enumerate(codes)
+        ]
 
     # -------------------------------------------------------------- sealing
     async def _seal_loop(self) -> None:
@@ -149,26 +144,46 @@ class Mempool:
                         break
                     self._seq += 1
                     await self._batches.publish(batch)
-                    # A full batch is followed at once; otherwise small ones are spaced, so that each fdatasync carries more.
-                    if batch.tx_count < self._config.batch_tx_count_max:
-                        await asyncio.sleep(max(0.0, self._config.seal_ms / 1000 - (time.monotonic() - started)))
+                    await self._space(started)
         except asyncio.CancelledError:
             raise
         except BaseException as e:
             self._on_fatal(e)
             raise
 
+    async def _space(self, started: float) -> None:
+        """Wait until the next batch is full, or due. While own batches wait for their block, a later one loses nothing by being fuller."""
+        while self._pool.count() < self._config.batch_tx_count_max:
+            busy = self._batches.own_waiting()
+            spacing_s = (self._config.seal_busy_ms if busy else self._config.seal_ms) / 1000
+            left_s = started + spacing_s - time.monotonic()
+            if left_s <= 0:
+                return
+            self._work.clear()
+            self._spacing = True
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._work.wait()
+            except TimeoutError:
+                return
+            finally:
+                self._spacing = False
+
     # -------------------------------------------------------------- status and waiting
     def on_commit(self, height: int, tx_ids: Sequence[bytes]) -> None:
         """A block is durable: resolve its waiters, remember what the pool dropped."""
         if self._waiters:
-            for tx_id in tx_ids:
+            for tx_id in self._waiters.keys() & tx_ids:
                 self._resolve(tx_id)
         for tx_id, code in self._pool.drain_dropped():
             self._dropped[tx_id] = code
             self._resolve(tx_id)
         while len(self._dropped) > DROPPED_MAX:
             self._dropped.popitem(last=False)
+        committed = self._batches.own_bytes_committed()
+        self._door.committed(committed - self._own_bytes)
+        self._own_bytes = committed
+        self._admissions.pool_bytes = self._pool.bytes_used()
         if self._pool.count() > 0:
             self._work.set()
 

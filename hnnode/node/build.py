@@ -41,6 +41,7 @@ from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.genesis import Genesis, load_genesis
 from hnnode.node.pipeline import Pipeline, load_tree
+from hnnode.node.threads import give_way
 from hnnode.ports import Channel, HeldBatch, Kind, Network, NodeFacts, PeerAddress, PeerInfo, Tip
 from hnnode.proofs import ProofBuilder
 from hnnode.storage import Home, Storage, disk_free_bytes, open_storage, segment_to_recover
@@ -52,7 +53,7 @@ ADMISSION_THREADS = 2
 VERIFY_THREADS = 2
 ACCOUNT_PAGE = 10_000
 DISK_CHECK_S = 5.0
-LAG_CHECK_S = 0.1
+LAG_CHECK_S = 0.05
 FRAME_OVERHEAD_BYTES = 256 * 1024
 
 
@@ -120,7 +121,7 @@ class ChainNode:
         elif database.genesis() != facts.encoding:
             raise ConfigError("GENESIS_INVALID", f"{self.home.genesis}: the data of this home belong to another chain")
         # Apart from each other, so that a crowd at the door never holds up peers' batches, nor those the consensus.
-        self.admission_threads = ThreadPoolExecutor(ADMISSION_THREADS, "admission")
+        self.admission_threads = ThreadPoolExecutor(ADMISSION_THREADS, "admission", initializer=give_way)
         self.verify_threads = ThreadPoolExecutor(VERIFY_THREADS, "verify")
         self.hash_thread = ThreadPoolExecutor(1, "hash")
         self.execution_thread = ThreadPoolExecutor(1, "execution")
@@ -202,6 +203,7 @@ class ChainNode:
             results_open=tip_block is not None and tip_block.tx_count > 0,
             execute=self.pipeline.execute,
             batches_waiting=self.batches.waiting,
+            txs_ready=self.batches.ready_tx_count,
             on_fatal=self._on_fatal,
         )
         self.batches.on_change(self.consensus.on_batches)
@@ -388,6 +390,7 @@ class ChainNode:
             await asyncio.sleep(LAG_CHECK_S)
             self._loop_lag_s = max(0.0, time.monotonic() - before - LAG_CHECK_S)
             self.metrics.loop_lag.set(self._loop_lag_s)
+            self.metrics.event_loop_lag.observe(self._loop_lag_s)
 
     # -------------------------------------------------------------- frames
     def _on_consensus_frames(self, peer: bytes, frames: Sequence[tuple[int, bytes]]) -> None:

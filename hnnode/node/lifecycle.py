@@ -19,6 +19,7 @@ import uvloop
 from hnnode.errors import ConfigError, FatalError, HnError
 from hnnode.gateway import create_app, metrics_app, serve
 from hnnode.node.build import open_node
+from hnnode.node.threads import prefer_event_loop
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -53,6 +54,7 @@ def run_node(home: Path) -> int:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the signing key
     configure_logs("info")
+    prefer_event_loop()
     return uvloop.run(_run(home))
 
 

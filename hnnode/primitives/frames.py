@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
+from hnnode_native import frame_count
+
 from hnnode.errors import Rejected
 
 CONTENT_TYPE = "application/octet-stream"
@@ -20,6 +22,12 @@ def encode_frames(txs: Iterable[bytes]) -> bytes:
 
 def count_frames(data: bytes, count_max: int) -> int:
     """Number of frames. Raises Rejected 1001 for broken or empty framing, 1008 for more than `count_max`."""
+    count = frame_count(data, count_max)
+    return count or _refuse(data, count_max)
+
+
+def _refuse(data: bytes, count_max: int) -> int:
+    """What is wrong with the framing, in words."""
     offset = 0
     count = 0
     size = len(data)

@@ -41,6 +41,7 @@ from hnnode.errors import CODES, Rejected, Unavailable, name_of
 from hnnode.events import EventFeed
 from hnnode.execution import NodeApplications
 from hnnode.ports import (
+    Admission,
     BatchLocation,
     NodeFacts,
     PeerInfo,
@@ -51,6 +52,7 @@ from hnnode.ports import (
     TxStatus,
     Wait,
 )
+from hnnode.primitives.frames import encode_frames
 from hnnode.proofs import ProofBuilder
 
 VALID_BLOCKS_MAX = 1_000
@@ -121,6 +123,9 @@ class MemoryChain:
 
     def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]:
         return [self.index.get(tx_id) for tx_id in tx_ids]
+
+    def committed_flags(self, tx_ids: Sequence[bytes]) -> bytes:
+        return bytes(tx_id in self.index for tx_id in tx_ids)
 
     def state(self, height: int | None = None) -> MemoryState:
         wanted = self._tip.height if height is None else height
@@ -282,30 +287,37 @@ class MemoryNode:
         return head + bytes(bitmap) + signatures
 
     # ---------------------------------------------------------------- mempool
-    async def submit(self, txs: Sequence[bytes]) -> list[SubmitResult]:
-        return self._admit(DecodedTxs.decode(txs, self.chain_id))
-
-    async def submit_frames(self, data: bytes) -> list[SubmitResult]:
-        try:
-            return self._admit(DecodedTxs.decode_frames(data, self.chain_id))
-        except NativeError as e:
-            raise Rejected(name_of(e.code), str(e)) from e
-
-    def _admit(self, txs: DecodedTxs) -> list[SubmitResult]:
-        self.submissions += 1
+    def check_open(self, size: int) -> None:
         if self.refuse is not None:
             raise self.refuse
+
+    async def submit(self, txs: Sequence[bytes]) -> list[SubmitResult]:
+        admission = await self.submit_frames(encode_frames(txs))
+        ids = [admission.tx_ids[i : i + 32] for i in range(0, len(admission.tx_ids), 32)]
+        known = CODES["TX_DUPLICATE"]
+        codes = struct.unpack(f">{len(ids)}I", admission.codes)
+        return [SubmitResult(t, 0 if c == known else c, c == known) for t, c in zip(ids, codes, strict=True)]
+
+    def submit_frames(self, data: bytes) -> asyncio.Future[Admission]:
+        self.submissions += 1
+        self.check_open(len(data))
+        future: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
+        try:
+            future.set_result(self._admit(DecodedTxs.decode_frames(data, self.chain_id)))
+        except NativeError as e:
+            future.set_exception(Rejected(name_of(e.code), str(e)))
+        return future
+
+    def _admit(self, txs: DecodedTxs) -> Admission:
         ids = txs.tx_ids()
-        found = self.chain.tx_locations(ids)
-        committed = bytes(0 if place is None else 1 for place in found)
+        known = CODES["TX_DUPLICATE"]
+        committed = self.chain.committed_flags(ids)
         codes = self.pool.admit(txs, self.accounts, committed, self.chain.tip().height)
-        results = []
-        for tx_id, code, place in zip(ids, codes, found, strict=True):
-            known = code == CODES["TX_DUPLICATE"] or place is not None
-            results.append(SubmitResult(tx_id, 0 if known else code, replayed=known))
+        codes = [known if flag else code for code, flag in zip(codes, committed, strict=True)]
         if self.auto and self.scheduled is None:
             self.scheduled = asyncio.get_running_loop().call_later(self.delay_s, self.commit_all)
-        return results
+        packed = struct.pack(f">{len(codes)}I", *codes)
+        return Admission(b"".join(ids), packed, codes.count(0), codes.count(known))
 
     async def wait(self, tx_id: bytes, until: Wait, timeout_ms: int) -> TxStatus:
         event = asyncio.Event()

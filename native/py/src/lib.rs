@@ -8,6 +8,7 @@ mod crypto;
 mod error;
 mod execution;
 mod formats;
+mod frames;
 mod merkle;
 mod objects;
 mod plane;
@@ -23,6 +24,7 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     bench::register(m)?;
     crypto::register(m)?;
     formats::register(m)?;
+    frames::register(m)?;
     objects::register(m)?;
     merkle::register(m)?;
     plane::register(m)?;

@@ -1,0 +1,58 @@
+"""When the next block is worth starting: at once when there is little to do, fuller blocks when there is much.
+
+A block costs each node a fixed share of work (votes, log syncs, a database write), whatever it holds. So the time between two proposals is
+GATHER_SHARE times what the last block took from its proposal to its execution: idle chains answer after `block_interval_ms`, busy ones make
+few large blocks, and the interval never grows past `block_interval_busy_ms`. A block that is full as wanted waits for nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from hnnode.config import ConsensusConfig
+
+GATHER_SHARE = 1.5
+
+
+class Pace:
+    """One chain's pace on this node; it decides only when the own engine starts a height, never what is valid."""
+
+    def __init__(
+        self, config: ConsensusConfig, txs_ready: Callable[[], int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._idle_s = config.block_interval_ms / 1000
+        self._busy_s = max(self._idle_s, config.block_interval_busy_ms / 1000)
+        self._wanted = config.block_tx_count_wanted
+        self._txs_ready = txs_ready
+        self._clock = clock
+        self._proposed_at: float | None = None
+        self._from = -self._busy_s
+        self._interval_s = self._idle_s
+
+    def started(self) -> None:
+        """A height was started; what it takes counts from its first proposal, since before that others may be gathering."""
+        self._from = self._clock()
+        self._proposed_at = None
+
+    def proposed(self) -> None:
+        """A value of the height is being built or judged here."""
+        if self._proposed_at is None:
+            self._from = self._proposed_at = self._clock()
+
+    def executed(self) -> None:
+        """The height's block was executed."""
+        if self._proposed_at is not None:
+            took_s = self._clock() - self._proposed_at
+            self._interval_s = min(max(self._idle_s, GATHER_SHARE * took_s), self._busy_s)
+
+    def delay_s(self, *, behind: bool) -> float:
+        """Seconds to wait before the next height, 0 when it is due. behind: peers stand at it already."""
+        if behind:
+            return 0.0
+        ready = self._txs_ready()
+        if ready >= self._wanted:
+            return 0.0
+        # An empty block certifies results that somebody may wait to prove; nothing is gathered by delaying it.
+        interval_s = self._interval_s if ready else self._idle_s
+        return max(0.0, self._from + interval_s - self._clock())

@@ -1,0 +1,41 @@
+"""How much may wait: a pool that holds more than the chain takes in a moment only makes everybody wait longer.
+
+The bound follows the chain: what it took of this node's transactions lately, times the delay a client should meet at most. Under overload
+the rest is refused by a comparison, before it is read, decoded or verified, so that the work of the node goes into what will be committed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from hnnode.config import MempoolConfig
+
+WINDOW_S = 0.5
+KEEP = 0.85
+"""Of the measured rate, a window: a pause of the chain must not close the door at once."""
+
+
+class Door:
+    """Bytes that may be in the pool of this node, sealed ones included. On the event loop."""
+
+    def __init__(self, config: MempoolConfig, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bytes_max = config.pool_bytes_max
+        self._bytes_min = min(config.door_bytes_min, config.pool_bytes_max)
+        self._delay_s = config.door_delay_ms / 1000
+        self._clock = clock
+        self._taken = 0
+        self._since = clock()
+        self._rate = 0.0
+        self.bytes_max = self._bytes_min
+
+    def committed(self, size: int) -> None:
+        """A block took `size` bytes of this node's transactions; called for every block."""
+        self._taken += size
+        now = self._clock()
+        passed_s = now - self._since
+        if passed_s < WINDOW_S:
+            return
+        self._rate = max(self._taken / passed_s, self._rate * KEEP)
+        self._taken, self._since = 0, now
+        self.bytes_max = min(self._bytes_max, max(self._bytes_min, int(self._rate * self._delay_s)))

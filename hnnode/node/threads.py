@@ -1,0 +1,24 @@
+"""How the threads of a node share the processor: the event loop first, the crowd at the door last."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+SWITCH_INTERVAL_S = 0.001
+"""After this time a thread that runs Python gives the interpreter to one that waits. With the default of 5 ms the event loop, which lets
+go of it at every turn, came 28 ms late in the median beside two busy threads on two loaded cores; with 1 ms it was 10 ms."""
+ADMISSION_NICENESS = 5
+"""Of the admission threads: on a busy machine votes and blocks go before new transactions."""
+
+
+def prefer_event_loop() -> None:
+    """Once a process, before its threads start."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+
+def give_way() -> None:
+    """Initializer of a thread that yields to the others of this machine. Without effect where threads have no priority of their own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ADMISSION_NICENESS)

@@ -1,0 +1,92 @@
+"""How much may wait, and when blocks start: the two rules that keep latency bounded, against a clock of their own."""
+
+from __future__ import annotations
+
+from hnnode.config import ConsensusConfig, MempoolConfig
+from hnnode.consensus.pace import Pace
+from hnnode.mempool.door import Door
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_door_follows_what_the_chain_takes() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=2_000, pool_bytes_max=100_000), clock)
+    assert door.bytes_max == 1_000
+    for _ in range(40):
+        clock.now += 0.1
+        door.committed(2_000)  # 20,000 bytes a second
+    assert 36_000 <= door.bytes_max <= 44_000
+    clock.now += 3.0
+    door.committed(0)  # a pause does not close it
+    assert door.bytes_max > 30_000
+    for _ in range(200):
+        clock.now += 0.1
+        door.committed(10)
+    assert door.bytes_max == 1_000
+    for _ in range(20):
+        clock.now += 0.1
+        door.committed(1_000_000)
+    assert door.bytes_max == 100_000
+
+
+def pace(ready: list[int], clock: Clock) -> Pace:
+    config = ConsensusConfig(block_interval_ms=40, block_interval_busy_ms=250, block_tx_count_wanted=6_000)
+    return Pace(config, lambda: ready[0], clock)
+
+
+def block(p: Pace, clock: Clock, took_s: float) -> None:
+    p.started()
+    p.proposed()
+    clock.now += took_s
+    p.executed()
+
+
+def test_an_idle_chain_starts_at_once_and_a_fast_block_keeps_the_short_interval() -> None:
+    clock, ready = Clock(), [1]
+    p = pace(ready, clock)
+    assert p.delay_s(behind=False) == 0.0
+    block(p, clock, 0.01)
+    assert abs(p.delay_s(behind=False) - 0.03) < 1e-9
+
+
+def test_a_slow_block_lets_the_next_one_gather_up_to_the_cap() -> None:
+    clock, ready = Clock(), [100]
+    p = pace(ready, clock)
+    block(p, clock, 0.1)
+    assert abs(p.delay_s(behind=False) - 0.05) < 1e-9
+    block(p, clock, 0.2)
+    assert abs(p.delay_s(behind=False) - 0.05) < 1e-9
+    block(p, clock, 5.0)
+    assert p.delay_s(behind=False) == 0.0
+
+
+def test_full_blocks_certifying_blocks_and_peers_ahead_wait_for_nothing() -> None:
+    clock, ready = Clock(), [6_000]
+    p = pace(ready, clock)
+    block(p, clock, 0.1)
+    assert p.delay_s(behind=False) == 0.0
+    ready[0] = 0
+    assert p.delay_s(behind=False) == 0.0
+    ready[0] = 10
+    assert p.delay_s(behind=False) > 0.0
+    assert p.delay_s(behind=True) == 0.0
+
+
+def test_time_in_which_others_gather_is_not_the_cost_of_a_block() -> None:
+    clock, ready = Clock(), [100]
+    p = pace(ready, clock)
+    p.started()
+    clock.now += 0.25  # the proposer gathers
+    p.proposed()
+    clock.now += 0.02
+    p.proposed()
+    clock.now += 0.02
+    p.executed()
+    assert abs(p.delay_s(behind=False) - 0.02) < 1e-9
