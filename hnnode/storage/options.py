@@ -1,15 +1,14 @@
-"""RocksDB settings of the node: bounded memory, files, threads and log.
+"""RocksDB settings of the node: bounded memory, files and threads.
 
 - `raw_mode` always: the default mode pickles values.
-- Atomic flush: all column families reach their files together, so that even a lost log leaves an older height and not a
-  mixture.
+- Atomic flush: all column families reach their files together, so a crash leaves an older height and not a mixture.
 - Sequential families (blocks, receipts) pack well and are compressed; ids and hashes do not pack and are left alone.
 - The whole-key bloom filter stands where keys are looked up that are often absent.
 """
 
 from __future__ import annotations
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBufferManager
 
 from hnnode.config import StorageConfig
 from hnnode.storage.layout import FAMILIES
@@ -23,22 +22,19 @@ _PACKED = frozenset({"meta", "blocks", "receipts", "state"})
 _FILTERED = frozenset({"tx_index", "batch_index", "state", "tree"})
 
 
-def database_options(config: StorageConfig, recovery: DBRecoveryMode) -> Options:
+def database_options(buffer: WriteBufferManager) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
-    options.set_wal_recovery_mode(recovery)
     options.set_atomic_flush(True)
     options.set_paranoid_checks(True)
     options.set_max_background_jobs(BACKGROUND_JOBS_MAX)
     options.set_max_subcompactions(1)
     options.set_max_file_opening_threads(1)
     options.set_max_open_files(OPEN_FILES_MAX)
-    options.set_db_write_buffer_size(config.write_buffer_bytes)
-    options.set_max_total_wal_size(4 * config.write_buffer_bytes)
+    options.set_write_buffer_manager(buffer)
     # Spread the kernel's write-back over time, else the fsync of a block pays for everybody's pages.
     options.set_bytes_per_sync(1024 * 1024)
-    options.set_wal_bytes_per_sync(512 * 1024)
     options.set_max_log_file_size(_LOG_BYTES_MAX)
     options.set_keep_log_file_num(2)
     options.set_max_manifest_file_size(16 * 1024 * 1024)
@@ -74,3 +70,8 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
     options.set_target_file_size_base(_TABLE_FILE_BYTES)
     options.set_level_compaction_dynamic_level_bytes(True)
     return options
+
+
+def tune(family: Rdict) -> None:
+    """What can be set on an open family only."""
+    family.set_options({"check_flush_compaction_key_order": "false"})
