@@ -261,6 +261,8 @@ class Batch:
     """Bytes of the whole batch."""
     data: bytes
     def tx_ids(self) -> list[bytes]: ...
+    def tx_ids_packed(self) -> bytes:
+        """`tx_ids` joined, 32 bytes each."""
     def tx(self, index: int) -> bytes:
         """Signed transaction."""
     def valid_until_max(self) -> int:
@@ -282,9 +284,18 @@ class DecodedTxs:
     @staticmethod
     def decode_frames(data: bytes, chain_id: bytes) -> DecodedTxs:
         """data: repeated `u32 length || signed transaction`; raises NativeError when the framing itself is broken."""
+    @staticmethod
+    def decode_frames_many(bodies: Sequence[bytes], chain_id: bytes) -> tuple[DecodedTxs, list[int]]:
+        """Many bodies of `decode_frames` as one object, their items behind each other, and the count of items of each body: -1 and no item
+        where the framing is broken. The bounds of one call hold for each body by itself. At most 65,536 bodies of 64 MiB together."""
+    @staticmethod
+    def concat(parts: Sequence[DecodedTxs]) -> DecodedTxs:
+        """Many submissions as one, their items behind each other, so that one `admit` verifies all. Bounds as `decode_frames_many`."""
     def __len__(self) -> int: ...
     def tx_ids(self) -> list[bytes]:
         """32 zero bytes where decoding failed."""
+    def tx_ids_packed(self) -> bytes:
+        """`tx_ids` joined, 32 bytes each."""
     def codes(self) -> list[int]: ...
 
 class Pool:
@@ -301,6 +312,8 @@ class Pool:
     ) -> None: ...
     def admit(self, txs: DecodedTxs, accounts: Accounts, committed: bytes, height: int) -> list[int]:
         """Codes, 0 = admitted. committed: one byte an item, 1 = already on chain. height: last committed height."""
+    def admit_packed(self, txs: DecodedTxs, accounts: Accounts, committed: bytes, height: int) -> tuple[bytes, int]:
+        """As `admit`: (big-endian u32 codes joined, how many are 0)."""
     def seal(self, author: SecretKey, seq: int) -> Batch | None: ...
     def on_commit(self, height: int, batches: Sequence[Batch], accounts: Accounts) -> None: ...
     def requeue(self, digest: bytes) -> None:
@@ -386,6 +399,8 @@ class BlockExecution:
         dispatch: DispatchTable,
     ) -> None: ...
     def tx_ids(self) -> list[bytes]: ...
+    def tx_ids_packed(self) -> bytes:
+        """`tx_ids` joined, 32 bytes each."""
     def set_committed(self, flags: bytes) -> None: ...
     def native_keys(self) -> list[bytes]:
         """State keys (database form, see `state_key`) the native handlers will read or write."""
@@ -405,8 +420,18 @@ class BlockResult:
     receipts_root: bytes
     outbox_root: bytes
     tx_ids: list[bytes]
+    tx_ids_packed: bytes
+    """`tx_ids` joined, 32 bytes each."""
     receipts: list[bytes]
+    receipts_packed: bytes
+    """The row of storage: u32 count || count x u32 end || receipts, big-endian; ends count from the first receipt."""
+    index_rows: list[tuple[bytes, bytes]]
+    """(tx id, u64 height || u32 index) of the receipts that decide their transaction: all but TX_DUPLICATE and ACCOUNT_UNKNOWN."""
     codes: list[int]
+    failed: list[tuple[int, int]]
+    """(tx index, code) of the receipts whose code is not 0."""
+    succeeded_count: int
+    failed_count: int
     writes: list[tuple[bytes, bytes | None]]
     """(database state key, value or None)"""
     update_count: int

@@ -24,6 +24,7 @@ use crate::dispatch::Applications;
 use crate::error::ExecutionError;
 use crate::foreign::{ForeignGroup, ForeignResult, ForeignTx, settle};
 use crate::overlay::Namespace;
+use crate::receipts::Receipts;
 use crate::result::{BlockInfo, BlockResult, StateKey, StateWrite};
 
 struct TxState {
@@ -344,11 +345,12 @@ impl BlockExecution {
             })
             .collect();
         Ok(BlockResult {
+            height: self.info.height,
             receipts_root: block_tree::root(&receipts),
             outbox_root: block_tree::root::<&[u8]>(&[]),
             tx_ids,
             codes,
-            receipts,
+            receipts: Receipts::pack(&receipts),
             writes,
             state_updates,
         })

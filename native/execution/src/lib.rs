@@ -20,6 +20,7 @@ pub mod identity;
 mod json;
 pub mod limits;
 mod overlay;
+mod receipts;
 mod result;
 
 pub use application::{ActionSpec, Failure, NativeApplication, Operation, TxContext};
@@ -28,4 +29,5 @@ pub use dispatch::{ACTION_COUNT_MAX, Applications, NATIVE_PLUGIN, NATIVE_VERSION
 pub use error::ExecutionError;
 pub use foreign::{ForeignEvent, ForeignGroup, ForeignResult, ForeignTx};
 pub use overlay::{KeySink, Overlay};
+pub use receipts::Receipts;
 pub use result::{BlockInfo, BlockResult, StateKey, StateWrite};

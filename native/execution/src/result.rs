@@ -1,6 +1,8 @@
 //! What goes into the execution of a block, and what comes out.
 
-use hn_primitives::{Account, Hash32, Name};
+use hn_primitives::{Account, Hash32, Name, codes};
+
+use crate::receipts::Receipts;
 
 /// What the header and the genesis say about the block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +42,14 @@ pub struct StateWrite {
 /// Everything a block leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockResult {
+    /// The block's height.
+    pub height: u64,
     /// Ids, in block order.
     pub tx_ids: Vec<Hash32>,
-    /// Code of each receipt. The index by id must skip `TX_DUPLICATE`: the first occurrence keeps its place.
+    /// Code of each receipt.
     pub codes: Vec<u32>,
     /// Encoded receipts, in block order.
-    pub receipts: Vec<Vec<u8>>,
+    pub receipts: Receipts,
     /// Block tree over the receipts.
     pub receipts_root: Hash32,
     /// Changed keys, ascending by (application, key).
@@ -63,5 +67,27 @@ impl BlockResult {
             .iter()
             .filter(move |write| write.application.as_str() == application)
             .map(|write| (write.key.as_slice(), write.value.as_deref()))
+    }
+
+    /// The rows of the index by id, in block order: id, and `u64 height ‖ u32 index`.
+    ///
+    /// Receipts that do not decide their transaction have none: a duplicate stands at an earlier place, and the signature
+    /// of an unknown account could not be verified, so that anybody could have made it to spoil the id of a transaction
+    /// whose account is registered later.
+    pub fn index_rows(&self) -> impl Iterator<Item = (&Hash32, [u8; 12])> {
+        let places = self.tx_ids.iter().zip(&self.codes).zip(0u32..);
+        let decided = places.filter(|((_, code), _)| !matches!(**code, codes::TX_DUPLICATE | codes::ACCOUNT_UNKNOWN));
+        decided.map(|((tx_id, _), index)| {
+            let mut place = [0; 12];
+            place[..8].copy_from_slice(&self.height.to_be_bytes());
+            place[8..].copy_from_slice(&index.to_be_bytes());
+            (tx_id, place)
+        })
+    }
+
+    /// Position and code of each receipt that is no success, in block order.
+    pub fn failed(&self) -> impl Iterator<Item = (u32, u32)> {
+        let places = (0u32..).zip(self.codes.iter().copied());
+        places.filter(|(_, code)| *code != codes::OK)
     }
 }

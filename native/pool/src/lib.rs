@@ -21,7 +21,7 @@ mod value;
 mod verify;
 
 pub use account::{AccountState, Accounts, AccountsView};
-pub use decode::{DECODE_BYTES_MAX, DECODE_TX_COUNT_MAX, DecodedTx, DecodedTxs, decode_txs};
+pub use decode::{DECODE_BYTES_MAX, DECODE_TX_COUNT_MAX, DecodedTx, DecodedTxs, decode_groups, decode_txs};
 pub use error::{BatchError, PoolError, ValueError};
 pub use limits::PoolLimits;
 pub use pool::{Pool, TxStatus};

@@ -2,9 +2,9 @@
 
 use crate::codec::{CodecError, Fault, Object, Reader, put_count32};
 use crate::limits::{BATCH_BODY_BYTES_MAX, BATCH_HEADER_BYTES, BATCH_TX_COUNT_MAX, TX_BYTES_MAX, TX_BYTES_MIN};
-use crate::tx::TxView;
+use crate::tx::{TxView, tx_ids};
 use crate::vote::join;
-use crate::{Account, Hash32, Sig64, tag};
+use crate::{Account, Hash32, Sig64, ZERO_HASH, tag};
 use std::sync::Arc;
 
 /// What the author signs; its tagged hash is the batch digest.
@@ -212,16 +212,18 @@ fn read_body(
         return Err(reader.fail(Fault::Mismatch("tx_count")));
     }
     let mut txs = Vec::with_capacity(tx_count);
+    let mut bodies = Vec::with_capacity(tx_count);
     let mut signatures = tag::SIGNATURES.start();
     for _ in 0..tx_count {
         let encoded = reader.bytes32("tx", TX_BYTES_MAX)?;
         let view = TxView::decode_as(Object::Batch, encoded)?;
         signatures.update(view.signature());
+        bodies.push(view.body());
         let span = Span::locate(bytes, encoded);
         txs.push(TxEntry {
             start: span.start,
             len: span.len,
-            tx_id: view.tx_id(),
+            tx_id: ZERO_HASH,
             sender: *view.sender(),
             nonce: view.nonce(),
             valid_until_height: view.valid_until_height(),
@@ -232,6 +234,9 @@ fn read_body(
         });
     }
     reader.finish()?;
+    for (tx, id) in txs.iter_mut().zip(tx_ids(&bodies)) {
+        tx.tx_id = id;
+    }
     Ok((txs, signatures.finalize()))
 }
 

@@ -35,7 +35,7 @@ pub use limits::*;
 pub use plugins::{PluginEntry, plugins_hash};
 pub use receipt::{Event, Receipt, Write, write_set_digest};
 pub use text::{Name, Text, Text8, Text16};
-pub use tx::{SignedTx, TxBody, TxView};
+pub use tx::{SignedTx, TxBody, TxView, tx_ids};
 pub use validators::{Validator, ValidatorSet};
 pub use vote::{VoteType, proposal_sign_bytes, vote_sign_bytes};
 

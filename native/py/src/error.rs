@@ -3,7 +3,7 @@
 use hn_primitives::codes;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyBytes, PyDict, PyType};
 
 static NATIVE_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
@@ -81,4 +81,17 @@ pub fn array<const N: usize>(what: &str, bytes: &[u8]) -> PyResult<[u8; N]> {
     bytes
         .try_into()
         .map_err(|_| parameter(format!("{what}: got {} bytes, want {N}", bytes.len())))
+}
+
+/// Items of one size behind each other, written once.
+pub fn packed<'py, const N: usize>(
+    py: Python<'py>,
+    items: impl ExactSizeIterator<Item = [u8; N]>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, N * items.len(), |out| {
+        for (place, item) in out.as_chunks_mut::<N>().0.iter_mut().zip(items) {
+            *place = item;
+        }
+        Ok(())
+    })
 }

@@ -1,6 +1,6 @@
 //! Execution of a block: the native part, and the hand-over to Python plugins.
 
-use crate::error::{array, codec, raise};
+use crate::error::{array, codec, packed, raise};
 use crate::plane::{PyAccounts, PyBatch};
 use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ForeignEvent, ForeignResult};
 use hn_primitives::{Batch, Name};
@@ -120,6 +120,11 @@ impl PyBlockExecution {
         Ok(ids.iter().map(|id| PyBytes::new(py, id)).collect())
     }
 
+    fn tx_ids_packed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let ids = self.step(|execution| Ok(execution.tx_ids()))?;
+        packed(py, ids.into_iter())
+    }
+
     fn set_committed(&self, py: Python<'_>, flags: PyBackedBytes) -> PyResult<()> {
         py.detach(|| {
             let flags: Vec<bool> = flags.iter().map(|flag| *flag != 0).collect();
@@ -204,6 +209,7 @@ impl PyBlockExecution {
 #[pyclass(name = "BlockResult", frozen)]
 pub struct PyBlockResult(pub BlockResult);
 
+type IndexRow<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 type Write<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
 
 #[pymethods]
@@ -233,8 +239,40 @@ impl PyBlockResult {
     }
 
     #[getter]
+    fn receipts_packed<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.receipts.row())
+    }
+
+    #[getter]
+    fn tx_ids_packed<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.tx_ids.as_flattened())
+    }
+
+    #[getter]
+    fn index_rows<'py>(&self, py: Python<'py>) -> Vec<IndexRow<'py>> {
+        let rows = self.0.index_rows();
+        rows.map(|(id, place)| (PyBytes::new(py, id), PyBytes::new(py, &place)))
+            .collect()
+    }
+
+    #[getter]
     fn codes(&self) -> Vec<u32> {
         self.0.codes.clone()
+    }
+
+    #[getter]
+    fn failed(&self) -> Vec<(u32, u32)> {
+        self.0.failed().collect()
+    }
+
+    #[getter]
+    fn failed_count(&self) -> usize {
+        self.0.failed().count()
+    }
+
+    #[getter]
+    fn succeeded_count(&self) -> usize {
+        self.0.codes.len() - self.0.failed().count()
     }
 
     #[getter]

@@ -11,6 +11,7 @@ mod formats;
 mod merkle;
 mod objects;
 mod plane;
+mod pool;
 mod sim;
 
 use pyo3::prelude::*;
@@ -25,6 +26,7 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     objects::register(m)?;
     merkle::register(m)?;
     plane::register(m)?;
+    pool::register(m)?;
     execution::register(m)?;
     consensus::register(m)?;
     sim::register(m)?;

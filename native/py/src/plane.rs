@@ -1,24 +1,22 @@
-//! The data plane: accounts, batches, the pool, and the checks of a proposed value.
+//! The data plane: accounts, batches, and the checks of a proposed value.
 
-use crate::crypto::PySecretKey;
-use crate::error::{array, codec, parameter, raise};
+use crate::error::{array, codec, packed, parameter, raise};
 use crate::execution::PyBlockResult;
 use crate::objects::PyValidatorSet;
+use crate::pool::PyPool;
 use hn_crypto::sm2::KeyCache;
-use hn_pool::{Accounts, DecodedTxs, Expected, Pool, PoolLimits, TxStatus};
-use hn_primitives::{Account, Batch, Hash32, Header, codes, decode_batch};
+use hn_pool::{Accounts, Expected};
+use hn_primitives::{Account, Batch, Hash32, Header, decode_batch};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyAccounts>()?;
     m.add_class::<PyBatch>()?;
-    m.add_class::<PyDecodedTxs>()?;
-    m.add_class::<PyPool>()?;
     m.add_class::<PyExpected>()?;
     m.add_function(wrap_pyfunction!(verify_batches, m)?)?;
     m.add_function(wrap_pyfunction!(recheck_batches, m)?)?;
@@ -78,7 +76,7 @@ pub struct PyBatch {
 }
 
 impl PyBatch {
-    fn new(batch: Batch) -> Self {
+    pub fn new(batch: Batch) -> Self {
         Self {
             batch: Arc::new(batch),
             unknown: Mutex::new(Vec::new()),
@@ -143,6 +141,10 @@ impl PyBatch {
         self.batch.txs.iter().map(|tx| PyBytes::new(py, &tx.tx_id)).collect()
     }
 
+    fn tx_ids_packed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        packed(py, self.batch.txs.iter().map(|tx| tx.tx_id))
+    }
+
     fn tx<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
         match self.batch.txs.get(index) {
             Some(entry) => Ok(PyBytes::new(py, entry.span().of(&self.batch.bytes))),
@@ -197,178 +199,6 @@ fn recheck_batches(py: Python<'_>, batches: Vec<PyRef<'_, PyBatch>>, accounts: &
     let batches: Vec<&PyBatch> = batches.iter().map(|batch| &**batch).collect();
     let table = &accounts.0;
     py.detach(|| batches.iter().map(|batch| batch.recheck(table)).collect())
-}
-
-/// Submitted transactions, decoded.
-#[pyclass(name = "DecodedTxs", frozen)]
-struct PyDecodedTxs(DecodedTxs);
-
-#[pymethods]
-impl PyDecodedTxs {
-    #[staticmethod]
-    fn decode(py: Python<'_>, items: Vec<PyBackedBytes>, chain_id: &[u8]) -> PyResult<Self> {
-        let chain_id = array("chain_id", chain_id)?;
-        Ok(Self(py.detach(|| {
-            let slices: Vec<&[u8]> = items.iter().map(|item| &**item).collect();
-            hn_pool::decode_txs(&chain_id, &slices)
-        })))
-    }
-
-    #[staticmethod]
-    fn decode_frames(py: Python<'_>, data: PyBackedBytes, chain_id: &[u8]) -> PyResult<Self> {
-        let chain_id = array("chain_id", chain_id)?;
-        let decoded = py.detach(|| split_frames(&data).map(|items| hn_pool::decode_txs(&chain_id, &items)));
-        match decoded {
-            Some(decoded) => Ok(Self(decoded)),
-            None => Err(raise(
-                codes::REQUEST_MALFORMED,
-                "frames: a length runs past the end of the body",
-            )),
-        }
-    }
-
-    fn __len__(&self) -> usize {
-        self.0.count()
-    }
-
-    fn tx_ids<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        self.0
-            .tx_ids()
-            .map(|id| PyBytes::new(py, &id.unwrap_or_default()))
-            .collect()
-    }
-
-    fn codes(&self) -> Vec<u32> {
-        self.0
-            .items()
-            .iter()
-            .map(|item| item.as_ref().err().copied().unwrap_or(0))
-            .collect()
-    }
-}
-
-/// The items of `u32 length ‖ bytes` repeated; `None` when the last one is cut off.
-fn split_frames(mut rest: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut items = Vec::new();
-    while !rest.is_empty() {
-        let (length, tail) = rest.split_first_chunk::<4>()?;
-        let (item, tail) = tail.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        items.push(item);
-        rest = tail;
-    }
-    Some(items)
-}
-
-/// The transaction pool.
-#[pyclass(name = "Pool", frozen)]
-pub struct PyPool {
-    pool: Pool,
-    chain_id: Hash32,
-    verified: AtomicU64,
-}
-
-#[pymethods]
-impl PyPool {
-    #[new]
-    #[allow(clippy::too_many_arguments)] // one bound each
-    fn new(
-        chain_id: &[u8],
-        pool_bytes_max: u64,
-        pool_tx_count_max: u64,
-        account_bytes_max: u64,
-        batch_tx_count_max: u64,
-        batch_bytes_max: u64,
-        valid_blocks_max: u64,
-        requeue_blocks: u64,
-    ) -> PyResult<Self> {
-        let limits = PoolLimits {
-            pool_bytes_max,
-            pool_tx_count_max,
-            account_bytes_max,
-            batch_tx_count_max,
-            batch_bytes_max,
-            valid_blocks_max,
-            requeue_blocks,
-            ..PoolLimits::default()
-        };
-        Ok(Self {
-            pool: Pool::new(limits).map_err(|e| raise(e.code(), e.to_string()))?,
-            chain_id: array("chain_id", chain_id)?,
-            verified: AtomicU64::new(0),
-        })
-    }
-
-    fn admit(
-        &self,
-        py: Python<'_>,
-        txs: &PyDecodedTxs,
-        accounts: &PyAccounts,
-        committed: PyBackedBytes,
-        height: u64,
-    ) -> Vec<u32> {
-        let table = &accounts.0;
-        py.detach(|| {
-            let flags: Vec<bool> = committed.iter().map(|flag| *flag != 0).collect();
-            let answers = self.pool.admit(&txs.0, table, &flags, height);
-            let admitted = answers.iter().filter(|code| **code == 0).count();
-            self.verified.fetch_add(admitted as u64, Ordering::Relaxed);
-            answers
-        })
-    }
-
-    fn seal(&self, py: Python<'_>, author: &PySecretKey, seq: u64) -> Option<PyBatch> {
-        let key = &author.0;
-        py.detach(|| self.pool.seal(&self.chain_id, key, seq)).map(PyBatch::new)
-    }
-
-    fn on_commit(&self, py: Python<'_>, height: u64, batches: Vec<PyRef<'_, PyBatch>>, accounts: &PyAccounts) {
-        let batches: Vec<Arc<Batch>> = batches.iter().map(|batch| Arc::clone(&batch.batch)).collect();
-        let table = &accounts.0;
-        py.detach(|| {
-            let ids: Vec<Hash32> = batches
-                .iter()
-                .flat_map(|batch| batch.txs.iter().map(|tx| tx.tx_id))
-                .collect();
-            self.pool.on_commit(height, &ids, table);
-        });
-    }
-
-    fn requeue(&self, digest: &[u8]) -> PyResult<()> {
-        self.pool.requeue(&array("digest", digest)?);
-        Ok(())
-    }
-
-    fn status(&self, tx_id: &[u8]) -> PyResult<&'static str> {
-        Ok(match self.pool.status(&array("tx_id", tx_id)?) {
-            TxStatus::Unknown => "unknown",
-            TxStatus::Pending => "pending",
-            TxStatus::Sealed(_) => "sealed",
-        })
-    }
-
-    fn sealed_in<'py>(&self, py: Python<'py>, tx_id: &[u8]) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        Ok(match self.pool.status(&array("tx_id", tx_id)?) {
-            TxStatus::Sealed(digest) => Some(PyBytes::new(py, &digest)),
-            _ => None,
-        })
-    }
-
-    fn drain_dropped<'py>(&self, py: Python<'py>) -> Vec<(Bound<'py, PyBytes>, u32)> {
-        let dropped = self.pool.drain_dropped();
-        dropped.iter().map(|(id, code)| (PyBytes::new(py, id), *code)).collect()
-    }
-
-    fn bytes_used(&self) -> u64 {
-        self.pool.bytes()
-    }
-
-    fn count(&self) -> usize {
-        self.pool.pending_count()
-    }
-
-    fn verified_count(&self) -> u64 {
-        self.verified.load(Ordering::Relaxed)
-    }
 }
 
 #[pyfunction]

@@ -139,14 +139,18 @@ fn test_empty_block_has_the_roots_of_empty_lists() {
     let result = Chain::new().execute(&[]);
     let empty = hn_merkle::block_tree::root::<&[u8]>(&[]);
     assert_eq!((result.receipts_root, result.outbox_root), (empty, empty));
-    assert!(result.receipts.is_empty() && result.writes.is_empty() && result.state_updates.is_empty());
+    assert!(result.receipts.count() == 0 && result.writes.is_empty() && result.state_updates.is_empty());
 }
 
 #[test]
 fn test_result_lists_agree_with_each_other() {
     let mut chain = Chain::new();
     let result = chain.run(&[batch(&[preserve(2, 9), preserve(1, 5), preserve(1, 1)])]);
-    assert_eq!(result.receipts_root, hn_merkle::block_tree::root(&result.receipts));
+    assert_eq!(
+        result.receipts_root,
+        hn_merkle::block_tree::root(&result.receipts.iter().collect::<Vec<_>>())
+    );
+    assert_eq!(result.receipts.count(), 3);
     let ids: Vec<_> = receipts(&result).iter().map(|receipt| receipt.tx_id).collect();
     assert_eq!(ids, result.tx_ids);
     assert!(
@@ -210,4 +214,54 @@ fn test_table_refuses_contradictions() {
             .into_iter()
             .all(|result| result.unwrap_err().code() == codes::PLUGIN_SET_INVALID)
     );
+}
+
+#[test]
+fn test_index_rows_name_the_receipts_that_decide_their_transaction() {
+    let mut chain = Chain::new();
+    chain.run(&[batch(&[preserve(1, 1)])]);
+    let expired = TxBody {
+        valid_until_height: 1,
+        ..preserve(1, 4)
+    };
+    let stranger = TxBody {
+        sender: account(4),
+        ..preserve(1, 3)
+    };
+    let result = chain.run(&[batch(&[
+        preserve(1, 2),
+        preserve(1, 1),
+        preserve(1, 2),
+        stranger,
+        expired,
+        preserve(2, 2),
+    ])]);
+    let want = [
+        codes::OK,
+        codes::TX_DUPLICATE,
+        codes::TX_DUPLICATE,
+        codes::ACCOUNT_UNKNOWN,
+        codes::TX_EXPIRED,
+        codes::OK,
+    ];
+    assert_eq!(result.codes, want);
+    let rows: Vec<_> = result.index_rows().collect();
+    let places: Vec<(usize, [u8; 12])> = [0usize, 4, 5]
+        .map(|index| {
+            (
+                index,
+                *[&result.height.to_be_bytes()[..], &(index as u32).to_be_bytes()]
+                    .concat()
+                    .first_chunk()
+                    .unwrap(),
+            )
+        })
+        .to_vec();
+    let want_rows: Vec<_> = places
+        .iter()
+        .map(|(index, place)| (&result.tx_ids[*index], *place))
+        .collect();
+    assert_eq!(rows, want_rows);
+    let failed: Vec<_> = result.failed().collect();
+    assert_eq!(failed, (1..5).map(|i| (i, want[i as usize])).collect::<Vec<_>>());
 }
