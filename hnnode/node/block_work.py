@@ -16,7 +16,6 @@ from hnnode.execution import Executor
 from hnnode.metrics import Metrics
 from hnnode.ports import CommitRecord, Decided, LoggedBlock, Tip
 from hnnode.storage import Database
-from hnnode.storage.layout import index_rows, pack_receipts
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,7 @@ class BlockWork:
         stage.labels("execute").observe(executed - started)
         stage.labels("tree").observe(hashed - executed)
         stage.labels("write").observe(written - hashed)
-        failed = sum(1 for code in result.codes if code)
-        return Executed(record, result.tx_ids, len(result.codes) - failed, failed)
+        return Executed(record, result.tx_ids, result.succeeded_count, result.failed_count)
 
     def _execute(self, decided: Decided) -> BlockResult:
         state = self._database.pending_state()
@@ -135,8 +133,8 @@ class BlockWork:
             certificate=decided.certificate,
             batches=[(h.batch.digest, h.batch.tx_count, h.location) for h in decided.batches],
             tx_count=decided.tx_count,
-            receipts_packed=pack_receipts(result.receipts),
-            index_rows=index_rows(decided.height, result.receipts),
+            receipts_packed=result.receipts_packed,
+            index_rows=result.index_rows,
             writes=result.writes,
             pages=pages,
             author_seqs=sorted(seqs.items()),
