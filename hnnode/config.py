@@ -90,7 +90,7 @@ class ConsensusConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 class StorageConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     cache_bytes: Positive = 64 * 1024 * 1024
-    write_buffer_bytes: Positive = 32 * 1024 * 1024
+    write_buffer_bytes: Positive = 64 * 1024 * 1024
     segment_bytes: Positive = 64 * 1024 * 1024
     tree_cache_bytes: Positive = 64 * 1024 * 1024
     snapshots_max: Positive = 16

@@ -130,15 +130,30 @@ class Tip:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedBlock:
+    """A block as the block log keeps it: enough to execute it again and to see that it comes to the same results.
+
+    log_position: how far the consensus log was durable when the block was first written."""
+
+    tip: Tip
+    block: StoredBlock
+    log_position: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class CommitRecord:
-    """Everything one block writes, for one atomic write."""
+    """Everything one block writes, for one atomic write.
+
+    receipts_packed: all receipts as storage keeps them (u32 count ‖ count × u32 end ‖ receipts).
+    index_rows: (tx id, u64 height ‖ u32 index) of the receipts that decide their transaction."""
 
     tip: Tip
     value: bytes
     certificate: bytes
     batches: Sequence[tuple[bytes, int, BatchLocation]]
-    tx_ids: Sequence[bytes]
-    receipts: Sequence[bytes]
+    tx_count: int
+    receipts_packed: bytes
+    index_rows: Sequence[tuple[bytes, bytes]]
     writes: Sequence[tuple[bytes, bytes | None]]
     pages: Sequence[tuple[bytes, bytes | None]]
     author_seqs: Sequence[tuple[bytes, int]] = field(default=())

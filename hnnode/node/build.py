@@ -1,6 +1,7 @@
 """Wires the rooms of one node. The only place that knows them all.
 
-Order of start: storage → accounts and tree → data plane → consensus (replay) → sync → network → gateway. Stop runs backwards.
+Order of start: storage → accounts and tree → blocks of the block log once more → data plane → consensus (replay) → sync → network →
+gateway. Stop runs backwards.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ from hnnode.execution import Host, application_prefix
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
+from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.node.genesis import Genesis, load_genesis
-from hnnode.node.pipeline import Pipeline, load_tree
+from hnnode.node.pipeline import Pipeline
+from hnnode.node.redo import redo_blocks
 from hnnode.node.threads import give_way
 from hnnode.ports import Channel, HeldBatch, Kind, Network, NodeFacts, PeerAddress, PeerInfo, Tip
 from hnnode.proofs import ProofBuilder
@@ -129,6 +132,17 @@ class ChainNode:
         self.batch_thread = ThreadPoolExecutor(1, "batch-log")
         self.log_thread = ThreadPoolExecutor(1, "consensus-log")
         accounts = self._load_accounts()
+        work = BlockWork(
+            chain_id=chain_id,
+            valid_blocks_max=facts.file.valid_blocks_max,
+            database=database,
+            tree=load_tree(config.storage.tree_cache_bytes, database),
+            accounts=accounts,
+            dispatch=DispatchTable(host.foreign()),
+            executor=host.executor(),
+            metrics=metrics,
+        )
+        self._redone_count = redo_blocks(self.storage, work)
         pool = Pool(
             chain_id,
             config.mempool.pool_bytes_max,
@@ -156,13 +170,9 @@ class ChainNode:
         )
         self._restore_batches(accounts, pool)
         self.pipeline = Pipeline(
-            chain_id=chain_id,
-            valid_blocks_max=facts.file.valid_blocks_max,
+            work=work,
             database=database,
-            tree=load_tree(config.storage.tree_cache_bytes, database),
             accounts=accounts,
-            dispatch=DispatchTable(host.foreign()),
-            executor=host.executor(),
             pool=pool,
             batches=self.batches,
             consensus_log=self.storage.consensus_log,
@@ -325,13 +335,15 @@ class ChainNode:
             asyncio.create_task(self._guarded(self._watch), name="watch"),
             asyncio.create_task(self._lag(), name="lag"),
         ]
-        if self.storage.repaired or self.storage.log_replaced:
-            log.warning(
-                "storage was repaired at start",
-                records_given_up=self.storage.repaired,
-                consensus_log_replaced=self.storage.log_replaced,
-            )
-        log.info("node started", name=self.config.name, height=self.chain.tip().height, account=self.account.hex())
+        if self.storage.log_replaced:
+            log.warning("the consensus log was lost or is an older copy; it was begun anew")
+        log.info(
+            "node started",
+            name=self.config.name,
+            height=self.chain.tip().height,
+            account=self.account.hex(),
+            blocks_executed_again=self._redone_count,
+        )
 
     async def stop(self) -> None:
         """Stop in order; what was acknowledged is durable already."""

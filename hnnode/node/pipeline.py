@@ -1,7 +1,7 @@
 """The path of a decided block: execute → write → flush → publish.
 
-    decided ─▶ execution thread: transactions, receipts, state tree, one unsynced write ─▶ results (the next height may start)
-                                     └▶ storage thread: fsync ─▶ publish ─▶ waiters, events, pool
+    decided ─▶ execution thread: transactions, receipts, state tree, one write in memory ─▶ results (the next height may start)
+                                     └▶ storage thread: block log, fsync ─▶ publish ─▶ waiters, events, pool
 
 Invariants:
 1. Blocks pass in height order; execution of h reads a state that holds every write up to h − 1.
@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from hnnode_native import Accounts, BlockExecution, BlockResult, DispatchTable, Pool, StateTree
+from hnnode_native import Accounts, Pool
 
-from hnnode.execution import Executor
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
-from hnnode.ports import CommitRecord, ConsensusLog, Decided, Tip
+from hnnode.node.block_work import BlockWork, Executed
+from hnnode.ports import ConsensusLog, Decided, Tip
 from hnnode.storage import Database
 
 UNFLUSHED_MAX = 2
@@ -35,13 +35,9 @@ class Pipeline:
     def __init__(
         self,
         *,
-        chain_id: bytes,
-        valid_blocks_max: int,
+        work: BlockWork,
         database: Database,
-        tree: StateTree,
         accounts: Accounts,
-        dispatch: DispatchTable,
-        executor: Executor,
         pool: Pool,
         batches: BatchBuffer,
         consensus_log: ConsensusLog,
@@ -50,13 +46,9 @@ class Pipeline:
         storage_thread: ThreadPoolExecutor,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
-        self._chain_id = chain_id
-        self._valid_blocks_max = valid_blocks_max
+        self._work = work
         self._database = database
-        self._tree = tree
         self._accounts = accounts
-        self._dispatch = dispatch
-        self._executor = executor
         self._pool = pool
         self._batches = batches
         self._consensus_log = consensus_log
@@ -82,91 +74,20 @@ class Pipeline:
         """Execute and write a block; returns its results as soon as the next height may start."""
         await self._unflushed.acquire()
         loop = asyncio.get_running_loop()
-        record, codes = await loop.run_in_executor(self._execution_thread, self._execute, decided)
+        executed = await loop.run_in_executor(self._execution_thread, self._work.run, decided)
         # Before the next height: its batches may no longer be proposed, and seqs must rise above these.
         self._batches.on_commit(decided.batches, decided.height)
-        task = asyncio.create_task(self._commit(decided, record, codes), name=f"commit {decided.height}")
+        task = asyncio.create_task(self._commit(decided, executed), name=f"commit {decided.height}")
         self._flushes.add(task)
         task.add_done_callback(self._flushes.discard)
-        return record.tip
+        return executed.record.tip
 
     async def drain(self) -> None:
         """Wait until everything written is durable and published."""
         await asyncio.gather(*self._flushes, return_exceptions=True)
 
-    # -------------------------------------------------------------- execution thread
-    def _execute(self, decided: Decided) -> tuple[CommitRecord, Sequence[int]]:
-        started = time.perf_counter()
-        state = self._database.pending_state()
-        execution = BlockExecution(
-            self._chain_id,
-            decided.height,
-            decided.time_ms,
-            decided.proposer,
-            self._valid_blocks_max,
-            [h.batch for h in decided.batches],
-            self._accounts,
-            self._dispatch,
-        )
-        execution.set_committed(self._database.committed_flags(execution.tx_ids()))
-        execution.supply(state.get_many(execution.native_keys()))
-        execution.run_native()
-        for application, txs in execution.foreign_groups():
-            results = self._executor.execute_group(
-                application, txs, state, decided.height, decided.time_ms, self._accounts
-            )
-            execution.complete(application, results)
-        result = execution.finish()
-        executed = time.perf_counter()
-        pages = self._update_tree(result, state.pages)
-        hashed = time.perf_counter()
-        record = self._record(decided, result, pages)
-        self._database.write(record)
-        self._accounts.apply(result)
-        written = time.perf_counter()
-        stage = self._metrics.stage
-        stage.labels("execute").observe(executed - started)
-        stage.labels("tree").observe(hashed - executed)
-        stage.labels("write").observe(written - hashed)
-        return record, result.codes
-
-    def _update_tree(
-        self, result: BlockResult, read_pages: Callable[[Sequence[bytes]], list[bytes | None]]
-    ) -> list[tuple[bytes, bytes | None]]:
-        if result.update_count == 0:
-            return []
-        while needed := self._tree.apply(result):
-            self._tree.load(list(zip(needed, read_pages(needed), strict=True)))
-        return self._tree.changed_pages()
-
-    def _record(
-        self, decided: Decided, result: BlockResult, pages: Sequence[tuple[bytes, bytes | None]]
-    ) -> CommitRecord:
-        seqs: dict[bytes, int] = {}
-        for held in decided.batches:
-            seqs[held.batch.author] = max(seqs.get(held.batch.author, 0), held.batch.seq)
-        tip = Tip(
-            decided.height,
-            decided.block_hash,
-            decided.time_ms,
-            result.receipts_root,
-            self._tree.root(),
-            result.outbox_root,
-        )
-        return CommitRecord(
-            tip=tip,
-            value=decided.value,
-            certificate=decided.certificate,
-            batches=[(h.batch.digest, h.batch.tx_count, h.location) for h in decided.batches],
-            tx_ids=result.tx_ids,
-            receipts=result.receipts,
-            writes=result.writes,
-            pages=pages,
-            author_seqs=sorted(seqs.items()),
-        )
-
     # -------------------------------------------------------------- durability
-    async def _commit(self, decided: Decided, record: CommitRecord, codes: Sequence[int]) -> None:
+    async def _commit(self, decided: Decided, executed: Executed) -> None:
         try:
             async with self._order:
                 started = time.perf_counter()
@@ -174,7 +95,7 @@ class Pipeline:
                 await loop.run_in_executor(self._storage_thread, self._database.flush)
                 self._metrics.fsyncs.labels("database").inc()
                 self._metrics.stage.labels("flush").observe(time.perf_counter() - started)
-                self._publish(decided, record, codes)
+                self._publish(decided, executed)
         except asyncio.CancelledError:
             raise
         except BaseException as e:
@@ -183,30 +104,20 @@ class Pipeline:
         finally:
             self._unflushed.release()
 
-    def _publish(self, decided: Decided, record: CommitRecord, codes: Sequence[int]) -> None:
+    def _publish(self, decided: Decided, executed: Executed) -> None:
         height = decided.height
         self._database.publish(height)
         self._consensus_log.drop_through(height)
         self._pool.on_commit(height, [h.batch for h in decided.batches], self._accounts)
-        failed = sum(1 for code in codes if code)
         now = time.monotonic()
         self._metrics.block_interval.observe(now - self.last_commit_at)
         self.last_commit_at = now
         self._metrics.blocks.inc()
         self._metrics.height.set(height)
-        self._metrics.txs.labels("succeeded").inc(len(codes) - failed)
-        self._metrics.txs.labels("failed").inc(failed)
+        self._metrics.txs.labels("succeeded").inc(executed.succeeded_count)
+        self._metrics.txs.labels("failed").inc(executed.failed_count)
         self._metrics.verified.set(self._pool.verified_count())
         if self._mempool is not None:
-            self._mempool.on_commit(height, record.tx_ids)
+            self._mempool.on_commit(height, executed.tx_ids)
         for listener in self._listeners:
             listener(height)
-
-
-def load_tree(cache_bytes_max: int, database: Database) -> StateTree:
-    """The state tree of an opened database, its root page loaded."""
-    tree = StateTree(cache_bytes_max)
-    state = database.pending_state()
-    while needed := tree.missing([bytes(32)]):
-        tree.load(list(zip(needed, state.pages(needed), strict=True)))
-    return tree

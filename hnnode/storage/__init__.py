@@ -2,15 +2,18 @@
 process."""
 
 from hnnode.storage.batch_log import BatchLog
+from hnnode.storage.block_log import BlockLog
 from hnnode.storage.consensus_log import ConsensusLog
 from hnnode.storage.database import Database
 from hnnode.storage.files import disk_free_bytes
 from hnnode.storage.home import Home, check_key_permissions
-from hnnode.storage.recovery import Storage, open_storage, reset_home, segment_to_recover
+from hnnode.storage.recovery import REPAIR_COMMAND, Storage, open_storage, reset_home, segment_to_recover
 from hnnode.storage.sign_state import SignState
 
 __all__ = [
+    "REPAIR_COMMAND",
     "BatchLog",
+    "BlockLog",
     "ConsensusLog",
     "Database",
     "Home",

@@ -1,14 +1,13 @@
 """Committed blocks, receipts, index, state and tree in one RocksDB; one atomic write a block, one writer.
 
-    write(record)  on the execution thread: one WriteBatch over all families, not synced; seen by `pending_state`
-    flush()        on the storage thread: one fsync of the log for everything written so far
+    write(record)  on the execution thread: one WriteBatch over all families, in memory; seen by `pending_state`
+    flush()        on the storage thread: everything written so far into the block log, one fsync
     publish(h)     the read side (`Chain`) answers for h from here on
 
 Invariants:
-1. The read side answers only from what was flushed and then published: RocksDB itself shows unsynced writes to every
-   reader.
-2. Nothing is written past `write` and `write_genesis`, and the log is never off, so a crash leaves block h or h - 1
-   whole.
+1. The read side answers only from what was flushed and then published: RocksDB itself shows every write to every reader.
+2. Nothing is written past `write`, `redo` and `write_genesis`. A crash leaves the database at an older height whole; the
+   blocks above it are in the block log and are executed again (`redo`).
 3. Snapshots are taken by the writer between two writes, so state and tree of one snapshot belong to one height.
 4. After a failed write or flush every later one fails too.
 """
@@ -20,22 +19,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
-from rocksdict import DBRecoveryMode, Rdict, WriteBatch
+from rocksdict import WriteBatch
 
 from hnnode.config import StorageConfig
 from hnnode.errors import FatalError, Unavailable, invariant
-from hnnode.ports import BatchLocation, CommitRecord, StateReader, StoredBlock, Tip, TxLocation
+from hnnode.ports import BatchLocation, CommitRecord, LoggedBlock, StateReader, StoredBlock, Tip, TxLocation
 from hnnode.storage import layout
 from hnnode.storage.batch_log import BatchLog
+from hnnode.storage.block_log import BlockLog
 from hnnode.storage.failure import STORAGE, corrupt
-from hnnode.storage.layout import FAMILIES, HEIGHT, STAMP_KEY, TX_LOCATION
-from hnnode.storage.options import database_options, family_options
+from hnnode.storage.families import Families
+from hnnode.storage.layout import FAMILIES, HEIGHT, STAMP_KEY
 from hnnode.storage.state_reader import Frozen, FrozenReader, LiveReader, rows_of, scan_rows
 
-RECOVERY_STRICT = DBRecoveryMode.tolerate_corrupted_tail_records
 LogPosition = Callable[[], tuple[int, int]]
 AUTHOR_COUNT_MAX = 65_536
-RECOVERY_TO_DAMAGE = DBRecoveryMode.point_in_time
+REDO_BLOCKS_MAX = 4_096
+"""So many blocks at most are in the block log alone: what a start may have to execute again, beside the bytes of the write
+buffer."""
 
 
 def _no_log() -> tuple[int, int]:
@@ -48,56 +49,52 @@ class Database:
     Metrics: `write_count`, `bytes_written` (uncompressed), `flush_count` (fsyncs asked for), since construction.
     """
 
-    def __init__(
-        self, path: Path, batches: BatchLog, config: StorageConfig, recovery: DBRecoveryMode | None = None
-    ) -> None:
+    def __init__(self, path: Path, batches: BatchLog, blocks: BlockLog, config: StorageConfig) -> None:
         """Open or create. Raises FatalError STORAGE_FAILED when RocksDB refuses, STORAGE_CORRUPT when the families
         disagree."""
         self._path = path
         self._batches = batches
+        self._blocks = blocks
         self._snapshots_max = config.snapshots_max
         self._lock = Lock()
         self._ring: deque[Frozen] = deque()
         self._unpublished: dict[int, Tip] = {}
+        self._unlogged: deque[LoggedBlock] = deque()
         self._log_position: LogPosition = _no_log
         self._failed = False
         self.write_count = 0
         self.bytes_written = 0
         self.flush_count = 0
+        self._written = self._durable = self._in_files = -1
         with STORAGE:
-            mode = RECOVERY_STRICT() if recovery is None else recovery
-            self._db = Rdict(str(path), options=database_options(config, mode), column_families=family_options(config))
-            self._family = {name: self._db.get_column_family(name) for name in FAMILIES}
-            self._handle = {name: self._db.get_column_family_handle(name) for name in FAMILIES}
+            self._families = Families(path, config)
         try:
             with STORAGE:
                 self._tip = self._load_tip()
         except BaseException:
             self.close()
             raise
-        self._written = self._durable = -1 if self._tip is None else self._tip.height
         if self._tip is not None:
+            self._written = self._durable = self._in_files = self._tip.height
             self._freeze(self._tip.height)
 
     # ------------------------------------------------------------ life
     def close(self) -> None:
-        """Flush the log, then close every handle: one that stays open keeps the database locked. Readers answer
-        Unavailable afterwards."""
+        """Bring everything written into files, so that the next start executes nothing again, and close every handle.
+        Readers answer Unavailable afterwards."""
         with self._lock:
             ring, self._ring = self._ring, deque()
         with STORAGE:
             for frozen in ring:
                 frozen.release()
-            if not self._handle:
+            if not self._families.is_open:
                 return
-            self._handle = {}
             try:
-                if not self._failed:
-                    self._db.flush_wal(True)
-            finally:
-                for family in self._family.values():
-                    family.close()
-                self._db.close()
+                self._drain()
+            except BaseException:
+                self._families.abandon()
+                raise
+            self._families.close()
 
     def is_empty(self) -> bool:
         """True before `write_genesis`."""
@@ -115,12 +112,14 @@ class Database:
         given."""
         invariant(self._tip is None and tip.height == 0, "genesis is written once, at height 0")
         batch = WriteBatch(raw_mode=True)
-        meta = self._handle["meta"]
+        meta = self._families.handle("meta")
         batch.put(layout.FORMAT_KEY, layout.U32.pack(layout.FORMAT), meta)
         batch.put(layout.GENESIS_KEY, genesis, meta)
         batch.put(layout.VALIDATORS_KEY, validators, meta)
         self._finish(batch, tip, writes, pages)
-        self.flush()
+        with STORAGE:
+            self._drain()
+        self._in_files = self._durable = 0
         self._publish(tip)
 
     def follow_log(self, position: LogPosition) -> None:
@@ -129,9 +128,11 @@ class Database:
 
     def log_position(self) -> tuple[int, int]:
         """How far the consensus log was durable when the last block was written; (0, 0) before the first."""
-        with STORAGE:
-            row: bytes | None = self._family["meta"].get(layout.LOG_KEY)
-        return (0, 0) if row is None else layout.LOG_POSITION.unpack(row)
+        return self._position(layout.LOG_KEY)
+
+    def redo_position(self) -> tuple[int, int]:
+        """How far the block log was durable when the last block was written; (0, 0) before the first."""
+        return self._position(layout.REDO_KEY)
 
     # ------------------------------------------------------------ write side
     def write(self, record: CommitRecord) -> None:
@@ -140,47 +141,59 @@ class Database:
 
         Its batches must be synced in the batch log before `flush`. Raises FatalError STORAGE_FAILED, and ever after.
         """
+        logged = LoggedBlock(record.tip, layout.stored_block(record), self._log_position())
+        self._write(record, logged)
+        self._unlogged.append(logged)
+
+    def redo(self, record: CommitRecord, logged: LoggedBlock) -> Tip:
+        """Write and publish a block of the block log that was executed again, with the same results. One thread."""
+        invariant(record.tip == logged.tip, f"redo of height {logged.tip.height} with other results")
+        self._write(record, logged)
+        self._durable = record.tip.height
+        return self.publish(record.tip.height)
+
+    def _write(self, record: CommitRecord, logged: LoggedBlock) -> None:
         height = record.tip.height
         invariant(height == self._written + 1, f"write of height {height} after {self._written}")
-        invariant(
-            len(record.tx_ids) == len(record.receipts), f"{len(record.tx_ids)} tx ids, {len(record.receipts)} receipts"
-        )
         key = HEIGHT.pack(height)
+        handle = self._families.handle
         batch = WriteBatch(raw_mode=True)
-        batch.put(key, layout.encode_block(record), self._handle["blocks"])
-        batch.put(key, layout.pack_receipts(record.receipts), self._handle["receipts"])
+        batch.put(key, layout.encode_block(logged.block), handle("blocks"))
+        batch.put(key, record.receipts_packed, handle("receipts"))
         for _, _, at in record.batches:
-            batch.put(layout.BATCH_KEY.pack(at.segment, at.offset), key, self._handle["batch_index"])
+            batch.put(layout.BATCH_KEY.pack(at.segment, at.offset), key, handle("batch_index"))
         for author, seq in record.author_seqs:
-            batch.put(layout.AUTHOR_SEQ_PREFIX + author, HEIGHT.pack(seq), self._handle["meta"])
-        batch.put(layout.LOG_KEY, layout.LOG_POSITION.pack(*self._log_position()), self._handle["meta"])
-        batch.set_default_column_family(self._handle["tx_index"])
-        pack = TX_LOCATION.pack
-        for index, (tx_id, receipt) in enumerate(zip(record.tx_ids, record.receipts, strict=True)):
-            if receipt[layout.RECEIPT_ID] != tx_id:
-                raise FatalError("INTERNAL_ERROR", f"receipt {index} of height {height} is another transaction's")
-            if receipt[layout.RECEIPT_CODE] not in layout.NOT_FINAL:
-                batch[tx_id] = pack(height, index)
+            batch.put(layout.AUTHOR_SEQ_PREFIX + author, HEIGHT.pack(seq), handle("meta"))
+        batch.put(layout.LOG_KEY, layout.LOG_POSITION.pack(*logged.log_position), handle("meta"))
+        batch.put(layout.REDO_KEY, layout.LOG_POSITION.pack(*self._blocks.position()), handle("meta"))
+        batch.set_default_column_family(handle("tx_index"))
+        for tx_id, location in record.index_rows:
+            batch[tx_id] = location
         batch.set_default_column_family(None)
         self._finish(batch, record.tip, record.writes, record.pages)
 
     def flush(self) -> int:
-        """Make everything written so far durable (one fsync, the GIL is free meanwhile). Returns the height now
-        durable.
+        """Make everything written so far durable in the block log (one fsync, the GIL is free meanwhile). Returns the
+        height now durable.
 
         May run beside `write`, in one thread. Raises FatalError STORAGE_FAILED, and ever after: an fsync is never tried
         twice."""
         self._check_usable()
-        target = self._written
+        logged: list[LoggedBlock] = []
+        while self._unlogged:
+            logged.append(self._unlogged.popleft())
         try:
-            with STORAGE:
-                self._db.flush_wal(True)
+            self._blocks.append(logged)
+            self._blocks.sync()
+            # What the files hold need not be executed again.
+            self._blocks.drop_through(self._in_files)
         except FatalError:
             self._failed = True
             raise
         self.flush_count += 1
-        self._durable = max(self._durable, target)
-        return target
+        if logged:
+            self._durable = max(self._durable, logged[-1].tip.height)
+        return self._durable
 
     def publish(self, height: int) -> Tip:
         """Let the read side see `height`, the one after the last published, which `flush` has made durable."""
@@ -193,7 +206,7 @@ class Database:
 
     def pending_state(self) -> StateReader:
         """State after the last `write`; for the writing thread, good until its next write."""
-        return LiveReader(self._written, self._family["state"], self._family["tree"])
+        return LiveReader(self._written, self._families["state"], self._families["tree"])
 
     def pending_height(self) -> int:
         """Height of the last `write`; -1 before genesis."""
@@ -203,21 +216,21 @@ class Database:
         """One byte an id: 1 when a written block (published or not) holds it. About 3 µs an id, the GIL is free
         meanwhile."""
         with STORAGE:
-            found = rows_of(self._family["tx_index"], tx_ids)
+            found = rows_of(self._families["tx_index"], tx_ids)
         return bytes(row is not None for row in found)
 
     def author_seqs(self) -> dict[bytes, int]:
         """Highest committed batch seq of each author, as of the last write."""
         prefix = layout.AUTHOR_SEQ_PREFIX
         with STORAGE:
-            rows = scan_rows(self._family["meta"], prefix, None, AUTHOR_COUNT_MAX)
+            rows = scan_rows(self._families["meta"], prefix, None, AUTHOR_COUNT_MAX)
         return {key[len(prefix) :]: HEIGHT.unpack(value)[0] for key, value in rows}
 
     def batches_committed(self, locations: Sequence[BatchLocation]) -> list[bool]:
         """Which locations of the batch log belong to written blocks; what `BatchLog.recover` asks."""
         with STORAGE:
             keys = [layout.BATCH_KEY.pack(at.segment, at.offset) for at in locations]
-            rows = rows_of(self._family["batch_index"], keys)
+            rows = rows_of(self._families["batch_index"], keys)
         return [row is not None for row in rows]
 
     # ------------------------------------------------------------ read side: ports.Chain
@@ -271,7 +284,7 @@ class Database:
         """First place of each id on the chain, None where it is not committed."""
         tip_height = self.tip().height
         with STORAGE:
-            rows = rows_of(self._family["tx_index"], tx_ids)
+            rows = rows_of(self._families["tx_index"], tx_ids)
         locations = [None if row is None else layout.decode_tx_location(row) for row in rows]
         return [None if at is None or at.height > tip_height else at for at in locations]
 
@@ -290,10 +303,7 @@ class Database:
     def memory_bytes(self) -> int:
         """Memtables and block cache in use, as RocksDB counts them."""
         with STORAGE:
-            tables = sum(
-                family.property_int_value("rocksdb.cur-size-all-mem-tables") or 0 for family in self._family.values()
-            )
-            return tables + (self._db.property_int_value("rocksdb.block-cache-usage") or 0)
+            return self._families.memory_bytes()
 
     # ------------------------------------------------------------ inside
     def _finish(
@@ -306,7 +316,7 @@ class Database:
         """Add state, tree, stamps and tip, write, and freeze the height."""
         self._check_usable()
         for name, rows in (("state", writes), ("tree", pages)):
-            batch.set_default_column_family(self._handle[name])
+            batch.set_default_column_family(self._families.handle(name))
             for key, value in rows:
                 if value is None:
                     batch.delete(key)
@@ -315,24 +325,27 @@ class Database:
         batch.set_default_column_family(None)
         stamp = HEIGHT.pack(tip.height)
         for name in FAMILIES:
-            batch.put(STAMP_KEY, stamp, self._handle[name])
-        batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._handle["meta"])
+            batch.put(STAMP_KEY, stamp, self._families.handle(name))
+        batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._families.handle("meta"))
         size = batch.size_in_bytes()
+        in_files = max(self._in_files, self._families.persisted)
         try:
             with STORAGE:
-                self._db.write(batch)
+                self._families.write(batch, tip.height, switch=tip.height - in_files > REDO_BLOCKS_MAX)
         except FatalError:
             self._failed = True
             raise
         self._freeze(tip.height)
         self._unpublished[tip.height] = tip
         self._written = tip.height
+        self._in_files = max(in_files, self._families.persisted)
         self.write_count += 1
         self.bytes_written += size
 
     def _freeze(self, height: int) -> None:
         with STORAGE:
-            frozen = Frozen(height, self._family["state"].snapshot(), self._family["tree"].snapshot())
+            state, tree = self._families.snapshots(("state", "tree"))
+            frozen = Frozen(height, state, tree)
         with self._lock:
             self._ring.append(frozen)
 
@@ -345,29 +358,38 @@ class Database:
                 self._ring.popleft()
 
     def _load_tip(self) -> Tip | None:
-        stamps = {name: self._family[name].get(STAMP_KEY) for name in FAMILIES}
+        stamps = {name: self._families[name].get(STAMP_KEY) for name in FAMILIES}
         if len(set(stamps.values())) != 1:
             heights = {name: None if stamp is None else HEIGHT.unpack(stamp)[0] for name, stamp in stamps.items()}
             raise corrupt(f"{self._path}: column families stand at different heights: {heights}")
-        row = self._family["meta"].get(layout.TIP_KEY)
+        row = self._families["meta"].get(layout.TIP_KEY)
         if row is None:
             if stamps["meta"] is not None:
                 raise corrupt(f"{self._path}: the tip is missing")
             return None
-        form = self._family["meta"].get(layout.FORMAT_KEY)
+        form = self._families["meta"].get(layout.FORMAT_KEY)
         if form != layout.U32.pack(layout.FORMAT):
             raise corrupt(f"{self._path}: format is {form!r}, want {layout.FORMAT}")
         tip = layout.decode_tip(row)
-        block_row = self._family["blocks"].get(HEIGHT.pack(tip.height))
+        block_row = self._families["blocks"].get(HEIGHT.pack(tip.height))
         if stamps["meta"] != HEIGHT.pack(tip.height) or (tip.height > 0 and block_row is None):
             raise corrupt(f"{self._path}: tip {tip.height} does not match its stamp or has no block")
         if block_row is not None and layout.decode_block(block_row).block_hash != tip.block_hash:
             raise corrupt(f"{self._path}: tip {tip.height} and its block have different hashes")
         return tip
 
+    def _drain(self) -> None:
+        if self._written >= 0:
+            self._families.drain(HEIGHT.pack(self._written))
+
+    def _position(self, key: bytes) -> tuple[int, int]:
+        with STORAGE:
+            row: bytes | None = self._families["meta"].get(key)
+        return (0, 0) if row is None else layout.LOG_POSITION.unpack(row)
+
     def _meta(self, key: bytes) -> bytes:
         with STORAGE:
-            value: bytes | None = self._family["meta"].get(key)
+            value: bytes | None = self._families["meta"].get(key)
         if value is None:
             raise Unavailable("NOT_READY", "the chain has no genesis yet")
         return value
@@ -377,7 +399,7 @@ class Database:
         if tip is None or not 0 < height <= tip.height:
             return None
         with STORAGE:
-            row: bytes | None = self._family[family].get(HEIGHT.pack(height))
+            row: bytes | None = self._families[family].get(HEIGHT.pack(height))
         if row is None:
             raise corrupt(f"{self._path}: {family} of height {height} are missing, the tip is {tip.height}")
         return row

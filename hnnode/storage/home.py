@@ -2,6 +2,7 @@
 
     config.toml  genesis.json  node.key  sign.state  lock
     data/database/   RocksDB: blocks, receipts, state
+    data/blocks/     redo log: the blocks that the database does not hold in files yet
     data/batches/    append-only segments of transaction batches
     data/consensus/  segments of the consensus log
 
@@ -54,6 +55,10 @@ class Home:
         return self.data / "database"
 
     @property
+    def blocks(self) -> Path:
+        return self.data / "blocks"
+
+    @property
     def batches(self) -> Path:
         return self.data / "batches"
 
@@ -64,7 +69,7 @@ class Home:
     def create(self) -> None:
         """Make the directories, readable by the owner only. The parent of the home must exist."""
         with STORAGE:
-            for path in (self.root, self.data, self.database, self.batches, self.consensus):
+            for path in (self.root, self.data, self.database, self.blocks, self.batches, self.consensus):
                 make_directory(path)
 
     def check(self) -> None:

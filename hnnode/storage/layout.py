@@ -3,13 +3,15 @@
 | column family | key | value |
 |---|---|---|
 | meta | "format" "genesis" "validators" "tip" | u32, bytes, bytes, tip |
-| meta | "log"; "seq" ‖ account | u32 segment ‖ u64 bytes of the consensus log; u64 |
+| meta | "log" "redo"; "seq" ‖ account | u32 segment ‖ u64 bytes of the consensus log and of the block log; u64 |
 | blocks | u64 height | block (below) |
 | receipts | u64 height | u32 count ‖ count × u32 end ‖ receipts |
 | tx_index | tx_id | u64 height ‖ u32 index |
 | batch_index | u32 segment ‖ u64 offset | u64 height |
 | state | `hnnode_native.state_key` | value |
 | tree | page id | page |
+
+A record of the block log is u8 version ‖ tip ‖ u32 segment ‖ u64 bytes of the consensus log ‖ block.
 
 Every family also holds its height stamp under the empty key: the same u64 in all of them, or the database is a mixture.
 """
@@ -20,10 +22,11 @@ import struct
 from collections.abc import Sequence
 
 from hnnode.errors import CODES
-from hnnode.ports import BatchLocation, CommitRecord, StoredBlock, Tip, TxLocation
+from hnnode.ports import BatchLocation, CommitRecord, LoggedBlock, StoredBlock, Tip, TxLocation
 from hnnode.storage.failure import corrupt
 
-FORMAT = 1
+FORMAT = 2
+_BLOCK_FORMAT = 1
 FAMILIES = ("meta", "blocks", "receipts", "tx_index", "batch_index", "state", "tree")
 STAMP_KEY = b""
 FORMAT_KEY = b"format"
@@ -31,6 +34,7 @@ GENESIS_KEY = b"genesis"
 VALIDATORS_KEY = b"validators"
 TIP_KEY = b"tip"
 LOG_KEY = b"log"
+REDO_KEY = b"redo"
 AUTHOR_SEQ_PREFIX = b"seq"
 
 HEIGHT = struct.Struct(">Q")
@@ -41,6 +45,7 @@ BATCH_KEY = struct.Struct(">IQ")
 _TIP = struct.Struct(">Q32sQ32s32s32s")
 _BLOCK = struct.Struct(">BQ32sIIIH")
 _BATCH = struct.Struct(">32sIIQI")
+_LOGGED = struct.Struct(">B144sIQ")
 
 # A receipt begins with u8 version ‖ tx_id ‖ u32 code (formats §11): enough to keep no second list of ids.
 RECEIPT_ID = slice(1, 33)
@@ -65,18 +70,25 @@ def decode_tip(data: bytes) -> Tip:
     return Tip(*_TIP.unpack(data))
 
 
-def encode_block(record: CommitRecord) -> bytes:
-    head = _BLOCK.pack(
-        FORMAT,
-        record.tip.height,
-        record.tip.block_hash,
-        len(record.receipts),
-        len(record.value),
-        len(record.certificate),
-        len(record.batches),
+def stored_block(record: CommitRecord) -> StoredBlock:
+    tip = record.tip
+    return StoredBlock(
+        tip.height, tip.block_hash, record.value, record.certificate, record.tx_count, tuple(record.batches)
     )
-    parts = [head, record.value, record.certificate]
-    for digest, tx_count, at in record.batches:
+
+
+def encode_block(block: StoredBlock) -> bytes:
+    head = _BLOCK.pack(
+        _BLOCK_FORMAT,
+        block.height,
+        block.block_hash,
+        block.tx_count,
+        len(block.value),
+        len(block.certificate),
+        len(block.batches),
+    )
+    parts = [head, block.value, block.certificate]
+    for digest, tx_count, at in block.batches:
         parts.append(_BATCH.pack(digest, tx_count, at.segment, at.offset, at.length))
     return b"".join(parts)
 
@@ -88,7 +100,7 @@ def decode_block(data: bytes) -> StoredBlock:
     version, height, block_hash, tx_count, value_bytes, certificate_bytes, batch_count = _BLOCK.unpack_from(data)
     certificate_start = _BLOCK.size + value_bytes
     batches_start = certificate_start + certificate_bytes
-    if version != FORMAT or len(data) != batches_start + batch_count * _BATCH.size:
+    if version != _BLOCK_FORMAT or len(data) != batches_start + batch_count * _BATCH.size:
         raise corrupt(f"block of height {height} has version {version} and {len(data)} bytes")
     batches = tuple(
         (digest, count, BatchLocation(segment, offset, length))
@@ -96,6 +108,25 @@ def decode_block(data: bytes) -> StoredBlock:
     )
     value = data[_BLOCK.size : certificate_start]
     return StoredBlock(height, block_hash, value, data[certificate_start:batches_start], tx_count, batches)
+
+
+def encode_logged(logged: LoggedBlock) -> bytes:
+    segment, size = logged.log_position
+    return _LOGGED.pack(_BLOCK_FORMAT, encode_tip(logged.tip), segment, size) + encode_block(logged.block)
+
+
+def decode_logged(data: bytes) -> LoggedBlock:
+    """Raises FatalError STORAGE_CORRUPT."""
+    if len(data) < _LOGGED.size:
+        raise corrupt(f"logged block has {len(data)} bytes, want at least {_LOGGED.size}")
+    version, tip, segment, size = _LOGGED.unpack_from(data)
+    if version != _BLOCK_FORMAT:
+        raise corrupt(f"logged block has version {version}, want {_BLOCK_FORMAT}")
+    block = decode_block(data[_LOGGED.size :])
+    logged = LoggedBlock(decode_tip(tip), block, (segment, size))
+    if (block.height, block.block_hash) != (logged.tip.height, logged.tip.block_hash):
+        raise corrupt(f"logged block {block.height} does not match its tip of height {logged.tip.height}")
+    return logged
 
 
 def pack_receipts(receipts: Sequence[bytes]) -> bytes:
@@ -106,6 +137,16 @@ def pack_receipts(receipts: Sequence[bytes]) -> bytes:
         end += len(receipt)
         ends.append(end)
     return struct.pack(f">I{len(ends)}I", len(ends), *ends) + b"".join(receipts)
+
+
+def index_rows(height: int, receipts: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """(tx id, place) of the receipts that decide their transaction."""
+    pack = TX_LOCATION.pack
+    return [
+        (receipt[RECEIPT_ID], pack(height, index))
+        for index, receipt in enumerate(receipts)
+        if receipt[RECEIPT_CODE] not in NOT_FINAL
+    ]
 
 
 def receipt_count(packed: bytes) -> int:

@@ -1,15 +1,27 @@
-"""RocksDB settings of the node: bounded memory, files, threads and log.
+"""RocksDB settings of the node: bounded memory, files and threads. Figures behind them: decision 0011.
 
 - `raw_mode` always: the default mode pickles values.
-- Atomic flush: all column families reach their files together, so that even a lost log leaves an older height and not a
-  mixture.
-- Sequential families (blocks, receipts) pack well and are compressed; ids and hashes do not pack and are left alone.
-- The whole-key bloom filter stands where keys are looked up that are often absent.
+- Atomic flush: all column families reach their files together, so a crash leaves an older height and not a mixture.
+- Keys that are hashes arrive in no order, so every file of such a family overlaps every other: universal compaction
+  rewrites them less often than levels do. Keys that rise with the height never overlap, and levels move their files
+  without rewriting.
+- Everything but ids packs: receipts and state repeat names, a tree page repeats most of its version before.
+- Whole-key bloom filters, in memory and in files, stand where keys are looked up that are often absent: a new transaction
+  is looked up in the index and its records in the state, and neither is there.
 """
 
 from __future__ import annotations
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompactionStyle,
+    DBCompressionType,
+    Options,
+    Rdict,
+    UniversalCompactOptions,
+    WriteBufferManager,
+)
 
 from hnnode.config import StorageConfig
 from hnnode.storage.layout import FAMILIES
@@ -19,26 +31,25 @@ BACKGROUND_JOBS_MAX = 2
 _TABLE_FILE_BYTES = 64 * 1024 * 1024
 _ARENA_BYTES_MAX = 256 * 1024
 _LOG_BYTES_MAX = 4 * 1024 * 1024
-_PACKED = frozenset({"meta", "blocks", "receipts", "state"})
+_PACKED = frozenset({"meta", "blocks", "receipts", "state", "tree"})
 _FILTERED = frozenset({"tx_index", "batch_index", "state", "tree"})
+_HASH_KEYED = frozenset({"tx_index", "state", "tree"})
+_MEMTABLE_BLOOM_RATIO = 0.05
 
 
-def database_options(config: StorageConfig, recovery: DBRecoveryMode) -> Options:
+def database_options(buffer: WriteBufferManager) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
-    options.set_wal_recovery_mode(recovery)
     options.set_atomic_flush(True)
     options.set_paranoid_checks(True)
     options.set_max_background_jobs(BACKGROUND_JOBS_MAX)
     options.set_max_subcompactions(1)
     options.set_max_file_opening_threads(1)
     options.set_max_open_files(OPEN_FILES_MAX)
-    options.set_db_write_buffer_size(config.write_buffer_bytes)
-    options.set_max_total_wal_size(4 * config.write_buffer_bytes)
+    options.set_write_buffer_manager(buffer)
     # Spread the kernel's write-back over time, else the fsync of a block pays for everybody's pages.
     options.set_bytes_per_sync(1024 * 1024)
-    options.set_wal_bytes_per_sync(512 * 1024)
     options.set_max_log_file_size(_LOG_BYTES_MAX)
     options.set_keep_log_file_num(2)
     options.set_max_manifest_file_size(16 * 1024 * 1024)
@@ -58,14 +69,15 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
     table.set_format_version(5)
+    options = Options(raw_mode=True)
     if name in _FILTERED:
         table.set_bloom_filter(10, False)
-    options = Options(raw_mode=True)
-    options.set_block_based_table_factory(table)
-    if name == "tx_index":
-        # Every new transaction is looked up here and is not found: the filter spares the walk through the memtable.
         options.set_memtable_whole_key_filtering(True)
-        options.set_memtable_prefix_bloom_ratio(0.05)
+        options.set_memtable_prefix_bloom_ratio(_MEMTABLE_BLOOM_RATIO)
+    if name in _HASH_KEYED:
+        options.set_compaction_style(DBCompactionStyle.universal())
+        options.set_universal_compaction_options(_universal())
+    options.set_block_based_table_factory(table)
     options.set_compression_type(DBCompressionType.lz4() if name in _PACKED else DBCompressionType.none())
     options.set_write_buffer_size(config.write_buffer_bytes)
     options.set_max_write_buffer_number(3)
@@ -74,3 +86,15 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
     options.set_target_file_size_base(_TABLE_FILE_BYTES)
     options.set_level_compaction_dynamic_level_bytes(True)
     return options
+
+
+def _universal() -> UniversalCompactOptions:
+    options = UniversalCompactOptions()
+    options.min_merge_width = 4
+    options.size_ratio = 10
+    return options
+
+
+def tune(family: Rdict) -> None:
+    """What can be set on an open family only."""
+    family.set_options({"check_flush_compaction_key_order": "false"})

@@ -1,25 +1,26 @@
 """Open a node's stores in the one order that can prove they belong together, or say what is wrong and what to run.
 
-    lock → sign state → consensus log → batch log → database → floor check → recent batches
+    lock → sign state → consensus log → batch log → block log → database → block log reaches the database → floor check
+    → recent batches; the blocks above the database are then executed again (`Storage.redo`)
 
-The floor comes from files that are fsynced apart from the database: the consensus log knows up to which height it
-forgot its records, the sign state up to where a signature may exist. RocksDB alone cannot know: with its log emptied it
-opens at an older height without a word. So a database below the floor is refused, and one that only opens by giving up
-records is accepted only at or above it."""
+The floor comes from files that are fsynced apart from the chain's data: the consensus log knows up to which height it
+forgot its records, the sign state up to where a signature may exist. So a block log that ends below the floor is refused.
+The database itself knows how far the block log was durable when it was written: a log that ends before is an older copy."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hnnode.config import StorageConfig
 from hnnode.errors import FatalError
+from hnnode.ports import LoggedBlock, StoredBlock
 from hnnode.storage.batch_log import BatchLog
+from hnnode.storage.block_log import BlockLog
 from hnnode.storage.consensus_log import ConsensusLog
-from hnnode.storage.database import RECOVERY_TO_DAMAGE, Database
+from hnnode.storage.database import Database
 from hnnode.storage.failure import STORAGE, corrupt
 from hnnode.storage.files import fsync_directory, make_directory
 from hnnode.storage.home import Home
@@ -41,24 +42,33 @@ class Storage:
 
     sign_floor: for the engine, which signs up to it only when the consensus log holds the reservation of this very floor.
     log_replaced: the consensus log was lost or an older copy of itself; it was moved aside and begun anew, so that the
-        engine finds no reservation in it.
-    repaired: RocksDB opened only by giving up records after a damaged place (the copy beside it holds the files as they
-    were)."""
+        engine finds no reservation in it."""
 
     home: Home
     lock: HomeLock
     sign_state: SignState
     consensus_log: ConsensusLog
     batch_log: BatchLog
+    block_log: BlockLog
     database: Database
     sign_floor: int
     log_replaced: bool
-    repaired: bool
+
+    def redo(self) -> Iterator[LoggedBlock]:
+        """The durable blocks above the database, in order: each goes through `Database.redo` before anything else is
+        written. Raises FatalError STORAGE_CORRUPT."""
+        return self.block_log.blocks(self.database.pending_height())
+
+    @property
+    def head(self) -> int:
+        """Height of the last durable block, executed or not; -1 before genesis."""
+        return max(self.database.pending_height(), self.block_log.last_height)
 
     def close(self) -> None:
         """Close all, the lock last. The first failure is raised after everything was tried."""
         steps: list[Callable[[], None]] = [
             self.database.close,
+            self.block_log.close,
             self.consensus_log.close,
             self.batch_log.close,
             self.lock.release,
@@ -89,11 +99,13 @@ def open_storage(home: Home, config: StorageConfig) -> Storage:
         )
         consensus_log = ConsensusLog(home.consensus)
         batch_log = BatchLog(home.batches, config.segment_bytes)
-        database, repaired = _open_database(home, config, batch_log)
+        block_log = BlockLog(home.blocks)
+        database = Database(home.database, batch_log, block_log, config)
         try:
-            _check_floor(database, consensus_log, sign_state)
-            _check_recent_batches(database)
-            fresh_log = _replace_stale_log(home, database, consensus_log)
+            end = _check_block_log(database, block_log)
+            _check_floor(end.height, consensus_log, sign_state)
+            _check_recent_batches(end.recent, batch_log)
+            fresh_log = _replace_stale_log(home, end, consensus_log)
             database.follow_log((fresh_log or consensus_log).position)
         except BaseException:
             database.close()
@@ -113,10 +125,10 @@ def open_storage(home: Home, config: StorageConfig) -> Storage:
         sign_state=sign_state,
         consensus_log=fresh_log or consensus_log,
         batch_log=batch_log,
+        block_log=block_log,
         database=database,
         sign_floor=sign_state.floor(),
         log_replaced=fresh_log is not None,
-        repaired=repaired,
     )
 
 
@@ -154,39 +166,33 @@ def _is_used(database: Path) -> bool:
     return (database / "CURRENT").exists()
 
 
-def _open_database(home: Home, config: StorageConfig, batch_log: BatchLog) -> tuple[Database, bool]:
-    try:
-        return Database(home.database, batch_log, config), False
-    except FatalError as refusal:
-        if refusal.info.name != "STORAGE_FAILED" or "Corruption" not in refusal.detail:
-            raise
-        _keep_copy(home)
-        try:
-            return Database(home.database, batch_log, config, RECOVERY_TO_DAMAGE()), True
-        except FatalError as e:
-            raise corrupt(
-                f"{e.detail}; to fetch the chain again run: {REPAIR_COMMAND.format(home=home.root)}"
-            ) from refusal
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where the durable chain ends (-1 before genesis), how far the consensus log was durable then, the last blocks."""
+
+    height: int
+    log_position: tuple[int, int]
+    recent: Sequence[StoredBlock]
 
 
-def _keep_copy(home: Home) -> None:
-    """Keep the refused files: table files as hard links (RocksDB never changes them), the others as copies. An older
-    copy goes."""
-    with STORAGE:
-        aside = home.data / "database.damaged"
-        if aside.exists():
-            shutil.rmtree(aside)
-        make_directory(aside)
-        for path in home.database.iterdir():
-            if path.suffix == ".sst":
-                os.link(path, aside / path.name)
-            elif path.is_file() and path.name != "LOCK":
-                shutil.copy2(path, aside / path.name)
-        fsync_directory(aside)
+def _check_block_log(database: Database, block_log: BlockLog) -> _End:
+    """The block log is the one that the database was written with, and goes on from its height without a gap."""
+    wanted, found = database.redo_position(), block_log.position()
+    if found < wanted:
+        raise corrupt(
+            f"block log ends at segment {found[0]}, byte {found[1]}, and the database saw segment {wanted[0]}, byte "
+            f"{wanted[1]}: the log was lost or is an older copy"
+        )
+    height, log_position = database.pending_height(), database.log_position()
+    stored = [database.block(at) for at in range(max(1, height - _RECENT_BLOCKS + 1), height + 1)]
+    recent = deque((block for block in stored if block is not None), maxlen=_RECENT_BLOCKS)
+    for logged in block_log.blocks(max(0, height)):
+        height, log_position = logged.tip.height, logged.log_position
+        recent.append(logged.block)
+    return _End(height, log_position, recent)
 
 
-def _check_floor(database: Database, log: ConsensusLog, sign_state: SignState) -> None:
-    head = -1 if database.is_empty() else database.tip().height
+def _check_floor(head: int, log: ConsensusLog, sign_state: SignState) -> None:
     floor = -1
     if log.record_count > 0 or log.floor > 0:
         floor = log.floor
@@ -197,17 +203,17 @@ def _check_floor(database: Database, log: ConsensusLog, sign_state: SignState) -
     if head < floor:
         raise FatalError(
             "STORAGE_BEHIND_SIGN_STATE",
-            f"database is at height {head}, want at least {floor} (sign state {sign_state.floor()}, consensus log "
+            f"chain data end at height {head}, want at least {floor} (sign state {sign_state.floor()}, consensus log "
             f"{log.floor}): it was lost or restored from an old copy",
         )
 
 
-def _replace_stale_log(home: Home, database: Database, log: ConsensusLog) -> ConsensusLog | None:
-    """A log that ends before the place the database saw cannot know all this key signed: it must not guard the key.
+def _replace_stale_log(home: Home, end: _End, log: ConsensusLog) -> ConsensusLog | None:
+    """A log that ends before the place the last block saw cannot know all this key signed: it must not guard the key.
 
     It may still hold the reservation of the present floor, so the engine would trust it: only an empty log is safe.
     """
-    segment, size = database.log_position()
+    segment, size = end.log_position
     if log.position() >= (segment, size):
         return None
     log.close()
@@ -218,15 +224,11 @@ def _replace_stale_log(home: Home, database: Database, log: ConsensusLog) -> Con
         home.consensus.rename(aside)
         fsync_directory(home.data)
         make_directory(home.consensus)
-    return ConsensusLog(home.consensus, first_number=segment + 1, first_base=database.tip().height)
+    return ConsensusLog(home.consensus, first_number=segment + 1, first_base=max(end.height, 0))
 
 
-def _check_recent_batches(database: Database) -> None:
+def _check_recent_batches(blocks: Sequence[StoredBlock], batch_log: BatchLog) -> None:
     """The last blocks' batches must be readable: the batch log is another file and may have been lost alone."""
-    if database.is_empty():
-        return
-    head = database.tip().height
-    for height in range(max(1, head - _RECENT_BLOCKS + 1), head + 1):
-        block = database.block(height)
-        for _, _, at in () if block is None else block.batches:
-            database.batch(at)
+    for block in blocks:
+        for _, _, at in block.batches:
+            batch_log.read(at)

@@ -19,8 +19,9 @@ import pytest
 
 from hnnode.config import StorageConfig
 from hnnode.errors import ConfigError, FatalError
-from hnnode.ports import CommitRecord, Tip, TxLocation
-from hnnode.storage import Home, Storage, open_storage
+from hnnode.ports import BatchLocation, CommitRecord, Tip, TxLocation
+from hnnode.storage import Home, Storage, layout, open_storage
+from hnnode.storage import database as database_module
 
 CONFIG = StorageConfig(
     cache_bytes=1 << 20, write_buffer_bytes=8 << 20, segment_bytes=1 << 16, tree_cache_bytes=1 << 20, snapshots_max=4
@@ -37,33 +38,49 @@ def tx_id_of(height: int, index: int) -> bytes:
     return struct.pack(">QI", height, index) + b"T" * 20
 
 
+def record_of(height: int, place: BatchLocation) -> CommitRecord:
+    """What the execution of block `height` comes to, the first time and again."""
+    ids = [tx_id_of(height, i) for i in range(TXS)]
+    receipts = [b"\x01" + tx_id + bytes(4) for tx_id in ids]
+    writes: list[tuple[bytes, bytes | None]] = [(b"\x01ah", b"%d" % height), (b"\x01a%d" % height, b"x" * 200)]
+    return CommitRecord(
+        tip_of(height),
+        b"value %d" % height,
+        b"certificate",
+        [(b"D" * 32, TXS, place)],
+        TXS,
+        layout.pack_receipts(receipts),
+        layout.index_rows(height, receipts),
+        writes,
+        [(b"\x00", b"%d" % height)],
+        [(b"A" * 20, height)],
+    )
+
+
 def write_block(storage: Storage, height: int) -> None:
     storage.consensus_log.append(height, b"inputs of %d" % height)
     storage.consensus_log.sync()
     storage.sign_state.reserve(height + 15)
     place = storage.batch_log.append([b"batch %d " % height * 40])[0]
     storage.batch_log.sync()
-    ids = [tx_id_of(height, i) for i in range(TXS)]
-    writes: list[tuple[bytes, bytes | None]] = [(b"\x01ah", b"%d" % height), (b"\x01a%d" % height, b"x" * 200)]
-    record = CommitRecord(
-        tip_of(height),
-        b"value %d" % height,
-        b"certificate",
-        [(b"D" * 32, TXS, place)],
-        ids,
-        [b"\x01" + tx_id + bytes(4) for tx_id in ids],
-        writes,
-        [(b"\x00", b"%d" % height)],
-        [(b"A" * 20, height)],
-    )
-    storage.database.write(record)
+    storage.database.write(record_of(height, place))
+
+
+def redo(storage: Storage) -> int:
+    count = 0
+    for logged in storage.redo():
+        assert storage.batch_log.read(logged.block.batches[0][2]) == b"batch %d " % logged.tip.height * 40
+        storage.database.redo(record_of(logged.tip.height, logged.block.batches[0][2]), logged)
+        count += 1
+    return count
 
 
 def start(home: Home) -> Storage:
     storage = open_storage(home, CONFIG)
-    list(storage.batch_log.recover(0, storage.database.batches_committed))
     if storage.database.is_empty():
         storage.database.write_genesis(tip_of(0), b"genesis", b"validators", [(b"\x01ah", b"0")], [(b"\x00", b"0")])
+    redo(storage)
+    list(storage.batch_log.recover(0, storage.database.batches_committed))
     return storage
 
 
@@ -101,6 +118,8 @@ def test_killed_at_any_moment_the_store_is_at_a_whole_block(tmp_path: Path) -> N
     seed = random.randrange(1 << 32)
     rng = random.Random(seed)
     last = 0
+    in_files: list[int] = []
+    again: list[int] = []
     for _ in range(KILLS):
         process = child(home.root)
         assert process.stdout is not None
@@ -116,26 +135,35 @@ def test_killed_at_any_moment_the_store_is_at_a_whole_block(tmp_path: Path) -> N
         assert process.wait() == -signal.SIGKILL, process.stderr.read().decode()
         process.stdout.close()
         process.stderr.close()
-        storage = start(home)
+        storage = open_storage(home, CONFIG)
+        in_files.append(storage.database.pending_height())
+        again.append(redo(storage))
+        list(storage.batch_log.recover(0, storage.database.batches_committed))
         height = check_whole(storage)
         storage.close()
         assert published <= height <= published + 2, f"seed {seed}"
         last = height
     assert last > 0
+    # Both happened: the files followed, and something above them was executed again.
+    assert max(in_files) > 10, f"seed {seed}"
+    assert max(again) > 0, f"seed {seed}"
 
 
 def test_a_power_cut_keeps_what_was_flushed_and_no_half_of_the_rest(tmp_path: Path) -> None:
-    """RocksDB's log cut at many lengths past the last fsync, as a power cut may leave it."""
+    """The block log cut at many lengths past the last fsync, as a power cut may leave it; all but the genesis is in
+    there."""
     alive, kept = Home(tmp_path / "alive"), Home(tmp_path / "kept")
     alive.create()
     storage = start(alive)
     for height in range(1, 11):
         write_block(storage, height)
     assert storage.database.flush() == 10
-    log = max(alive.database.glob("*.log"), key=lambda path: path.stat().st_size)
+    log = max(alive.blocks.glob("*.blocks"))
     synced = log.stat().st_size
     for height in (11, 12):
         write_block(storage, height)
+        # Written and not synced: the fsync is what the power cut takes away.
+        storage.block_log.append([storage.database._unlogged.popleft()])
     size = log.stat().st_size
     shutil.copytree(alive.root, kept.root)
     storage.close()
@@ -143,13 +171,28 @@ def test_a_power_cut_keeps_what_was_flushed_and_no_half_of_the_rest(tmp_path: Pa
     for cut in [*range(synced, size, max(1, (size - synced) // 30)), size]:
         copy = Home(tmp_path / "copy")
         shutil.copytree(kept.root, copy.root)
-        with (copy.database / log.name).open("r+b") as file:
+        with (copy.blocks / log.name).open("r+b") as file:
             file.truncate(cut)
         storage = start(copy)
         seen.add(check_whole(storage))
         storage.close()
         shutil.rmtree(copy.root)
     assert seen == {10, 11, 12}
+
+
+def test_a_clean_stop_leaves_nothing_to_execute_again(tmp_path: Path) -> None:
+    home = Home(tmp_path / "node")
+    home.create()
+    storage = start(home)
+    for height in range(1, 11):
+        write_block(storage, height)
+        storage.database.flush()
+        storage.database.publish(height)
+    storage.close()
+    storage = open_storage(home, CONFIG)
+    assert storage.database.tip() == tip_of(10)
+    assert redo(storage) == 0
+    storage.close()
 
 
 @pytest.mark.parametrize("limit", [20_000, 40_000, 120_000])
@@ -190,6 +233,9 @@ def write_forever(home: Home, file_bytes_max: int | None) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes_max, file_bytes_max))
     storage = start(home)
+    # Files and segments in quick succession, so that kills meet the flush of all families and what it allows to drop.
+    database_module.REDO_BLOCKS_MAX = 10
+    storage.block_log._segment_bytes = 1 << 12
     while True:
         height = storage.database.pending_height() + 1
         write_block(storage, height)

@@ -1,0 +1,154 @@
+"""Execution of one block to the record that storage writes; the same code for a decided block and for one of the block log.
+
+Runs in one thread at a time: the execution thread, or the start before it exists.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hnnode_native import Accounts, BlockExecution, BlockResult, DispatchTable, StateTree
+
+from hnnode.errors import FatalError
+from hnnode.execution import Executor
+from hnnode.metrics import Metrics
+from hnnode.ports import CommitRecord, Decided, LoggedBlock, Tip
+from hnnode.storage import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A block's record for storage, and what the waiters and the counters want to know of it."""
+
+    record: CommitRecord
+    tx_ids: Sequence[bytes]
+    succeeded_count: int
+    failed_count: int
+
+
+class BlockWork:
+    """State that goes from block to block: database, tree, accounts."""
+
+    def __init__(
+        self,
+        *,
+        chain_id: bytes,
+        valid_blocks_max: int,
+        database: Database,
+        tree: StateTree,
+        accounts: Accounts,
+        dispatch: DispatchTable,
+        executor: Executor,
+        metrics: Metrics,
+    ) -> None:
+        self._chain_id = chain_id
+        self._valid_blocks_max = valid_blocks_max
+        self._database = database
+        self._tree = tree
+        self._accounts = accounts
+        self._dispatch = dispatch
+        self._executor = executor
+        self._metrics = metrics
+
+    def run(self, decided: Decided, logged: LoggedBlock | None = None) -> Executed:
+        """Execute the block after the last written one and write it.
+
+        logged: the block comes from the block log, and nothing is written unless the results are those of then (FatalError
+            STATE_ROOT_MISMATCH).
+        """
+        started = time.perf_counter()
+        result = self._execute(decided)
+        executed = time.perf_counter()
+        pages = self._update_tree(result, self._database.pending_state().pages)
+        hashed = time.perf_counter()
+        record = self._record(decided, result, pages)
+        if logged is None:
+            self._database.write(record)
+        elif record.tip == logged.tip:
+            self._database.redo(record, logged)
+        else:
+            raise FatalError(
+                "STATE_ROOT_MISMATCH",
+                f"block {decided.height} of the block log, executed again, comes to other results than before: got "
+                f"{_roots(record.tip)}, want {_roots(logged.tip)}; stored data changed or this program computes differently",
+            )
+        self._accounts.apply(result)
+        written = time.perf_counter()
+        stage = self._metrics.stage
+        stage.labels("execute").observe(executed - started)
+        stage.labels("tree").observe(hashed - executed)
+        stage.labels("write").observe(written - hashed)
+        return Executed(record, result.tx_ids, result.succeeded_count, result.failed_count)
+
+    def _execute(self, decided: Decided) -> BlockResult:
+        state = self._database.pending_state()
+        execution = BlockExecution(
+            self._chain_id,
+            decided.height,
+            decided.time_ms,
+            decided.proposer,
+            self._valid_blocks_max,
+            [h.batch for h in decided.batches],
+            self._accounts,
+            self._dispatch,
+        )
+        execution.set_committed(self._database.committed_flags(execution.tx_ids()))
+        execution.supply(state.get_many(execution.native_keys()))
+        execution.run_native()
+        for application, txs in execution.foreign_groups():
+            results = self._executor.execute_group(
+                application, txs, state, decided.height, decided.time_ms, self._accounts
+            )
+            execution.complete(application, results)
+        return execution.finish()
+
+    def _update_tree(
+        self, result: BlockResult, read_pages: Callable[[Sequence[bytes]], list[bytes | None]]
+    ) -> list[tuple[bytes, bytes | None]]:
+        if result.update_count == 0:
+            return []
+        while needed := self._tree.apply(result):
+            self._tree.load(list(zip(needed, read_pages(needed), strict=True)))
+        return self._tree.changed_pages()
+
+    def _record(
+        self, decided: Decided, result: BlockResult, pages: Sequence[tuple[bytes, bytes | None]]
+    ) -> CommitRecord:
+        seqs: dict[bytes, int] = {}
+        for held in decided.batches:
+            seqs[held.batch.author] = max(seqs.get(held.batch.author, 0), held.batch.seq)
+        tip = Tip(
+            decided.height,
+            decided.block_hash,
+            decided.time_ms,
+            result.receipts_root,
+            self._tree.root(),
+            result.outbox_root,
+        )
+        return CommitRecord(
+            tip=tip,
+            value=decided.value,
+            certificate=decided.certificate,
+            batches=[(h.batch.digest, h.batch.tx_count, h.location) for h in decided.batches],
+            tx_count=decided.tx_count,
+            receipts_packed=result.receipts_packed,
+            index_rows=result.index_rows,
+            writes=result.writes,
+            pages=pages,
+            author_seqs=sorted(seqs.items()),
+        )
+
+
+def _roots(tip: Tip) -> str:
+    return f"receipts {tip.receipts_root.hex()}, state {tip.state_root.hex()}, outbox {tip.outbox_root.hex()}"
+
+
+def load_tree(cache_bytes_max: int, database: Database) -> StateTree:
+    """The state tree of an opened database, its root page loaded."""
+    tree = StateTree(cache_bytes_max)
+    state = database.pending_state()
+    while needed := tree.missing([bytes(32)]):
+        tree.load(list(zip(needed, state.pages(needed), strict=True)))
+    return tree
