@@ -41,6 +41,7 @@ from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.genesis import Genesis, load_genesis
 from hnnode.node.pipeline import Pipeline, load_tree
+from hnnode.node.threads import name_threads
 from hnnode.ports import Channel, HeldBatch, Kind, Network, NodeFacts, PeerAddress, PeerInfo, Tip
 from hnnode.proofs import ProofBuilder
 from hnnode.storage import Home, Storage, disk_free_bytes, open_storage, segment_to_recover
@@ -367,7 +368,9 @@ class ChainNode:
             raise
 
     async def _watch(self) -> None:
+        named: set[int] = set()
         while True:
+            name_threads(named)
             self._disk_free = await asyncio.to_thread(disk_free_bytes, self.home.root)
             m = self.metrics
             m.disk_free.set(self._disk_free)
@@ -388,6 +391,7 @@ class ChainNode:
             await asyncio.sleep(LAG_CHECK_S)
             self._loop_lag_s = max(0.0, time.monotonic() - before - LAG_CHECK_S)
             self.metrics.loop_lag.set(self._loop_lag_s)
+            self.metrics.loop_delay.observe(self._loop_lag_s)
 
     # -------------------------------------------------------------- frames
     def _on_consensus_frames(self, peer: bytes, frames: Sequence[tuple[int, bytes]]) -> None:
