@@ -25,6 +25,7 @@ from hnnode.bench.plan import Plan, Signer
 from hnnode.bench.runs import median_of
 from hnnode.bench.tally import histogram_ms, percentiles_ms
 from hnnode.errors import Unavailable
+from hnnode.node.genesis import load_genesis
 
 PROBE_S = 6
 PROBE_SHARE = 0.8
@@ -86,6 +87,8 @@ class ChainRun:
             "connections": len(self.net.doors()) * 4,
             "block_interval_ms": config.consensus.block_interval_ms,
             "seal_ms": config.mempool.seal_ms,
+            "block_tx_count_max": load_genesis(self.net.nodes[0].home / "genesis.json").file.block_tx_count_max,
+            "node_cores": plan.cores or machine.cores(),
         }
 
     def _measure(self, runner: LoadRunner, signer: Signer, rate: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -23,11 +24,14 @@ GATEWAY_PORT = 20_700
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What differs from a plain network. `stopped`: nodes that are left for the scenario to start."""
+    """What differs from a plain network. `cores`: how many all nodes share, 0 for every one; `stopped`: nodes that are
+    left for the scenario to start.
+    """
 
     delay_ms: int = 0
     gateways: int = 0
     budget: bool = False
+    cores: int = 0
     stopped: tuple[int, ...] = ()
 
 
@@ -51,6 +55,8 @@ def running(
         chosen = [node.index for node in net.nodes if node.index not in setting.stopped]
         for index in chosen:
             net.start(index)
+            if setting.cores:
+                os.sched_setaffinity(net.nodes[index].pid, sorted(os.sched_getaffinity(0))[: setting.cores])
         ready_s = net.wait_ready(chosen, on_ready=lambda node: on_ready())
         for index in range(setting.gateways):
             net.gateways.append(start_gateway(net, index))

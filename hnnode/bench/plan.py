@@ -18,7 +18,7 @@ PRELOAD_SEED = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`rate` None: probe first and take a share of what committed. `delay_ms` is one way, between validators."""
+    """`rate` None: probe first and take a share of what committed. `delay_ms` is one way, between validators. `cores` 0: all."""
 
     application: str
     flavour: str
@@ -31,6 +31,7 @@ class Plan:
     preload: int = 0
     gateways: int = 0
     delay_ms: int = 0
+    cores: int = 0
     budget: bool = False
     runs: int = 1
     idle_s: int = 0

@@ -89,6 +89,15 @@ def chain(
             help=two("验证节点间每条链路的单向延迟", "one-way delay of every link between validators"),
         ),
     ] = 0,
+    cores: Annotated[
+        int,
+        typer.Option(
+            "--cores",
+            min=0,
+            max=1024,
+            help=two("所有节点共用的核数，0 为全部", "cores that all nodes share, 0 for every one"),
+        ),
+    ] = 0,
     runs: Annotated[
         int, typer.Option("--runs", min=1, max=9, help=two("测量次数，取中位数", "measured runs, medians are reported"))
     ] = 1,
@@ -136,13 +145,14 @@ def chain(
         preload=preload,
         gateways=gateways,
         delay_ms=delay_ms,
+        cores=cores,
         budget=budget,
         runs=runs,
         idle_s=IDLE_S if idle else 0,
         overload=_multiples(overload),
         overload_s=overload_seconds,
     )
-    with scene(nodes, plan, keep, Setting(delay_ms, gateways, budget)) as network:
+    with scene(nodes, plan, keep, Setting(delay_ms, gateways, budget, cores)) as network:
         result = ChainRun(network.net, network.keys, plan, network.progress, network.deploy_s).run()
     deliver(result, output, to, report, lambda: render(result, budget=budget))
 

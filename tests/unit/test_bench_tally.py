@@ -141,7 +141,11 @@ def test_counting_a_transaction_costs_less_than_two_microseconds() -> None:
     tally = _tally(*bundles)
     body = b'{"results":[' + b'{"code":0},' * batch + b'],"accepted":200,"refused":0}'
     blocks = [
-        Answer(200, {b"content-type": b"application/octet-stream"}, b"".join(_id(i) + bytes(4) for i in range(at, at + block)))
+        Answer(
+            200,
+            {b"content-type": b"application/octet-stream"},
+            b"".join(_id(i) + bytes(4) for i in range(at, at + block)),
+        )
         for at in range(0, count, block)
     ]
     spent_s = -time.process_time()

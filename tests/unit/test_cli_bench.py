@@ -38,7 +38,9 @@ def test_batch_codes_reads_items_and_whole_refusals() -> None:
     ok = Answer(200, {}, b'{"results":[{"code":0},{"code":3002}]}')
     assert batch_codes(ok, 2) == [0, 3002]
     assert batch_codes(Answer(200, {}, b'{"results":[{"code":0},{"code":0}],"accepted":2,"refused":0}'), 2) is None
-    assert batch_codes(Answer(200, {}, b'{"results":[{"code":0}],"accepted":1,"refused":0}'), 2) == CODES["INTERNAL_ERROR"]
+    assert (
+        batch_codes(Answer(200, {}, b'{"results":[{"code":0}],"accepted":1,"refused":0}'), 2) == CODES["INTERNAL_ERROR"]
+    )
     mixed = Answer(200, {}, b'{"results":[{"code":0},{"code":3002}],"accepted":1,"refused":1}')
     assert batch_codes(mixed, 2) == [0, 3002]
     assert batch_codes(ok, 3) == CODES["INTERNAL_ERROR"]
