@@ -36,6 +36,7 @@ class _End(asyncio.Protocol):
         self.other: _End | None = None
         self._held: deque[tuple[float, bytes]] = deque()
         self._held_bytes = 0
+        self._ended = False
         self._timer: asyncio.TimerHandle | None = None
         self._opening: asyncio.Task[None] | None = None
 
@@ -65,6 +66,12 @@ class _End(asyncio.Protocol):
         if self._timer is None:
             self._timer = loop.call_later(self._delay_s, self._pass_on)
 
+    def eof_received(self) -> bool:
+        self._ended = True
+        if not self._held:
+            self._end_other()
+        return True  # the other direction may have more to say
+
     def _pass_on(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = None
@@ -76,15 +83,29 @@ class _End(asyncio.Protocol):
         self._held_bytes -= len(data)
         if self.other is not None and self.other.transport is not None and data:
             self.other.transport.write(data)
-        if was_full and self._held_bytes <= HELD_BYTES_MAX and self.transport is not None:
+        if was_full and self._held_bytes <= HELD_BYTES_MAX and self.transport is not None and not self._ended:
             self.transport.resume_reading()
         if self._held:
             self._timer = loop.call_later(max(0.0, self._held[0][0] - loop.time()), self._pass_on)
+        elif self._ended:
+            self._end_other()
+
+    def _end_other(self) -> None:
+        """Nothing comes from here any more: say so at the other end, and close both when that holds there too."""
+        other = self.other
+        if other is None:
+            self._close()
+        elif self.transport is None or (other._ended and not other._held):
+            other._close()
+            self._close()
+        elif other.transport is not None and other.transport.can_write_eof():
+            other.transport.write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
-        if self.other is not None:
-            self.other._close()
+        self._ended = True
+        if not self._held:
+            self._end_other()
 
     def _close(self) -> None:
         if self.transport is not None:

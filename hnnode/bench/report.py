@@ -103,9 +103,40 @@ def budget_table(budget: Mapping[str, Any]) -> Table:
     return table
 
 
-def render_facts(result: Mapping[str, Any]) -> Table:
-    """Every figure of a part of a result, nested names joined by dots; lists of objects a line each."""
-    return _facts((name, _number(value), "") for name, value in flatten(result))
+LIST_MAX = 16
+"""Longer lists are for charts, not for a line of text."""
+
+
+def render_facts(result: Mapping[str, Any]) -> RenderableType:
+    """Every figure of a part of a result, nested names joined by dots; lists of objects as tables of their own."""
+    records = {name: value for name, value in result.items() if is_records(value)}
+    plain = {name: value for name, value in result.items() if name not in records and not _is_long(value)}
+    plain.pop("series", None)
+    parts: list[RenderableType] = [_facts((name, _number(value), "") for name, value in flatten(plain))]
+    for name, rows in records.items():
+        parts += [Text(""), Text(name, style="bold"), _records([dict(flatten(row)) for row in rows])]
+    return Group(*parts)
+
+
+def is_records(value: Any) -> bool:
+    """A list of objects."""
+    return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(item, Mapping) for item in value)
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and (
+        len(value) > LIST_MAX or any(isinstance(v, (list, tuple)) for v in value)
+    )
+
+
+def _records(rows: Sequence[Mapping[str, Any]]) -> Table:
+    titles = list(dict.fromkeys(title for row in rows for title in row))
+    table = Table(box=None, pad_edge=False)
+    for title in titles:
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(*(_number(row.get(title)) for title in titles))
+    return table
 
 
 def flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

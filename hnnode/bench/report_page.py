@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from hnnode.bench import charts, standard
-from hnnode.bench.report import flatten
+from hnnode.bench.report import flatten, is_records
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b2733;--soft:#5d6b7a;--paper:#fff;--rule:#d9e0e7;
@@ -99,6 +99,9 @@ def _section(result: Mapping[str, Any]) -> str:
     for title, chart in _charts(result):
         if chart:
             parts += [f"<h2>{title}</h2>", chart]
+    for name, rows in result.items():
+        if is_records(rows) and name != "runs":
+            parts += [f"<h2>{escape(name)}</h2>", _records([dict(flatten(row)) for row in rows])]
     for name in ("overload", "idle"):
         if name in result:
             parts += [f"<h2>{escape(name)}</h2>", _table((escape(key), value) for key, value in flatten(result[name]))]
@@ -130,16 +133,28 @@ def where(result: Mapping[str, Any]) -> str:
     return " · ".join([*(known if machine else []), result.get("commit") or "no revision"])
 
 
+def _records(rows: Sequence[Mapping[str, Any]]) -> str:
+    titles = list(dict.fromkeys(title for row in rows for title in row))
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    body = "".join("<tr>" + "".join(_cell(row.get(title)) for title in titles) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
 def _table(rows: Iterable[tuple[str, Any]]) -> str:
-    cells = []
-    for name, value in rows:
-        text = "–" if value is None else ("✓" if value else "✗") if isinstance(value, bool) else value
-        if isinstance(text, float):
-            text = f"{text:,.2f}" if abs(text) < 100 else f"{text:,.0f}"
-        elif isinstance(text, int):
-            text = f"{text:,}"
-        cells.append(f'<tr><th>{name}</th><td class="number">{escape(str(text))}</td></tr>')
+    cells = [f"<tr><th>{name}</th>{_cell(value)}</tr>" for name, value in rows]
     return f"<table>{''.join(cells)}</table>"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        text = "–"
+    elif isinstance(value, bool):
+        text = "✓" if value else "✗"
+    elif isinstance(value, float):
+        text = f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+    else:
+        text = f"{value:,}" if isinstance(value, int) else str(value)
+    return f'<td class="number">{escape(text)}</td>'
 
 
 def _charts(result: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

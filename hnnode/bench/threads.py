@@ -66,5 +66,13 @@ def cpu_by_thread(pid: int) -> dict[int, tuple[str, float]]:
             name = _NUMBER.sub("", name) or name
         if name.startswith("rocksdb"):
             name = "rocksdb"
-        found[int(task.name)] = name, (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+        found[int(task.name)] = name, _precise_s(task) or (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
     return found
+
+
+def _precise_s(task: Path) -> float | None:
+    """CPU seconds to the nanosecond, where the kernel keeps them; ticks are too coarse for threads that do little."""
+    try:
+        return int((task / "schedstat").read_bytes().split()[0]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None

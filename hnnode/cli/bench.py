@@ -10,7 +10,7 @@ import orjson
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hnnode.cli import bench_chain, bench_query, bench_results, bench_sync
+from hnnode.cli import bench_chain, bench_locust, bench_query, bench_results, bench_sync
 from hnnode.cli.dev import Interrupted, interruptible
 from hnnode.cli.language import say, two
 from hnnode.cli.options import OutputOption
@@ -18,7 +18,7 @@ from hnnode.cli.output import Format, console, emit, notes
 from hnnode.errors import HnError
 
 application = typer.Typer(name="bench", help=two("性能测量", "measurements"), no_args_is_help=True)
-for part in (bench_chain, bench_sync, bench_query, bench_results):
+for part in (bench_chain, bench_sync, bench_query, bench_results, bench_locust):
     part.register(application)
 
 

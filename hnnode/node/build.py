@@ -368,9 +368,7 @@ class ChainNode:
             raise
 
     async def _watch(self) -> None:
-        named: set[int] = set()
         while True:
-            name_threads(named)
             self._disk_free = await asyncio.to_thread(disk_free_bytes, self.home.root)
             m = self.metrics
             m.disk_free.set(self._disk_free)
@@ -386,7 +384,9 @@ class ChainNode:
             await asyncio.sleep(DISK_CHECK_S)
 
     async def _lag(self) -> None:
+        named: set[int] = set()
         while True:
+            name_threads(named)  # pools start their threads when they are first used
             before = time.monotonic()
             await asyncio.sleep(LAG_CHECK_S)
             self._loop_lag_s = max(0.0, time.monotonic() - before - LAG_CHECK_S)
