@@ -20,10 +20,10 @@ import uvloop
 from hnnode.bench import machine, processes
 from hnnode.bench.load import LoadRunner, Progress
 from hnnode.bench.localnet import LocalNet
-from hnnode.bench.locust_join import chain_view, knee, locust_view, read_sent, steps, tally_of, users_by_second
+from hnnode.bench.locust_join import joined
 from hnnode.bench.plan import Plan, Signer
 from hnnode.bench.presigned import write_presigned
-from hnnode.bench.watch import read_blocks, watch
+from hnnode.bench.watch import watch
 from hnnode.errors import Unavailable
 
 DRAIN_S = 5.0
@@ -97,29 +97,16 @@ class LocustRun:
         runner.check_alive()
         after, disk_after = runner.accounts(), processes.disk_bytes(self.net.nodes[0].home)
         equal = runner.roots_equal()
-        requests = read_sent(self.own.scratch / "sent")
-        if not requests:
-            raise Unavailable("NOT_READY", f"Locust sent nothing: {self._log()}")
-        tally = tally_of(requests, [presigned], read_blocks(blocks))
-        start_s = requests[0].sent_s
-        seconds = max(1, round(requests[-1].sent_s - start_s + 1))
-        committed = max(1, tally.committed_count)
-        found = list(steps(tally, requests, users_by_second(self.own.scratch / "locust_stats_history.csv"), start_s))
+        found = joined(self.own.scratch / "sent", [presigned], blocks, self.own.scratch / "locust")
+        committed = max(1, found["committed"])
         cpu_s = sum(b.cpu_s - a.cpu_s for a, b in zip(before, after, strict=True))
         return {
-            "result_version": 2,
-            "scenario": "locust",
-            "app": self.plan.application,
+            **found,
             "nodes": len(self.net.nodes),
-            "seconds": seconds,
-            **chain_view(tally, start_s, seconds),
             "cpu_us_per_tx": round(1e6 * cpu_s / committed, 1),
             "ledger_bytes_per_tx": round((disk_after - disk_bytes) / committed, 1),
             "state_roots_equal": equal,
-            "presigned_left": signed - sum(len(request.indices) for request in requests),
-            "steps": found,
-            "knee": knee(found),
-            "requests": locust_view(self.own.scratch / "locust_stats.csv"),
+            "presigned": signed,
             "deploy_s": dict(self.deploy_s),
             "machine": machine.facts(),
             "commit": machine.commit(),

@@ -17,7 +17,7 @@ from typing import Any
 from hnnode.bench.load import code_names
 from hnnode.bench.presigned import read_presigned
 from hnnode.bench.tally import Commit, Tally, histogram_ms, percentiles_ms
-from hnnode.bench.watch import SeenBlock
+from hnnode.bench.watch import SeenBlock, read_blocks
 from hnnode.bench.workload import Bundle
 from hnnode.errors import CODES, ConfigError
 
@@ -166,3 +166,28 @@ def locust_view(stats: Path) -> list[dict[str, Any]]:
 
 def _number(text: str | None) -> float | None:
     return float(text) if text and text != "N/A" else None
+
+
+def joined(sent: Path, presigned: Sequence[Path], blocks: Path, stats: Path | None) -> dict[str, Any]:
+    """The whole view of one run. `stats`: what `locust --csv` was given; without it there are no steps.
+
+    Raises ConfigError for an empty record or one of another form.
+    """
+    requests = read_sent(sent)
+    if not requests:
+        raise ConfigError("CONFIG_INVALID", f"{sent}: got no record of anything sent")
+    tally = tally_of(requests, presigned, read_blocks(blocks))
+    start_s = requests[0].sent_s
+    seconds = max(1, round(requests[-1].sent_s - start_s + 1))
+    result = {
+        "result_version": 2,
+        "scenario": "locust",
+        "app": ", ".join(str(read_presigned(path)[0].get("application", "")) for path in presigned),
+        "seconds": seconds,
+        **chain_view(tally, start_s, seconds),
+        "committed": tally.committed_count,
+    }
+    if stats is not None:
+        found = list(steps(tally, requests, users_by_second(Path(f"{stats}_stats_history.csv")), start_s))
+        result |= {"steps": found, "knee": knee(found), "requests": locust_view(Path(f"{stats}_stats.csv"))}
+    return result

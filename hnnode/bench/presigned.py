@@ -43,14 +43,15 @@ def write_presigned(path: Path, facts: Mapping[str, Any], bundles: Iterable[Bund
 
 def read_presigned(path: Path) -> tuple[dict[str, Any], Iterator[Presigned]]:
     """Facts and transactions. Raises ConfigError for a file of another kind, or one that was cut."""
-    file = path.open("rb")
-    if file.read(len(MAGIC)) != MAGIC:
-        file.close()
-        raise ConfigError("CONFIG_INVALID", f"{path}: not a file of presigned transactions")
-    facts: dict[str, Any] = orjson.loads(file.readline(HEAD_BYTES_MAX))
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise ConfigError("CONFIG_INVALID", f"{path}: not a file of presigned transactions")
+        facts: dict[str, Any] = orjson.loads(file.readline(HEAD_BYTES_MAX))
+        start = file.tell()
 
     def txs() -> Iterator[Presigned]:
-        with file:
+        with path.open("rb") as file:
+            file.seek(start)
             while head := file.read(4):
                 length = int.from_bytes(head, "big")
                 body = file.read(32 + length) if length <= TX_BYTES_MAX else b""

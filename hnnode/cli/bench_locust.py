@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -148,8 +149,78 @@ def locust(
     deliver(result, output, to, report, lambda: render_facts(result))
 
 
+def watch(
+    to: Annotated[Path, typer.Argument(metavar="FILE", help=two("要写的文件", "file to write"))],
+    seconds: Annotated[
+        float,
+        typer.Option(
+            "--seconds", min=1, max=1e6, help=two("记录的秒数，Ctrl-C 提前结束", "how long, Ctrl-C ends it early")
+        ),
+    ] = 600.0,
+    node: NodeOption = None,
+) -> None:
+    """Record what the chain commits while somebody else loads it."""
+    import asyncio
+
+    from hnnode.bench.watch import watch as watched
+
+    async def record() -> int:
+        until = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.call_later(seconds, until.set)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, until.set)
+        return await watched(node_url(node), to, until)
+
+    height = asyncio.run(record())
+    console().print(say(f"已记录到高度 {height}：{to}", f"recorded up to height {height}: {to}"), markup=False)
+
+
+def join(
+    sent: Annotated[
+        Path,
+        typer.Option(
+            "--sent", exists=True, file_okay=False, help=two("Locust 写的 sent 目录", "folder that Locust wrote")
+        ),
+    ],
+    presigned: Annotated[
+        list[Path],
+        typer.Option(
+            "--presigned",
+            exists=True,
+            dir_okay=False,
+            help=two("预签名文件，次序同测试时", "presigned files, in the order of the run"),
+        ),
+    ],
+    blocks: Annotated[
+        Path,
+        typer.Option("--blocks", exists=True, dir_okay=False, help=two("bench watch 的记录", "record of bench watch")),
+    ],
+    stats: Annotated[
+        Path | None,
+        typer.Option(
+            "--stats",
+            metavar="PREFIX",
+            show_default=False,
+            help=two("locust --csv 的前缀", "prefix given to locust --csv"),
+        ),
+    ] = None,
+    to: ToOption = None,
+    report: ReportOption = None,
+    output: OutputOption = Format.table,
+) -> None:
+    """One report from what Locust says it sent and what the chain committed."""
+    from hnnode.bench.locust_join import joined
+    from hnnode.bench.report import render_facts
+
+    result = joined(sent, presigned, blocks, stats)
+    deliver(result, output, to, report, lambda: render_facts(result))
+
+
 def register(application: typer.Typer) -> None:
     application.command("presign", help=two("生成预签名交易文件", "write a file of signed transactions"))(presign)
+    application.command("watch", help=two("记录链上的区块", "record the blocks of a chain"))(watch)
+    application.command("join", help=two("合并 Locust 与链的结果", "join Locust's view with the chain's"))(join)
     application.command("locust", help=two("本机网络上的 Locust 负载", "a Locust load on a network of this machine"))(
         locust
     )

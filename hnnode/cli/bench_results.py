@@ -136,12 +136,36 @@ def model(
     deliver(found, output, to, None, lambda: Text(markdown(found)))
 
 
+def tables(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULT…", exists=True, dir_okay=False, help=two("测量结果 JSON 文件", "JSON files of results")
+        ),
+    ],
+    into: Annotated[
+        Path, typer.Option("--into", metavar="PAGE", exists=True, dir_okay=False, help=two("页面", "the page"))
+    ] = Path("docs/benchmarks.md"),
+) -> None:
+    """Write chain, sync and query results between the marks of a page."""
+    from hnnode.bench.tables import into_page
+
+    try:
+        into.write_text(into_page(into.read_text("utf-8"), [load_result(path) for path in results]), "utf-8")
+    except (ValueError, KeyError) as e:
+        raise typer.BadParameter(f"{into}: {e}") from e
+    console().print(say(f"已写入 {into}", f"wrote {into}"), markup=False)
+
+
 def register(application: typer.Typer) -> None:
     application.command(
         "compare",
         help=two("比较两个结果，变差则退出码为 1", "two results side by side; exit code 1 when it became worse"),
     )(compare)
     application.command("report", help=two("把多个结果写成一份报告", "one report of several results"))(report)
+    application.command(
+        "tables", help=two("把链的测量结果写入网页的标记之间", "write chain results between the marks of a page")
+    )(tables)
     application.command(
         "model",
         help=two(

@@ -319,3 +319,27 @@ def test_page_is_laid_out_by_a_real_browser(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-500:]
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_tables_take_the_place_between_the_marks() -> None:
+    from hnnode.bench.tables import into_page, markdown
+
+    reference = {"openssl_sm2_verify_per_s": 2000.0}
+    rows = {"per_s": 5.0, "latency_ms": {"p50": 1.0, "p99": None}, "cpu_us_per_query": 9.0}
+    overload = {"peak_tps": 10.0, "multiples": [{"times": 5, "committed_share_of_peak": 0.95, "lost": 0}]}
+    results = [
+        _result(reference=reference, overload=overload, idle={"cpu_percent_max": 0.7}),
+        {**_result(), "scenario": "query", "reference": reference, "queries": {"receipt": rows, "proof": rows}},
+    ]
+    page_text = "x\n<!-- chain: begin, rendered by hnnode bench tables -->\nold\n<!-- chain: end -->\ny"
+    text = into_page(page_text, results)
+    assert "old" not in text
+    assert text.endswith("<!-- chain: end -->\ny")
+    assert "| 5 | – | – | 0.95 |" in text
+    assert "| receipt | 5 | 1 | – | 9 |" in text
+    assert "**Catching up**" not in text
+    assert markdown(results[1:]).count("|---|") >= 2
+    for mark in ("chain", "model"):
+        assert f"<!-- {mark}: begin" in (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    with pytest.raises(ValueError):
+        into_page("no marks", results)
