@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-LOOP_DELAY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.3, 2.6, 5.2, 10.0, 20.0, 40.0, 80.0, 120.0)
 
 
@@ -29,12 +28,6 @@ class Metrics:
         self.pool_bytes = Gauge("hn_pool_bytes", "Bytes held by the pool", registry=r)
         self.syncing = Gauge("hn_syncing", "1 while the node catches up", registry=r)
         self.loop_lag = Gauge("hn_loop_lag_seconds", "Latest delay of the event loop", registry=r)
-        self.loop_delay = Histogram(
-            "hn_loop_delay_seconds",
-            "Delay of the event loop, ten samples a second",
-            buckets=LOOP_DELAY_BUCKETS_S,
-            registry=r,
-        )
         self.loop_samples = Counter(
             "hn_loop_samples",
             "CPU samples of the event loop by module, see metrics.loop_sample_ms",

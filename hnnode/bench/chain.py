@@ -138,7 +138,8 @@ class ChainRun:
         blocks = max(1.0, processes.counter_growth(earlier[0], later[0], ["hn_blocks_total"]))
         fsyncs = processes.label_growth(earlier[0], later[0], "hn_fsyncs_total", "file")
         lags = [
-            processes.bucket_quantile(a, b, "hn_loop_delay_seconds", 0.99) for a, b in zip(earlier, later, strict=True)
+            processes.bucket_quantile(a, b, "hn_event_loop_lag_seconds", 0.99)
+            for a, b in zip(earlier, later, strict=True)
         ]
         known = [lag for lag in lags if lag is not None]
         return {
@@ -151,6 +152,6 @@ class ChainRun:
             "sender_cpu_us_per_tx": round(1e6 * loaded.sender_cpu_s / committed, 2),
             "fsyncs_per_block": round(sum(fsyncs.values()) / blocks, 2),
             "fsyncs_per_block_by_file": {file: round(count / blocks, 2) for file, count in sorted(fsyncs.items())},
-            "loop_delay_ms_p99_max": round(1e3 * max(known), 1) if known else None,
+            "loop_lag_ms_p99_max": round(1e3 * max(known), 1) if known else None,
             "signature_verifications_per_tx_per_node": round(verified / nodes / committed, 3),
         }

@@ -47,7 +47,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("ledger_bytes_per_tx", "bytes, one node"),
     ("fsyncs_per_block", "one node"),
     ("signature_verifications_per_tx_per_node", ""),
-    ("loop_delay_ms_p99_max", "ms, slowest node"),
+    ("loop_lag_ms_p99_max", "ms, slowest node"),
     ("state_roots_equal", ""),
 )
 

@@ -44,7 +44,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "ledger_bytes_per_tx": ("账本每笔交易字节", "ledger bytes a transaction"),
     "fsyncs_per_block": ("每块落盘次数", "fsyncs a block"),
     "signature_verifications_per_tx_per_node": ("每节点每笔验签次数", "signature checks a transaction and node"),
-    "loop_delay_ms_p99_max": ("事件循环延迟 p99 毫秒", "event loop delay p99, ms"),
+    "loop_lag_ms_p99_max": ("事件循环延迟 p99 毫秒", "event loop delay p99, ms"),
     "state_roots_equal": ("各节点状态根一致", "state roots equal"),
     "latency_ms.p50": ("延迟 p50 毫秒", "latency p50, ms"),
     "latency_ms.p90": ("延迟 p90 毫秒", "latency p90, ms"),

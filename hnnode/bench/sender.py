@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ SETTLE_POLL_S = 0.005
 LATE_S_MAX = 0.05
 BATCH_PATH = "/v1/txs:batch"
 BINARY = "application/octet-stream"
+_CODE = struct.Struct(">I")
 _ALL_TAKEN = re.compile(rb'"accepted":([0-9]+),"refused":0\}$')
 
 
@@ -111,7 +113,7 @@ class Sender:
         """False when the whole request was refused: it may be sent again."""
         self.tally.on_offer(bundle, intended_s)
         try:
-            answer = await connection.request("POST", BATCH_PATH, bundle.body, BINARY)
+            answer = await connection.request("POST", BATCH_PATH, bundle.body, BINARY, accept=BINARY)
         except Unavailable as e:
             self.tally.on_silence(bundle)
             self.errors.append(str(e))
@@ -135,6 +137,12 @@ class Sender:
 
 def batch_codes(answer: Answer, count: int) -> list[int] | int | None:
     """Code of each item, None when every one was accepted, or one code when the whole request was refused."""
+    if answer.status == 200 and answer.headers.get(b"content-type", b"").startswith(BINARY.encode()):
+        if not answer.body.strip(b"\0") and len(answer.body) == 4 * count:
+            return None
+        if len(answer.body) != 4 * count:
+            return CODES["INTERNAL_ERROR"]
+        return [code for (code,) in _CODE.iter_unpack(answer.body)]
     # The totals stand at the end: an answer without refusals need not be parsed, which would cost more than the sending.
     taken = _ALL_TAKEN.search(answer.body, max(0, len(answer.body) - 64))
     if answer.status == 200 and taken is not None and int(taken.group(1)) == count:

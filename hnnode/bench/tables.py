@@ -28,7 +28,7 @@ _CHAIN: tuple[_Column, ...] = (
     ("CPU µs/tx, all", "cpu_us_per_tx"),
     ("ledger bytes/tx", "ledger_bytes_per_tx"),
     ("checks/tx and node", "signature_verifications_per_tx_per_node"),
-    ("loop p99 ms", "loop_delay_ms_p99_max"),
+    ("loop p99 ms", "loop_lag_ms_p99_max"),
     ("lost", "lost"),
     ("roots equal", "state_roots_equal"),
     ("runs", "settings.runs"),

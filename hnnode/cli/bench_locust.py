@@ -144,7 +144,9 @@ def locust(
         )
     plan = Plan(app, "declare", seconds, None, 1, None, seed)
     with tempfile.TemporaryDirectory(prefix="hn-locust-") as scratch, scene(nodes, plan, keep, Setting()) as network:
-        own = LocustPlan(python, folder.resolve(), Path(scratch), shape, users, seconds, peak_users, workers, presigned)
+        own = LocustPlan(
+            python.absolute(), folder.resolve(), Path(scratch), shape, users, seconds, peak_users, workers, presigned
+        )
         result = LocustRun(network.net, network.keys, plan, own, network.progress, network.deploy_s).run()
     deliver(result, output, to, report, lambda: render_facts(result))
 

@@ -40,8 +40,8 @@ from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.genesis import Genesis, load_genesis
+from hnnode.node.loop_profile import name_threads
 from hnnode.node.pipeline import Pipeline, load_tree
-from hnnode.node.threads import name_threads
 from hnnode.ports import Channel, HeldBatch, Kind, Network, NodeFacts, PeerAddress, PeerInfo, Tip
 from hnnode.proofs import ProofBuilder
 from hnnode.storage import Home, Storage, disk_free_bytes, open_storage, segment_to_recover
@@ -391,7 +391,6 @@ class ChainNode:
             await asyncio.sleep(LAG_CHECK_S)
             self._loop_lag_s = max(0.0, time.monotonic() - before - LAG_CHECK_S)
             self.metrics.loop_lag.set(self._loop_lag_s)
-            self.metrics.loop_delay.observe(self._loop_lag_s)
 
     # -------------------------------------------------------------- frames
     def _on_consensus_frames(self, peer: bytes, frames: Sequence[tuple[int, bytes]]) -> None:

@@ -19,7 +19,7 @@ import uvloop
 from hnnode.errors import ConfigError, FatalError, HnError
 from hnnode.gateway import create_app, metrics_app, serve
 from hnnode.node.build import open_node
-from hnnode.node.threads import LoopProfile
+from hnnode.node.loop_profile import LoopProfile
 
 EXIT_OK = 0
 EXIT_ERROR = 1

@@ -190,7 +190,7 @@ def test_budget_shares_threads_out_and_adds_up_to_the_total() -> None:
 
 
 def test_cpu_of_threads_is_found_under_their_names() -> None:
-    from hnnode.node.threads import name_threads
+    from hnnode.node.loop_profile import name_threads
 
     spent = threading.Event()
     stop = threading.Event()

@@ -43,6 +43,11 @@ def test_batch_codes_reads_items_and_whole_refusals() -> None:
     )
     mixed = Answer(200, {}, b'{"results":[{"code":0},{"code":3002}],"accepted":1,"refused":1}')
     assert batch_codes(mixed, 2) == [0, 3002]
+    binary = {b"content-type": b"application/octet-stream"}
+    assert batch_codes(Answer(200, binary, bytes(8)), 2) is None
+    assert batch_codes(Answer(200, binary, bytes(4) + (3002).to_bytes(4, "big")), 2) == [0, 3002]
+    assert batch_codes(Answer(200, binary, bytes(4)), 2) == CODES["INTERNAL_ERROR"]
+    assert batch_codes(Answer(200, binary, bytes(12)), 2) == CODES["INTERNAL_ERROR"]
     assert batch_codes(ok, 3) == CODES["INTERNAL_ERROR"]
     assert batch_codes(Answer(429, {}, b'{"code":3002}'), 2) == 3002
     assert batch_codes(Answer(502, {}, b"<html>"), 2) == CODES["INTERNAL_ERROR"]
