@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Packages come from the index the machine is set up for; nothing is fetched after the build.
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help prerequisites build demo test test-python test-rust test-slow lint format docs bench clean
+.PHONY: help prerequisites build demo test test-python test-rust test-slow lint format docs bench loadtest loadtest-env clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -29,7 +29,7 @@ $(UV):
 	@build/bootstrap/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 build: prerequisites $(UV) ## Build everything into .venv
-	@$(UV) sync --quiet --python $(PYTHON) --all-packages --all-groups
+	@$(UV) sync --quiet --python $(PYTHON) --all-packages --all-groups --no-group loadtest
 	@$(BIN)/python -m compileall -q hnnode plugins
 
 demo: build ## Start four validators and run the whole story (ONCE=1: run it and exit)
@@ -43,7 +43,7 @@ test-rust:
 test-python:
 	$(PYTEST) -q -m "not slow"
 
-test-slow: build ## Long sets, sized for hours
+test-slow: build loadtest-env ## Long sets, sized for hours
 	HN_SIM_SEEDS=200000 HN_PROPTEST_CASES=20000 HN_FUZZ_CASES=10000000 HN_SM3_STREAM_MIB=500 HN_TIMING_RUNS=1000000 cargo test --release --quiet --workspace --exclude hn-py
 	HN_INTEROP_CASES=10000 $(PYTEST) -q
 
@@ -66,6 +66,12 @@ docs: build ## Render the generated reference pages
 
 bench: build ## Throughput of a four-validator chain on this machine
 	$(BIN)/hnnode bench chain --nodes 4 --app evidence --seconds 20
+
+loadtest-env: $(UV) ## An environment of its own for Locust
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/build/loadtest $(UV) sync --quiet --python $(PYTHON) --only-group loadtest
+
+loadtest: build loadtest-env ## Two minutes of mixed users on a four-node network, report in build/loadtest-report
+	$(BIN)/hnnode bench locust --seconds 120 --shape stress --users mixed --report build/loadtest-report
 
 clean: ## Remove everything that was built
 	rm -rf .venv build target

@@ -54,6 +54,7 @@ class GatewayConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class MetricsConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 26660
+    loop_sample_ms: Annotated[int, Meta(ge=0, le=1_000)] = 0
 
 
 class MempoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

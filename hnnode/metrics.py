@@ -32,6 +32,12 @@ class Metrics:
         self.event_loop_lag = Histogram(
             "hn_event_loop_lag_seconds", "Delay of a 50 ms ticker of the event loop", buckets=LAG_BUCKETS_S, registry=r
         )
+        self.loop_samples = Counter(
+            "hn_loop_samples",
+            "CPU samples of the event loop by module, see metrics.loop_sample_ms",
+            ["module"],
+            registry=r,
+        )
         self.commit_age = Gauge("hn_commit_age_seconds", "Seconds since the last commit", registry=r)
         self.disk_free = Gauge("hn_disk_free_bytes", "Free bytes on the data disk", registry=r)
         self.stage = Histogram(

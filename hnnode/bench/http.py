@@ -91,7 +91,13 @@ class Connection:
         self._receiver: _Receiver | None = None
 
     async def request(
-        self, method: str, path: str, body: bytes = b"", content_type: str = "", timeout_s: float = 30.0
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        content_type: str = "",
+        timeout_s: float = 30.0,
+        accept: str = "",
     ) -> Answer:
         """Raises Unavailable 9004 when the connection fails, 9005 when no answer came in time (the request may have
         been served).
@@ -103,6 +109,8 @@ class Connection:
         head = f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Length: {len(body)}\r\n"
         if content_type:
             head += f"Content-Type: {content_type}\r\n"
+        if accept:
+            head += f"Accept: {accept}\r\n"
         invariant(receiver.transport is not None, "a connected receiver has a transport")
         cast(asyncio.Transport, receiver.transport).write(head.encode("ascii") + b"\r\n" + body)
         try:

@@ -91,11 +91,20 @@ class LocalNode:
 
 
 @dataclass(slots=True)
+class Gateway:
+    """A door of its own process beside a node."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+@dataclass(slots=True)
 class LocalNet:
     """`homes` must hold finished node homes. Use as a context manager: leaving it stops every process."""
 
     nodes: list[LocalNode]
     environment: dict[str, str] = field(default_factory=dict)
+    gateways: list[Gateway] = field(default_factory=list)
 
     @classmethod
     def of(cls, homes: Sequence[Path]) -> LocalNet:
@@ -123,6 +132,23 @@ class LocalNet:
                 env={**os.environ, **self.environment},
                 start_new_session=True,
             )
+
+    def configure(self, index: int, config: Config) -> None:
+        """Write another configuration into the home of a node that does not run."""
+        from hnnode.node.genesis import config_text
+
+        node = self.nodes[index]
+        (node.home / "config.toml").write_text(config_text(config), "utf-8")
+        node.config = config
+
+    def pids(self) -> list[int]:
+        """Process ids of the running nodes, then of the gateways."""
+        running = [node.pid for node in self.nodes if node.running]
+        return running + [gateway.process.pid for gateway in self.gateways if gateway.process.poll() is None]
+
+    def doors(self) -> list[str]:
+        """Where transactions are taken: the gateways, or the running nodes when there are none."""
+        return [gateway.url for gateway in self.gateways] or [node.url for node in self.nodes if node.running]
 
     def start_all(self) -> None:
         for node in self.nodes:
@@ -174,6 +200,15 @@ class LocalNet:
         """SIGTERM to all, SIGKILL to those that have not ended after STOP_S. Returns the names that had to be
         killed.
         """
+        for gateway in self.gateways:
+            gateway.process.terminate()
+        for gateway in self.gateways:
+            try:
+                gateway.process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                gateway.process.kill()
+                gateway.process.wait()
+        self.gateways.clear()
         for node in self.nodes:
             if node.process is not None and node.process.poll() is None:
                 node.process.send_signal(signal.SIGTERM)

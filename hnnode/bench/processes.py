@@ -1,4 +1,4 @@
-"""What the node processes cost: CPU time, memory, disk, and the counters of `/metrics`."""
+"""What the node processes cost: CPU time, memory, disk, and the figures of `/metrics`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^}]*\})? (\S+)$")
+_SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{([^}]*)\})? (\S+)$")
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 def cpu_s(pid: int) -> float:
@@ -35,19 +36,56 @@ def disk_bytes(folder: Path) -> int:
     return total
 
 
-def parse_metrics(text: str) -> dict[str, float]:
-    """Samples of a Prometheus text, summed over their labels."""
-    totals: dict[str, float] = {}
+class Figures(dict[tuple[str, frozenset[tuple[str, str]]], float]):
+    """Samples of a Prometheus text by name and labels."""
+
+    def total(self, name: str, **labels: str) -> float | None:
+        """Sum over the samples of a name that carry these labels; None when there is none."""
+        found = [
+            value for (sample, own), value in self.items() if sample == name and labels.items() <= dict(own).items()
+        ]
+        return sum(found) if found else None
+
+    def by_label(self, name: str, label: str) -> dict[str, float]:
+        """Value of each label value, summed over the other labels."""
+        totals: dict[str, float] = {}
+        for (sample, own), value in self.items():
+            if sample == name and (key := dict(own).get(label)) is not None:
+                totals[key] = totals.get(key, 0.0) + value
+        return totals
+
+
+def parse_metrics(text: str) -> Figures:
+    """Samples of a Prometheus text; comments and what does not parse are left out."""
+    figures = Figures()
     for line in text.splitlines():
         found = _SAMPLE.match(line)
         if found:
-            totals[found.group(1)] = totals.get(found.group(1), 0.0) + float(found.group(2))
-    return totals
+            labels = frozenset(_LABEL.findall(found.group(2) or ""))
+            figures[found.group(1), labels] = float(found.group(3))
+    return figures
 
 
-def counter_growth(before: Mapping[str, float], after: Mapping[str, float], names: Iterable[str]) -> float:
+def counter_growth(before: Figures, after: Figures, names: Iterable[str]) -> float:
     """Growth of the first of `names` that the node knows; a counter may carry `_total` or not."""
     for name in names:
-        if name in after:
-            return after[name] - before.get(name, 0.0)
+        now = after.total(name)
+        if now is not None:
+            return now - (before.total(name) or 0.0)
     return 0.0
+
+
+def label_growth(before: Figures, after: Figures, name: str, label: str) -> dict[str, float]:
+    """Growth of a counter for each value of a label."""
+    earlier: Mapping[str, float] = before.by_label(name, label)
+    return {key: value - earlier.get(key, 0.0) for key, value in after.by_label(name, label).items()}
+
+
+def bucket_quantile(before: Figures, after: Figures, name: str, share: float) -> float | None:
+    """Upper bound of the histogram bucket that the `share` of what was observed meanwhile reaches; None for nothing."""
+    growth = label_growth(before, after, f"{name}_bucket", "le")
+    ordered = sorted((float(bound), count) for bound, count in growth.items())
+    if not ordered or ordered[-1][1] <= 0:
+        return None
+    wanted = share * ordered[-1][1]
+    return next(bound for bound, count in ordered if count >= wanted)

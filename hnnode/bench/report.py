@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -42,23 +42,19 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("blocks", ""),
     ("txs_per_block", ""),
     ("cpu_us_per_tx", "µs, all nodes"),
-    ("sender_cpu_share", "of one core"),
+    ("sender_cpu_us_per_tx", "µs, sender and follower"),
     ("rss_mb_max", "MB, largest node"),
     ("ledger_bytes_per_tx", "bytes, one node"),
     ("fsyncs_per_block", "one node"),
     ("signature_verifications_per_tx_per_node", ""),
+    ("loop_lag_ms_p99_max", "ms, slowest node"),
     ("state_roots_equal", ""),
 )
 
 
-def render(result: Mapping[str, Any]) -> RenderableType:
-    """Table, latency line and chart of a `hnnode bench chain` result."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(justify="right")
-    table.add_column(style="dim")
-    for name, unit in _ROWS:
-        table.add_row(name, _number(result[name]), unit)
+def render(result: Mapping[str, Any], *, budget: bool = False) -> RenderableType:
+    """Table, latency line and chart of a `hnnode bench chain` result; with `budget` the CPU time of each stage."""
+    table = _facts((name, _number(result[name]), unit) for name, unit in _ROWS)
     latency = result["latency_ms"]
     table.add_row(
         "latency",
@@ -76,4 +72,92 @@ def render(result: Mapping[str, Any]) -> RenderableType:
         f"{machine['cpu']} · {machine['cores']} cores · {machine['ram_gb']} GB · {result['commit'] or 'no revision'}"
     )
     axis = Text(f"{'':>9} committed tx/s, one column a second", style="dim")
-    return Group(Text(title, style="bold"), Text(where, style="dim"), Text(""), table, Text(""), drawn, axis)
+    parts: list[RenderableType] = [
+        Text(title, style="bold"),
+        Text(where, style="dim"),
+        Text(""),
+        table,
+        Text(""),
+        drawn,
+        axis,
+    ]
+    if budget:
+        parts += [Text(""), Text("CPU a transaction, all nodes", style="bold"), budget_table(result["budget"])]
+    for name in ("idle", "overload"):
+        if name in result:
+            parts += [Text(""), Text(name, style="bold"), render_facts(result[name])]
+    return Group(*parts)
+
+
+def budget_table(budget: Mapping[str, Any]) -> Table:
+    """Stages with their share of the total, then the threads they were measured by."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("stage", "µs", "%"):
+        table.add_column(title, justify="left" if title == "stage" else "right")
+    total = budget["total_us"] or 1.0
+    for stage, us in budget["stages_us"].items():
+        table.add_row(stage, f"{us:.2f}", f"{100 * us / total:.1f}")
+    table.add_row("total", f"{budget['total_us']:.2f}", "100.0", style="bold", end_section=True)
+    for thread, us in budget["threads_us"].items():
+        table.add_row(f"  thread {thread}", f"{us:.2f}", f"{100 * us / total:.1f}", style="dim")
+    return table
+
+
+LIST_MAX = 16
+"""Longer lists are for charts, not for a line of text."""
+
+
+def render_facts(result: Mapping[str, Any]) -> RenderableType:
+    """Every figure of a part of a result, nested names joined by dots; lists of objects as tables of their own."""
+    records = {name: value for name, value in result.items() if is_records(value)}
+    plain = {name: value for name, value in result.items() if name not in records and not _is_long(value)}
+    plain.pop("series", None)
+    parts: list[RenderableType] = [_facts((name, _number(value), "") for name, value in flatten(plain))]
+    for name, rows in records.items():
+        parts += [Text(""), Text(name, style="bold"), _records([dict(flatten(row)) for row in rows])]
+    return Group(*parts)
+
+
+def is_records(value: Any) -> bool:
+    """A list of objects."""
+    return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(item, Mapping) for item in value)
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and (
+        len(value) > LIST_MAX or any(isinstance(v, (list, tuple)) for v in value)
+    )
+
+
+def _records(rows: Sequence[Mapping[str, Any]]) -> Table:
+    titles = list(dict.fromkeys(title for row in rows for title in row))
+    table = Table(box=None, pad_edge=False)
+    for title in titles:
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(*(_number(row.get(title)) for title in titles))
+    return table
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, figure or text) of a result."""
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
+            for i, item in enumerate(value):
+                yield from flatten(item, f"{prefix}{name}.{i}.")
+        elif isinstance(value, (list, tuple)):
+            yield prefix + name, " ".join(map(_number, value))
+        else:
+            yield prefix + name, value
+
+
+def _facts(rows: Iterable[tuple[str, str, str]]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -16,33 +19,70 @@ from hnnode.errors import CODES, Unavailable
 
 CONNECTIONS_PER_NODE = 4
 SETTLE_POLL_S = 0.005
+LATE_S_MAX = 0.05
 BATCH_PATH = "/v1/txs:batch"
 BINARY = "application/octet-stream"
+_CODE = struct.Struct(">I")
+_ALL_TAKEN = re.compile(rb'"accepted":([0-9]+),"refused":0\}$')
+
+
+@dataclass(slots=True)
+class Schedule:
+    """The requests in order, each due when its first transaction is.
+
+    `stubborn`: a load that no refusal slows down. What was refused comes again, and a sender that falls behind goes on
+    from now instead of catching up.
+    """
+
+    bundles: deque[Bundle]
+    rate: float
+    start_s: float
+    seconds: float
+    stubborn: bool = False
+    _due_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._due_s = self.start_s
+
+    def next(self) -> tuple[float, Bundle] | None:
+        """(time it is due, bundle); None when the time or the bundles are over."""
+        if not self.bundles or self._due_s >= self.start_s + self.seconds:
+            return None
+        if self.stubborn:
+            self._due_s = max(self._due_s, time.monotonic() - LATE_S_MAX)
+        bundle, due_s = self.bundles.popleft(), self._due_s
+        self._due_s += len(bundle.tx_ids) / self.rate
+        return due_s, bundle
+
+    def give_back(self, bundle: Bundle) -> None:
+        self.bundles.append(bundle)
 
 
 @dataclass(slots=True)
 class Sender:
-    """Sends bundles in order over several keep-alive connections spread over all nodes.
+    """Sends bundles in order over several keep-alive connections spread over all doors.
 
-    A 429 counts its transactions as refused and pauses that node for `Retry-After`; nothing is sent twice.
+    A 429 counts its transactions as refused and pauses that door for `Retry-After`, unless the schedule is stubborn.
     """
 
     urls: Sequence[str]
     tally: Tally
     outstanding_max: int | None = None
     """Accepted and uncommitted transactions above which nothing is sent; None for a true open loop."""
+    connections: int = CONNECTIONS_PER_NODE
+    stubborn: bool = False
     paused_until_s: dict[str, float] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
-    async def run(self, bundles: Sequence[Bundle], rate: float, seconds: float) -> float:
+    async def run(self, bundles: Iterable[Bundle], rate: float, seconds: float) -> float:
         """Send at `rate` transactions a second for `seconds`. Returns the monotonic time of the start."""
         start_s = time.monotonic() + 0.05
-        due = iter(_schedule(bundles, rate, start_s, seconds))
-        workers = [self._worker(url, due, start_s + seconds) for _ in range(CONNECTIONS_PER_NODE) for url in self.urls]
+        schedule = Schedule(deque(bundles), rate, start_s, seconds, self.stubborn)
+        workers = [self._worker(url, schedule, start_s + seconds) for _ in range(self.connections) for url in self.urls]
         await asyncio.gather(*workers)
         return start_s
 
-    async def _worker(self, url: str, due: Iterator[tuple[float, Bundle]], end_s: float) -> None:
+    async def _worker(self, url: str, schedule: Schedule, end_s: float) -> None:
         connection = Connection(url)
         try:
             while True:
@@ -50,7 +90,7 @@ class Sender:
                 pause_s = self.paused_until_s.get(url, 0.0) - time.monotonic()
                 if pause_s > 0:
                     await asyncio.sleep(pause_s)
-                item = next(due, None)
+                item = schedule.next()
                 if item is None or time.monotonic() >= end_s:
                     return
                 intended_s, bundle = item
@@ -61,48 +101,52 @@ class Sender:
                     if time.monotonic() >= end_s:
                         return
                     await asyncio.sleep(SETTLE_POLL_S)
-                await self.send(connection, url, bundle, intended_s)
+                if not await self.send(connection, url, bundle, intended_s) and self.stubborn:
+                    schedule.give_back(bundle)
         finally:
             connection.close()
 
     def _full(self) -> bool:
         return self.outstanding_max is not None and self.tally.outstanding_count() >= self.outstanding_max
 
-    async def send(self, connection: Connection, url: str, bundle: Bundle, intended_s: float) -> None:
-        self.tally.on_offer(bundle.tx_ids, intended_s)
+    async def send(self, connection: Connection, url: str, bundle: Bundle, intended_s: float) -> bool:
+        """False when the whole request was refused: it may be sent again."""
+        self.tally.on_offer(bundle, intended_s)
         try:
-            answer = await connection.request("POST", BATCH_PATH, bundle.body, BINARY)
+            answer = await connection.request("POST", BATCH_PATH, bundle.body, BINARY, accept=BINARY)
         except Unavailable as e:
-            self.tally.on_silence(bundle.tx_ids)
+            self.tally.on_silence(bundle)
             self.errors.append(str(e))
-            self.paused_until_s[url] = time.monotonic() + 0.2
-            return
+            self._pause(url, 0.2)
+            return True
         if answer.status == 429:
-            self.paused_until_s[url] = time.monotonic() + answer.retry_after_s()
+            self._pause(url, answer.retry_after_s())
         codes = batch_codes(answer, len(bundle.tx_ids))
         if isinstance(codes, int):
-            self.tally.on_refusal(bundle.tx_ids, codes)
-        else:
-            self.tally.on_answer(bundle.tx_ids, codes)
-            if CODES["MEMPOOL_FULL"] in codes:
-                self.paused_until_s[url] = time.monotonic() + answer.retry_after_s()
+            self.tally.on_refusal(bundle, codes, again=self.stubborn)
+            return False
+        self.tally.on_answer(bundle, codes)
+        if codes is not None and CODES["MEMPOOL_FULL"] in codes:
+            self._pause(url, answer.retry_after_s())
+        return True
+
+    def _pause(self, url: str, seconds: float) -> None:
+        if not self.stubborn:
+            self.paused_until_s[url] = time.monotonic() + seconds
 
 
-def _schedule(bundles: Sequence[Bundle], rate: float, start_s: float, seconds: float) -> list[tuple[float, Bundle]]:
-    """(time it is due, bundle): each is due when its first transaction is."""
-    items: list[tuple[float, Bundle]] = []
-    sent = 0
-    for bundle in bundles:
-        offset_s = sent / rate
-        if offset_s >= seconds:
-            break
-        items.append((start_s + offset_s, bundle))
-        sent += len(bundle.tx_ids)
-    return items
-
-
-def batch_codes(answer: Answer, count: int) -> list[int] | int:
-    """Code of each item, or one code when the whole request was refused."""
+def batch_codes(answer: Answer, count: int) -> list[int] | int | None:
+    """Code of each item, None when every one was accepted, or one code when the whole request was refused."""
+    if answer.status == 200 and answer.headers.get(b"content-type", b"").startswith(BINARY.encode()):
+        if not answer.body.strip(b"\0") and len(answer.body) == 4 * count:
+            return None
+        if len(answer.body) != 4 * count:
+            return CODES["INTERNAL_ERROR"]
+        return [code for (code,) in _CODE.iter_unpack(answer.body)]
+    # The totals stand at the end: an answer without refusals need not be parsed, which would cost more than the sending.
+    taken = _ALL_TAKEN.search(answer.body, max(0, len(answer.body) - 64))
+    if answer.status == 200 and taken is not None and int(taken.group(1)) == count:
+        return None
     try:
         body = orjson.loads(answer.body)
     except orjson.JSONDecodeError:

@@ -18,6 +18,8 @@ EVIDENCE_ACTORS = 8
 PIPELINES = 4
 SIGN_CHUNK = 2_000
 NAME_CHARS_MAX = 200
+PAYLOAD_BYTES_MAX = 64 * 1024
+HOT_RECORDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,47 +33,60 @@ class Bundle:
     tx_ids: tuple[bytes, ...]
     group: int
     after: int
+    number: int = 0
+    """Unlike that of every other bundle of a run."""
 
 
 class EvidenceWorkload:
-    """One preserved hash a transaction: pure append, no two touch one key. `filler` characters lengthen each
-    payload.
+    """One preserved hash a transaction: pure append, no two touch one key.
+
+    `filler` bytes lengthen each payload: in the record's name while it holds them, then as blanks before the last brace.
+    `hot_percent` of the transactions name one of HOT_RECORDS hashes, which all but the first of each find preserved.
     """
 
     application = "evidence"
     actors: Mapping[str, tuple[str, ...]]
 
-    def __init__(self, seed: int, filler: int = 0) -> None:
+    def __init__(self, seed: int, filler: int = 0, hot_percent: int = 0) -> None:
         self.actors = {f"writer_{i}": () for i in range(EVIDENCE_ACTORS)}
         self._seed = seed.to_bytes(8, "big")
-        self._name = "x" * filler
+        self._name = "x" * min(filler, NAME_CHARS_MAX)
+        self._blanks = b" " * (filler - len(self._name)) + b"}"
+        self._hot_percent = hot_percent
 
     def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
         names = sorted(accounts)
         yield [WorkItem(names[i // 100 % len(names)], "preserve", self.payload(i)) for i in range(count)]
 
     def payload(self, index: int) -> bytes:
-        digest = native.sm3(self._seed + index.to_bytes(8, "big"))
-        return orjson.dumps({"hash": digest.hex(), "algorithm": "sm3", "size": 1_048_576, "name": self._name})
+        # 37 has no common divisor with 100: the hot ones are spread evenly.
+        hot = index * 37 % 100 < self._hot_percent
+        digest = native.sm3(self._seed + (index % HOT_RECORDS if hot else HOT_RECORDS + index).to_bytes(8, "big"))
+        text = orjson.dumps({"hash": digest.hex(), "algorithm": "sm3", "size": 1_048_576, "name": self._name})
+        return text[:-1] + self._blanks
 
     def violations(self, view: object) -> list[str]:
         return []
 
 
-def workload(application: str, flavour: str, seed: int, payload_bytes: int | None = None) -> Workload:
-    """The workload of an application, deterministic in `seed`. `payload_bytes` sets the payload's length where the
-    application allows it.
+def workload(
+    application: str, flavour: str, seed: int, payload_bytes: int | None = None, hot_percent: int = 0
+) -> Workload:
+    """The workload of an application, deterministic in `seed`. `payload_bytes` sets the payload's length and
+    `hot_percent` the share on few keys where the application allows it.
 
     Raises ConfigError: 4009 for a plugin that is not installed, 9006 for one without a workload, 9001 for a length
-    it cannot have.
+    or share it cannot have.
     """
     if application == "evidence":
         shortest = len(EvidenceWorkload(seed).payload(0))
         filler = 0 if payload_bytes is None else payload_bytes - shortest
-        if not 0 <= filler <= NAME_CHARS_MAX:
-            detail = f"payload: got {payload_bytes} bytes, want {shortest} to {shortest + NAME_CHARS_MAX}"
+        if not 0 <= filler <= PAYLOAD_BYTES_MAX - shortest:
+            detail = f"payload: got {payload_bytes} bytes, want {shortest} to {PAYLOAD_BYTES_MAX}"
             raise ConfigError("CONFIG_INVALID", detail)
-        return EvidenceWorkload(seed, filler)
+        return EvidenceWorkload(seed, filler, hot_percent)
+    if hot_percent or payload_bytes is not None:
+        raise ConfigError("CONFIG_INVALID", f"payload, hot keys: {application} sets its own, only evidence can be told")
     return Host.load([application]).workload(application, seed, flavour)
 
 
@@ -85,6 +100,7 @@ class Signing:
     chain_id: bytes
     application: str
     next_group: int = field(default=0)
+    next_number: int = field(default=0)
 
     def bundles(
         self,
@@ -107,7 +123,7 @@ class Signing:
                 if depth < len(own) and own[depth]:
                     group, self.next_group = self.next_group, self.next_group + 1
                     signed = self._sign(own[depth], valid_until_height, on_signed)
-                    bundles += _pack(signed, batch, group, last_group[index])
+                    bundles += self._pack(signed, batch, group, last_group[index])
                     last_group[index] = group
         return bundles
 
@@ -131,13 +147,17 @@ class Signing:
                 on_signed(len(chunk))
         return signed
 
+    def _pack(self, signed: Sequence[tuple[bytes, bytes]], batch: int, group: int, after: int) -> Iterator[Bundle]:
+        for start in range(0, len(signed), batch):
+            part = signed[start : start + batch]
+            number, self.next_number = self.next_number, self.next_number + 1
+            yield Bundle(frames(tx for _, tx in part), tuple(tx_id for tx_id, _ in part), group, after, number)
+
+
+def frames(txs: Iterable[bytes]) -> bytes:
+    """Body of `POST /v1/txs:batch`: `u32 length || signed transaction` repeated."""
+    return b"".join(part for tx in txs for part in (len(tx).to_bytes(4, "big"), tx))
+
 
 def _chunks(places: Sequence[int], size: int) -> Iterable[Sequence[int]]:
     return (places[i : i + size] for i in range(0, len(places), size))
-
-
-def _pack(signed: Sequence[tuple[bytes, bytes]], batch: int, group: int, after: int) -> Iterator[Bundle]:
-    for start in range(0, len(signed), batch):
-        part = signed[start : start + batch]
-        body = b"".join(len(tx).to_bytes(4, "big") + tx for _, tx in part)
-        yield Bundle(body, tuple(tx_id for tx_id, _ in part), group, after)

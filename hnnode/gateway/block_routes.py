@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from hnnode.errors import Rejected
@@ -12,7 +12,9 @@ from hnnode.gateway import models
 from hnnode.gateway.answer import json_answer
 from hnnode.gateway.context import Context
 from hnnode.gateway.parameters import Full, Height, decode_page, encode_page, page_limit
-from hnnode.gateway.views import read_block, read_blocks, read_results
+from hnnode.gateway.views import read_block, read_blocks, read_results, read_results_binary
+
+BINARY = "application/octet-stream"
 
 
 def block_routes(context: Context) -> APIRouter:
@@ -49,10 +51,13 @@ def block_routes(context: Context) -> APIRouter:
         response_model=models.BlockResults,
         summary="Outcome of every transaction of a block",
     )
-    async def block_results(height: Height) -> Response:
-        results = await context.readers.run(read_results, chain, height)
+    async def block_results(height: Height, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
+        binary = BINARY in accept
+        results = await context.readers.run(read_results_binary if binary else read_results, chain, height)
         if results is None:
             raise Rejected("NOT_FOUND", f"block {height}: not on this node")
+        if isinstance(results, bytes):
+            return Response(results, media_type=BINARY)
         return json_answer({"height": height, "results": results})
 
     return router

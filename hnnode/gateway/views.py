@@ -102,3 +102,11 @@ def read_results(chain: Chain, height: int) -> list[dict[str, Any]] | None:
         return None
     receipts = (Receipt.decode(data) for data in chain.receipts(height))
     return [{"tx_id": receipt.tx_id.hex(), "code": receipt.code} for receipt in receipts]
+
+
+def read_results_binary(chain: Chain, height: int) -> bytes | None:
+    """As `read_results`, 36 bytes a transaction: `tx_id ‖ u32 code` (big-endian)."""
+    if not 0 < height <= chain.tip().height:
+        return None
+    receipts = map(Receipt.decode, chain.receipts(height))
+    return b"".join([receipt.tx_id + receipt.code.to_bytes(4, "big") for receipt in receipts])

@@ -42,6 +42,7 @@ from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.node.genesis import Genesis, load_genesis
+from hnnode.node.loop_profile import name_threads
 from hnnode.node.pipeline import Pipeline
 from hnnode.node.redo import redo_blocks
 from hnnode.node.threads import give_way
@@ -397,7 +398,9 @@ class ChainNode:
             await asyncio.sleep(DISK_CHECK_S)
 
     async def _lag(self) -> None:
+        named: set[int] = set()
         while True:
+            name_threads(named)  # pools start their threads when they are first used
             before = time.monotonic()
             await asyncio.sleep(LAG_CHECK_S)
             self._loop_lag_s = max(0.0, time.monotonic() - before - LAG_CHECK_S)

@@ -19,6 +19,7 @@ import uvloop
 from hnnode.errors import ConfigError, FatalError, HnError
 from hnnode.gateway import create_app, metrics_app, serve
 from hnnode.node.build import open_node
+from hnnode.node.loop_profile import LoopProfile
 from hnnode.node.threads import prefer_event_loop
 
 EXIT_OK = 0
@@ -81,6 +82,8 @@ async def _run(home: Path) -> int:
     loop.set_exception_handler(on_loop_error)
     node = open_node(home, on_fatal)
     configure_logs(node.config.log_level)
+    sample_ms = node.config.metrics.loop_sample_ms
+    profile = LoopProfile(node.metrics.loop_samples, sample_ms) if sample_ms else None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, finish, None)
     try:
@@ -91,6 +94,8 @@ async def _run(home: Path) -> int:
         node.storage.close()
         raise
     reason = await ended
+    if profile is not None:
+        profile.stop()
     if reason is not None:
         _report(reason)
         # No orderly stop after a broken invariant: the next start recovers from what is durable.

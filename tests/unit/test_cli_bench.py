@@ -14,83 +14,17 @@ from typing import Any, ClassVar
 
 import hnnode_native as native
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hnnode.bench import processes
 from hnnode.bench.http import Answer
 from hnnode.bench.localnet import port_free, shifted_base
 from hnnode.bench.report import chart
 from hnnode.bench.sender import batch_codes
-from hnnode.bench.tally import Tally, percentiles_ms
-from hnnode.bench.workload import Bundle, Signing, workload
+from hnnode.bench.workload import Signing, workload
 from hnnode.errors import CODES, ConfigError
 from hnnode.plugin_api import WorkItem
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def _ids(*numbers: int) -> tuple[bytes, ...]:
-    return tuple(bytes([n]) * 32 for n in numbers)
-
-
-def test_latency_counts_from_the_intended_time_in_either_order() -> None:
-    tally = Tally()
-    a, b = _ids(1, 2)
-    tally.on_offer([a], 10.0)
-    tally.on_answer([a], [0])
-    tally.on_offer([b], 10.5)
-    assert tally.on_block([b, a, _ids(9)[0]], [0, 4001, 0], 11.0) == 2
-    tally.on_answer([b], [0])  # the block was seen before the answer
-    assert sorted(tally.latencies_s) == [0.5, 1.0]
-    assert tally.failed == {4001: 1}
-    assert tally.outstanding() == set()
-    assert tally.per_second(10.0, 2) == [0, 2]
-
-
-def test_accepted_and_never_seen_stays_outstanding() -> None:
-    tally = Tally()
-    a, b, c = _ids(1, 2, 3)
-    tally.on_offer([a, b, c], 0.0)
-    tally.on_answer([a, b, c], [0, 3002, 0])
-    tally.on_block([a], [0], 1.0)
-    assert tally.outstanding() == {c}
-    assert tally.refused == {3002: 1}
-
-
-def test_a_block_seen_twice_counts_once() -> None:
-    tally = Tally()
-    (a,) = _ids(1)
-    tally.on_offer([a], 0.0)
-    assert (tally.on_block([a], [0], 1.0), tally.on_block([a], [0], 2.0)) == (1, 0)
-    assert list(tally.latencies_s) == [1.0]
-
-
-def test_a_group_is_settled_when_each_of_its_transactions_is_committed_or_refused() -> None:
-    tally = Tally()
-    a, b, c, d = _ids(1, 2, 3, 4)
-    tally.expect([Bundle(b"", (a, b), 0, -1), Bundle(b"", (c, d), 0, -1)])
-    assert tally.settled(-1)
-    tally.on_offer([a, b, c, d], 0.0)
-    tally.on_answer([a, b], [0, 4001])
-    tally.on_block([a], [0], 1.0)
-    assert not tally.settled(0)
-    tally.on_silence([c])
-    tally.on_refusal([d], 3002)
-    assert tally.settled(0)
-
-
-@given(st.lists(st.floats(0, 1000), min_size=1, max_size=200))
-def test_percentiles_are_nearest_rank(values: list[float]) -> None:
-    found = percentiles_ms(values)
-    ordered = sorted(values)
-    for name, share in {"p50": (1, 2), "p90": (9, 10), "p99": (99, 100), "p999": (999, 1000), "max": (1, 1)}.items():
-        rank = -(-share[0] * len(ordered) // share[1])
-        assert found[name] == round(1e3 * ordered[rank - 1], 2)
-
-
-def test_percentiles_of_nothing_are_none() -> None:
-    assert percentiles_ms([]) == {"p50": None, "p90": None, "p99": None, "p999": None, "max": None}
 
 
 def test_chart_fills_its_height_with_the_tallest_column() -> None:
@@ -103,6 +37,17 @@ def test_chart_fills_its_height_with_the_tallest_column() -> None:
 def test_batch_codes_reads_items_and_whole_refusals() -> None:
     ok = Answer(200, {}, b'{"results":[{"code":0},{"code":3002}]}')
     assert batch_codes(ok, 2) == [0, 3002]
+    assert batch_codes(Answer(200, {}, b'{"results":[{"code":0},{"code":0}],"accepted":2,"refused":0}'), 2) is None
+    assert (
+        batch_codes(Answer(200, {}, b'{"results":[{"code":0}],"accepted":1,"refused":0}'), 2) == CODES["INTERNAL_ERROR"]
+    )
+    mixed = Answer(200, {}, b'{"results":[{"code":0},{"code":3002}],"accepted":1,"refused":1}')
+    assert batch_codes(mixed, 2) == [0, 3002]
+    binary = {b"content-type": b"application/octet-stream"}
+    assert batch_codes(Answer(200, binary, bytes(8)), 2) is None
+    assert batch_codes(Answer(200, binary, bytes(4) + (3002).to_bytes(4, "big")), 2) == [0, 3002]
+    assert batch_codes(Answer(200, binary, bytes(4)), 2) == CODES["INTERNAL_ERROR"]
+    assert batch_codes(Answer(200, binary, bytes(12)), 2) == CODES["INTERNAL_ERROR"]
     assert batch_codes(ok, 3) == CODES["INTERNAL_ERROR"]
     assert batch_codes(Answer(429, {}, b'{"code":3002}'), 2) == 3002
     assert batch_codes(Answer(502, {}, b"<html>"), 2) == CODES["INTERNAL_ERROR"]
@@ -134,9 +79,23 @@ def test_disk_bytes_counts_what_is_allocated(tmp_path: Path) -> None:
 def test_metrics_are_summed_over_labels() -> None:
     text = '# HELP x y\nhn_fsyncs_total{file="a"} 3.0\nhn_fsyncs_total{file="b"} 4.0\nhn_height 7.0\n'
     found = processes.parse_metrics(text)
-    assert found == {"hn_fsyncs_total": 7.0, "hn_height": 7.0}
-    assert processes.counter_growth({"hn_height": 5.0}, found, ["absent", "hn_height"]) == 2.0
-    assert processes.counter_growth({}, found, ["absent"]) == 0.0
+    assert (found.total("hn_fsyncs_total"), found.total("hn_height"), found.total("absent")) == (7.0, 7.0, None)
+    assert found.total("hn_fsyncs_total", file="b") == 4.0
+    assert found.by_label("hn_fsyncs_total", "file") == {"a": 3.0, "b": 4.0}
+    before = processes.parse_metrics('hn_height 5.0\nhn_fsyncs_total{file="b"} 1.0\n')
+    assert processes.counter_growth(before, found, ["absent", "hn_height"]) == 2.0
+    assert processes.counter_growth(before, found, ["absent"]) == 0.0
+    assert processes.label_growth(before, found, "hn_fsyncs_total", "file") == {"a": 3.0, "b": 3.0}
+
+
+def test_quantile_of_a_histogram_counts_what_was_observed_meanwhile() -> None:
+    def buckets(*counts: int) -> processes.Figures:
+        pairs = zip(("0.01", "0.1", "+Inf"), counts, strict=True)
+        return processes.parse_metrics("".join(f'lag_bucket{{le="{le}"}} {count}\n' for le, count in pairs))
+
+    assert processes.bucket_quantile(buckets(0, 0, 0), buckets(99, 100, 100), "lag", 0.99) == 0.01
+    assert processes.bucket_quantile(buckets(99, 99, 99), buckets(99, 100, 100), "lag", 0.99) == 0.1
+    assert processes.bucket_quantile(buckets(1, 1, 1), buckets(1, 1, 1), "lag", 0.99) is None
 
 
 def test_ports_shift_past_a_busy_one() -> None:
@@ -187,13 +146,26 @@ def test_results_render_as_tables(tmp_path: Path) -> None:
 
 def test_evidence_payload_has_the_length_asked_for() -> None:
     shortest = len(workload("evidence", "chain", 1).waves({"writer_0": bytes(20)}, 1).__next__()[0].payload)
-    for length in (shortest, shortest + 57, shortest + 200):
+    for length in (shortest, shortest + 57, shortest + 200, shortest + 201, 1024):
         wave = next(workload("evidence", "chain", 1, length).waves({"writer_0": bytes(20)}, 3))
         assert {len(item.payload) for item in wave} == {length}
+        assert {len(json.loads(item.payload)["name"]) for item in wave} == {min(200, length - shortest)}
         assert len({item.payload for item in wave}) == 3
-    for length in (shortest - 1, shortest + 201):
+    for length in (shortest - 1, 64 * 1024 + 1):
         with pytest.raises(ConfigError):
             workload("evidence", "chain", 1, length)
+
+
+def test_hot_keys_take_their_share_of_the_transactions() -> None:
+    def hashes(percent: int) -> list[str]:
+        wave = next(workload("evidence", "chain", 1, None, percent).waves({"writer_0": bytes(20)}, 1000))
+        return [json.loads(item.payload)["hash"] for item in wave]
+
+    assert len(set(hashes(0))) == 1000
+    assert len(set(hashes(100))) == 16
+    assert len(set(hashes(20))) == 800 + 16
+    with pytest.raises(ConfigError):
+        workload("coldchain", "chain", 1, None, 20)
 
 
 def test_signing_keeps_the_order_of_waves_and_chains_their_groups() -> None:

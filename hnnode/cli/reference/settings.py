@@ -44,6 +44,7 @@ TEXTS: dict[str, str] = {
     "gateway.page_limit_max": "largest `limit` of a page",
     "metrics.host": "address the metrics port binds to",
     "metrics.port": "Prometheus text at `/metrics`",
+    "metrics.loop_sample_ms": "sample the event loop every so much of its CPU time for `hn_loop_samples`; 0 for not at all",
     "mempool.pool_bytes_max": "bytes of transactions waiting to be sealed; above it submissions get 429",
     "mempool.pool_tx_count_max": "transactions waiting to be sealed",
     "mempool.account_bytes_max": "share of one account in the pool",

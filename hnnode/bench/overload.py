@@ -1,0 +1,118 @@
+"""Part `overload`: several times the peak is offered, and nobody heeds Retry-After.
+
+Flow: find the peak → normal load (half of it) for the latency that counts as normal → for every multiple: that many
+times the peak from a crowd that comes again when refused, then at once the normal load, until latency is normal again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hnnode.bench.fill import Filler
+from hnnode.bench.load import Loaded, LoadRunner, Phase, Sample, code_names
+from hnnode.bench.plan import Plan, Signer
+from hnnode.bench.tally import Commit, percentiles_ms
+
+PEAK_S = 10
+NORMAL_S = 10
+NORMAL_SHARE = 0.5
+RECOVERY_S = 40
+STEADY_S = 3
+CROWD_CONNECTIONS = 16
+NORMAL_FACTOR = 2.0
+NORMAL_SLACK_MS = 100.0
+
+
+@dataclass(slots=True)
+class Overload:
+    runner: LoadRunner
+    signer: Signer
+    filler: Filler
+    plan: Plan
+
+    def run(self) -> dict[str, Any]:
+        peak, _ = self.filler.peak_tps(PEAK_S)
+        normal_tps = max(100.0, peak * NORMAL_SHARE)
+        calm = self.runner.run([Phase(self.signer.sign(int(normal_tps * NORMAL_S)), normal_tps, NORMAL_S)], "normal")
+        normal = percentiles_ms(calm.tally.latencies())
+        return {
+            "peak_tps": round(peak, 1),
+            "normal_tps": round(normal_tps, 1),
+            "normal_latency_ms": normal,
+            "multiples": [self._multiple(times, peak, normal_tps, normal["p99"]) for times in self.plan.overload],
+        }
+
+    def _crowd_txs(self, times: int, peak: float) -> int:
+        """As many as could be accepted: what commits and what fills every pool."""
+        mempool = self.runner.net.nodes[0].config.mempool
+        pools = len(self.runner.net.nodes) * mempool.pool_tx_count_max
+        return int(min(times * peak * self.plan.overload_s, 1.2 * peak * self.plan.overload_s + pools))
+
+    def _multiple(self, times: int, peak: float, normal_tps: float, normal_p99_ms: float | None) -> dict[str, Any]:
+        seconds = self.plan.overload_s
+        crowd = self.signer.sign(self._crowd_txs(times, peak))
+        calm = self.signer.sign(int(normal_tps * RECOVERY_S))
+        loaded = self.runner.run(
+            [
+                Phase(crowd, times * peak, seconds, stubborn=True, connections=CROWD_CONNECTIONS),
+                Phase(calm, normal_tps, RECOVERY_S),
+            ],
+            "overload",
+        )
+        start_s, calm_s = loaded.starts_s
+        tally = loaded.tally
+        during = [commit for commit in tally.commits if start_s <= commit.seen_s < start_s + seconds]
+        accepted = [commit for commit in tally.commits if commit.seen_s - commit.latency_s < start_s + seconds]
+        committed_tps = sum(commit.count for commit in during) / seconds
+        calm_offered = sum(len(bundle.tx_ids) for bundle in calm)
+        return {
+            "times": times,
+            "seconds": seconds,
+            "offered_tps": round(max(0, tally.offered - calm_offered) / seconds, 1),
+            "committed_tps": round(committed_tps, 1),
+            "committed_share_of_peak": round(committed_tps / peak, 3),
+            "latency_ms": percentiles_ms([(commit.latency_s, commit.count) for commit in accepted]),
+            "refused_by_code": code_names(tally.refused),
+            "unanswered": tally.unanswered,
+            "lost": self.runner.lost(tally),
+            "rss_mb_per_minute": memory_slope_mb(loaded.samples, start_s + seconds / 2, start_s + seconds),
+            "rss_mb_max": round(loaded.rss_bytes_max / 2**20, 1),
+            "recovery_s": recovery_s(_after(loaded, calm_s), calm_s, normal_p99_ms),
+            "state_roots_equal": self.runner.roots_equal(),
+        }
+
+
+def _after(loaded: Loaded, at_s: float) -> list[Commit]:
+    """Commits of what was meant to be sent from a moment on."""
+    return [commit for commit in loaded.tally.commits if commit.seen_s - commit.latency_s >= at_s - 1e-6]
+
+
+def memory_slope_mb(samples: Sequence[Sample], from_s: float, until_s: float) -> float | None:
+    """Growth of all processes together, in MB a minute, by least squares; None for fewer than three samples."""
+    points = [(sample.at_s, sum(sample.rss_bytes) / 2**20) for sample in samples if from_s <= sample.at_s <= until_s]
+    if len(points) < 3:
+        return None
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    square = sum((x - mean_x) ** 2 for x, _ in points)
+    return round(60 * sum((x - mean_x) * (y - mean_y) for x, y in points) / square, 2) if square else None
+
+
+def recovery_s(commits: Sequence[Commit], from_s: float, normal_p99_ms: float | None) -> int | None:
+    """Seconds until what is sent has normal latency and keeps it for STEADY_S; None when that was not seen."""
+    if normal_p99_ms is None:
+        return None
+    limit_ms = max(NORMAL_FACTOR * normal_p99_ms, normal_p99_ms + NORMAL_SLACK_MS)
+    seconds: dict[int, list[tuple[float, int]]] = {}
+    for commit in commits:
+        sent = int(commit.seen_s - commit.latency_s - from_s + 1e-6)
+        seconds.setdefault(sent, []).append((commit.latency_s, commit.count))
+    steady = 0
+    for second in range(max(seconds, default=-1) + 1):
+        p99 = percentiles_ms(seconds.get(second, []))["p99"]
+        steady = steady + 1 if p99 is not None and p99 <= limit_ms else 0
+        if steady == STEADY_S:
+            return second - STEADY_S + 1
+    return None

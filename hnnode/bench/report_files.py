@@ -1,0 +1,69 @@
+"""Where a report goes: a folder with JSON, Markdown and a page, or the page alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from hnnode.bench import standard
+from hnnode.bench.report import flatten
+from hnnode.bench.report_page import NAMES, page, where
+
+
+def write_report(place: Path, *results: Mapping[str, Any], language: str = "zh") -> list[Path]:
+    """Write the report of one or more results; returns the files. A name ending in `.html` gets the page alone."""
+    if place.suffix == ".html":
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(page(results, language), "utf-8")
+        return [place]
+    place.mkdir(parents=True, exist_ok=True)
+    data: Any = results[0] if len(results) == 1 else {"scenario": "report", "results": results}
+    files = {
+        place / "report.json": orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n",
+        place / "report.md": markdown(*results).encode(),
+        place / "report.html": page(results, language).encode(),
+    }
+    for path, content in files.items():
+        path.write_bytes(content)
+    return list(files)
+
+
+def markdown(*results: Mapping[str, Any]) -> str:
+    """Tables of the main figures, Chinese and English side by side."""
+    lines = [
+        "# 性能测试报告 · Performance report",
+        "",
+        "## JR/T 0193-2020",
+        "",
+        "| 项目 | item | result |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {i.zh} | {i.en} | {i.value or f'未测量 not measured: `{i.command}`'} |" for i in standard.items(results)
+    ]
+    for result in results:
+        figures = dict(flatten(result))
+        lines += ["", f"## {result.get('scenario')} · {result.get('app')}", ""]
+        lines += [where(result), ""]
+        lines += ["| 数据 | figure | value |", "|---|---|---|"]
+        lines += [f"| {zh} | {en} | {_text(figures[name])} |" for name, (zh, en) in NAMES.items() if name in figures]
+        stages = (result.get("budget") or {}).get("stages_us")
+        if stages:
+            lines += [
+                "",
+                "| stage | CPU µs/tx |",
+                "|---|---|",
+                *(f"| {stage} | {us:.2f} |" for stage, us in stages.items()),
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

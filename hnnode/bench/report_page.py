@@ -1,0 +1,188 @@
+"""One HTML page for a set of results: tables and charts, Chinese and English, without script or outside address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from hnnode.bench import charts, standard
+from hnnode.bench.report import flatten, is_records
+
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1b2733;--soft:#5d6b7a;--paper:#fff;--rule:#d9e0e7;
+--s0:#1769aa;--s1:#c2410c;--s2:#15803d}
+@media (prefers-color-scheme:dark){:root{--ink:#e3e9ef;--soft:#93a1b0;--paper:#14191f;--rule:#313a44;
+--s0:#64b5f6;--s1:#fb923c;--s2:#4ade80}}
+body{font:15px/1.5 "Noto Sans CJK SC","Microsoft YaHei",system-ui,sans-serif;color:var(--ink);
+background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}p.note{color:var(--soft)}
+table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
+td.number{text-align:right;font-variant-numeric:tabular-nums}
+svg.chart{width:100%;height:auto}svg text{font-size:12px;fill:var(--soft)}svg .grid{stroke:var(--rule)}
+polyline{fill:none;stroke-width:2}
+polyline.s0{stroke:var(--s0)}polyline.s1{stroke:var(--s1)}polyline.s2{stroke:var(--s2)}
+rect.s0,circle.s0{fill:var(--s0)}rect.s1,circle.s1{fill:var(--s1)}rect.s2,circle.s2{fill:var(--s2)}
+input[name=language]{margin-left:1rem}
+body:has(#zh:checked) [lang=en],body:has(#en:checked) [lang=zh]{display:none}
+details{margin-top:.5rem}
+"""
+
+NAMES: Mapping[str, tuple[str, str]] = {
+    "offered_tps": ("提交的交易，每秒", "offered, tx/s"),
+    "accepted_tps": ("接受的交易，每秒", "accepted, tx/s"),
+    "committed_tps": ("上链的交易，每秒", "committed, tx/s"),
+    "succeeded_tps": ("成功的交易，每秒", "succeeded, tx/s"),
+    "refused": ("被拒绝的交易", "refused, tx"),
+    "lost": ("丢失的交易（应为 0）", "lost, tx (has to be 0)"),
+    "unanswered": ("未获应答的交易", "unanswered, tx"),
+    "blocks": ("区块数", "blocks"),
+    "txs_per_block": ("每块交易数", "transactions a block"),
+    "cpu_us_per_tx": ("每笔交易 CPU 微秒，全部节点", "CPU µs a transaction, all nodes"),
+    "sender_cpu_us_per_tx": ("发送端每笔交易 CPU 微秒", "CPU µs a transaction, sender"),
+    "rss_mb_max": ("最大节点内存 MB", "memory of the largest node, MB"),
+    "ledger_bytes_per_tx": ("账本每笔交易字节", "ledger bytes a transaction"),
+    "fsyncs_per_block": ("每块落盘次数", "fsyncs a block"),
+    "signature_verifications_per_tx_per_node": ("每节点每笔验签次数", "signature checks a transaction and node"),
+    "loop_lag_ms_p99_max": ("事件循环延迟 p99 毫秒", "event loop delay p99, ms"),
+    "state_roots_equal": ("各节点状态根一致", "state roots equal"),
+    "latency_ms.p50": ("延迟 p50 毫秒", "latency p50, ms"),
+    "latency_ms.p90": ("延迟 p90 毫秒", "latency p90, ms"),
+    "latency_ms.p99": ("延迟 p99 毫秒", "latency p99, ms"),
+    "latency_ms.p999": ("延迟 p99.9 毫秒", "latency p99.9, ms"),
+    "latency_ms.max": ("最大延迟毫秒", "latency max, ms"),
+    "blocks_per_s": ("每秒同步区块", "blocks synchronised a second"),
+    "tx_per_s": ("每秒同步交易", "transactions synchronised a second"),
+    "sync_s": ("追平用时，秒", "time to equal height, s"),
+    "queries_per_s": ("每秒查询", "queries a second"),
+    "queries_with_proof_per_s": ("每秒带证明查询", "queries with proof a second"),
+}
+"""What the main table shows, of the figures a result has."""
+
+
+def both(zh: str, en: str) -> str:
+    """A text in both languages, of which the page shows one."""
+    return f'<span lang="zh">{escape(zh)}</span><span lang="en">{escape(en)}</span>'
+
+
+def page(results: Sequence[Mapping[str, Any]], language: str = "zh") -> str:
+    """The whole document. `language` is the one shown first."""
+    checked = {name: " checked" if name == language else "" for name in ("zh", "en")}
+    parts = [
+        f'<!DOCTYPE html><html lang="{escape(language)}"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>hnnode bench</title>',
+        f"<style>{_STYLE}</style></head><body>",
+        f'<p><label><input type="radio" name="language" id="zh"{checked["zh"]}>中文</label>',
+        f'<label><input type="radio" name="language" id="en"{checked["en"]}>English</label></p>',
+        f"<h1>{both('性能测试报告', 'Performance report')}</h1>",
+        _standard(results),
+    ]
+    for result in results:
+        parts.append(_section(result))
+    return "\n".join(part for part in parts if part) + "\n</body></html>\n"
+
+
+def _standard(results: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for item in standard.items(results):
+        value = escape(item.value) if item.value else both(f"未测量：{item.command}", f"not measured: {item.command}")
+        rows.append(f"<tr><th>{both(item.zh, item.en)}</th><td>{value}</td></tr>")
+    title = both("JR/T 0193-2020 性能项目", "Performance items of JR/T 0193-2020")
+    return f"<h2>{title}</h2><table>{''.join(rows)}</table>"
+
+
+def _section(result: Mapping[str, Any]) -> str:
+    parts = [f"<h2>{escape(_title(result))}</h2>", f'<p class="note">{escape(where(result))}</p>']
+    figures = dict(flatten(result))
+    rows = [(both(*NAMES[name]), figures[name]) for name in NAMES if name in figures]
+    parts.append(_table(rows))
+    for title, chart in _charts(result):
+        if chart:
+            parts += [f"<h2>{title}</h2>", chart]
+    for name, rows in result.items():
+        if is_records(rows) and name != "runs":
+            parts += [f"<h2>{escape(name)}</h2>", _records([dict(flatten(row)) for row in rows])]
+    for name in ("overload", "idle"):
+        if name in result:
+            parts += [f"<h2>{escape(name)}</h2>", _table((escape(key), value) for key, value in flatten(result[name]))]
+    rest = [
+        (escape(key), value) for key, value in figures.items() if not key.startswith(("series.", "latency_histogram"))
+    ]
+    parts.append(f"<details><summary>{both('全部数据', 'every figure')}</summary>{_table(rest)}</details>")
+    return "\n".join(parts)
+
+
+def _title(result: Mapping[str, Any]) -> str:
+    words = [str(result.get("scenario", "")), str(result.get("app", ""))]
+    if "nodes" in result:
+        words.append(f"{result['nodes']} nodes")
+    if "seconds" in result:
+        words.append(f"{result['seconds']} s")
+    return " · ".join(filter(None, words))
+
+
+def where(result: Mapping[str, Any]) -> str:
+    """Machine and revision of a result."""
+    machine = result.get("machine", {})
+    known = [
+        f"{machine.get('cpu')}",
+        f"{machine.get('cores')} cores",
+        f"{machine.get('ram_gb')} GB",
+        f"Linux {machine.get('kernel')}",
+    ]
+    return " · ".join([*(known if machine else []), result.get("commit") or "no revision"])
+
+
+def _records(rows: Sequence[Mapping[str, Any]]) -> str:
+    titles = list(dict.fromkeys(title for row in rows for title in row))
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    body = "".join("<tr>" + "".join(_cell(row.get(title)) for title in titles) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _table(rows: Iterable[tuple[str, Any]]) -> str:
+    cells = [f"<tr><th>{name}</th>{_cell(value)}</tr>" for name, value in rows]
+    return f"<table>{''.join(cells)}</table>"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        text = "–"
+    elif isinstance(value, bool):
+        text = "✓" if value else "✗"
+    elif isinstance(value, float):
+        text = f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+    else:
+        text = f"{value:,}" if isinstance(value, int) else str(value)
+    return f'<td class="number">{escape(text)}</td>'
+
+
+def _charts(result: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    series = result.get("series") or {}
+    yield (
+        both("吞吐量", "Throughput"),
+        charts.lines({"committed": series.get("committed", ())}, "tx/s", "throughput over time"),
+    )
+    latency = {name.removesuffix("_ms"): series.get(name, ()) for name in ("p50_ms", "p99_ms")}
+    yield both("延迟", "Latency"), charts.lines(latency, "ms", "latency over time")
+    yield (
+        both("延迟分布", "Latency distribution"),
+        charts.columns([tuple(pair) for pair in result.get("latency_histogram_ms", ())], "ms", "latency distribution"),
+    )
+    stages = (result.get("budget") or {}).get("stages_us", {})
+    yield both("各阶段 CPU", "CPU by stage"), charts.bars(stages, "µs/tx", "CPU by stage")
+    yield (
+        both("节点 CPU", "CPU of the nodes"),
+        charts.lines({"cores": series.get("node_cores", ())}, "cores", "node CPU"),
+    )
+    yield both("磁盘（一个节点）", "Disk of one node"), charts.lines({"disk": series.get("disk_mb", ())}, "MB", "disk")
+    yield (
+        both("内存（全部节点）", "Memory of all nodes"),
+        charts.lines({"memory": series.get("rss_mb", ())}, "MB", "memory"),
+    )
+    knee = result.get("steps")
+    if knee:
+        yield both("拐点", "Knee"), charts.curve([(s["offered_tps"], s["p99_ms"]) for s in knee], "tx/s", "ms", "knee")
+    heights = result.get("heights")
+    if heights:
+        yield both("追赶", "Catching up"), charts.curve([tuple(pair) for pair in heights], "s", "height", "catching up")

@@ -1,0 +1,173 @@
+"""`hnnode bench chain`: throughput, latency and cost of a chain of several nodes on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hnnode.cli.bench_scene import (
+    AppOption,
+    BatchOption,
+    FlavourOption,
+    KeepOption,
+    ReportOption,
+    SeedOption,
+    ToOption,
+    deliver,
+    scene,
+)
+from hnnode.cli.language import two
+from hnnode.cli.network import NodesOption
+from hnnode.cli.options import OutputOption
+from hnnode.cli.output import Format
+
+IDLE_S = 30
+MULTIPLES_MAX = 8
+
+
+def chain(
+    nodes: NodesOption = 4,
+    app: AppOption = "evidence",
+    seconds: Annotated[
+        int, typer.Option("--seconds", min=2, max=3600, help=two("测量秒数", "length of the measured part"))
+    ] = 20,
+    flavour: FlavourOption = "chain",
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            "--rate",
+            min=1,
+            show_default=False,
+            help=two(
+                "每秒提交的交易数，默认先探测再取八成",
+                "transactions offered a second; without it the chain is probed first",
+            ),
+        ),
+    ] = None,
+    batch: BatchOption = 200,
+    payload: Annotated[
+        int | None,
+        typer.Option(
+            "--payload",
+            metavar="BYTES",
+            min=1,
+            show_default=False,
+            help=two("载荷长度（evidence）", "length of the payload (evidence)"),
+        ),
+    ] = None,
+    hot_keys: Annotated[
+        int,
+        typer.Option(
+            "--hot-keys",
+            metavar="PERCENT",
+            min=0,
+            max=100,
+            help=two("落在 16 个热点键上的交易占比（evidence）", "share of transactions on 16 hot keys (evidence)"),
+        ),
+    ] = 0,
+    preload: Annotated[
+        int,
+        typer.Option(
+            "--preload",
+            metavar="KEYS",
+            min=0,
+            max=100_000_000,
+            help=two("测量前先写入状态的键数", "keys put into the state before the measured part"),
+        ),
+    ] = 0,
+    gateways: Annotated[
+        int,
+        typer.Option("--gateways", min=0, max=64, help=two("节点旁的网关进程数", "gateway processes beside the nodes")),
+    ] = 0,
+    delay_ms: Annotated[
+        int,
+        typer.Option(
+            "--delay-ms",
+            min=0,
+            max=2_000,
+            help=two("验证节点间每条链路的单向延迟", "one-way delay of every link between validators"),
+        ),
+    ] = 0,
+    cores: Annotated[
+        int,
+        typer.Option(
+            "--cores",
+            min=0,
+            max=1024,
+            help=two("所有节点共用的核数，0 为全部", "cores that all nodes share, 0 for every one"),
+        ),
+    ] = 0,
+    runs: Annotated[
+        int, typer.Option("--runs", min=1, max=9, help=two("测量次数，取中位数", "measured runs, medians are reported"))
+    ] = 1,
+    budget: Annotated[
+        bool,
+        typer.Option("--budget", help=two("列出各阶段每笔交易的 CPU 时间", "CPU time a transaction by stage")),
+    ] = False,
+    idle: Annotated[
+        bool,
+        typer.Option("--idle", help=two("先测量空闲链 30 秒的开销", "first measure 30 s of the idle chain")),
+    ] = False,
+    overload: Annotated[
+        str,
+        typer.Option(
+            "--overload",
+            metavar="2,5,10",
+            show_default=False,
+            help=two("最后按峰值的这些倍数过载", "at the end offer these multiples of the peak"),
+        ),
+    ] = "",
+    overload_seconds: Annotated[
+        int,
+        typer.Option("--overload-seconds", min=5, max=3600, help=two("每个倍数的秒数", "length of each multiple")),
+    ] = 60,
+    seed: SeedOption = 1,
+    keep: KeepOption = None,
+    to: ToOption = None,
+    report: ReportOption = None,
+    output: OutputOption = Format.table,
+) -> None:
+    from hnnode.bench.chain import ChainRun
+    from hnnode.bench.network import Setting
+    from hnnode.bench.plan import Plan
+    from hnnode.bench.report import render
+
+    plan = Plan(
+        app,
+        flavour,
+        seconds,
+        rate,
+        batch,
+        payload,
+        seed,
+        hot_percent=hot_keys,
+        preload=preload,
+        gateways=gateways,
+        delay_ms=delay_ms,
+        cores=cores,
+        budget=budget,
+        runs=runs,
+        idle_s=IDLE_S if idle else 0,
+        overload=_multiples(overload),
+        overload_s=overload_seconds,
+    )
+    with scene(nodes, plan, keep, Setting(delay_ms, gateways, budget, cores)) as network:
+        result = ChainRun(network.net, network.keys, plan, network.progress, network.deploy_s).run()
+    deliver(result, output, to, report, lambda: render(result, budget=budget))
+
+
+def _multiples(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if len(parts) > MULTIPLES_MAX or not all(
+        part.isascii() and part.isdigit() and 1 <= int(part) <= 100 for part in parts
+    ):
+        raise typer.BadParameter(f"{text!r}: 2,5,10", param_hint="--overload")
+    return tuple(int(part) for part in parts)
+
+
+def register(application: typer.Typer) -> None:
+    application.command(
+        "chain",
+        help=two("本机多节点链的吞吐与延迟", "throughput and latency of a chain of several nodes on this machine"),
+    )(chain)

@@ -1,0 +1,131 @@
+"""The scenarios of `hnnode bench` on real processes, as short as they go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hnnode.bench.budget import STAGES
+from hnnode.bench.delay import relay
+from hnnode.bench.localnet import shifted_base
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCUST_PYTHON = ROOT / "build" / "loadtest" / "bin" / "python"
+
+
+def _bench(*arguments: str, timeout_s: float = 170.0) -> dict[str, Any]:
+    command = [sys.executable, "-m", "hnnode.cli", "bench", *arguments, "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_chain_bills_every_stage(tmp_path: Path) -> None:
+    found = _bench(
+        *("chain", "--nodes", "1", "--seconds", "3", "--rate", "600", "--hot-keys", "20", "--preload", "500"),
+        *("--budget", "--report", str(tmp_path / "report")),
+    )
+    assert found["lost"] == 0
+    assert found["state_roots_equal"] is True
+    assert found["succeeded_tps"] > 0
+    assert found["signature_verifications_per_tx_per_node"] == pytest.approx(1.0, abs=0.01)
+    assert found["settings"]["preloaded"] >= 500
+    budget = found["budget"]
+    assert sum(budget["stages_us"].values()) == pytest.approx(budget["total_us"], rel=0.01)
+    assert budget["total_us"] == pytest.approx(found["cpu_us_per_tx"], rel=0.05)
+    assert tuple(budget["stages_us"]) == STAGES
+    assert budget["loop_samples"] > 0
+    assert budget["stages_us"]["gateway"] > 0
+    assert {"execution", "admission", "storage", "loop"} <= set(budget["threads_us"])
+    assert len(found["series"]["committed"]) == 3
+    assert "交易吞吐率" in (tmp_path / "report" / "report.html").read_text("utf-8")
+
+
+def test_relay_delays_every_byte_and_keeps_their_order() -> None:
+    asyncio.run(_relayed())
+
+
+async def _relayed() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    target = await asyncio.start_server(echo, "127.0.0.1", 0)
+    listen = shifted_base(43_000, 1)
+    servers = await relay(0.05, {listen: target.sockets[0].getsockname()[1]})
+    reader, writer = await asyncio.open_connection("127.0.0.1", listen)
+    sent = bytes(range(256)) * 4000
+    started_s = time.monotonic()
+    writer.write(sent)
+    first = await reader.readexactly(1)
+    assert time.monotonic() - started_s >= 0.099
+    assert first + await reader.readexactly(len(sent) - 1) == sent
+    writer.write(b"last")
+    writer.write_eof()
+    assert await reader.readexactly(4) == b"last"
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.sleep(0.3)  # the end travels as slowly as everything else
+    for server in (*servers, target):
+        server.close()
+
+
+@pytest.mark.slow
+def test_distance_between_validators_shows_in_latency() -> None:
+    near = _bench("chain", "--seconds", "5", "--rate", "300")
+    far = _bench("chain", "--seconds", "5", "--rate", "300", "--delay-ms", "50")
+    assert far["lost"] == 0
+    assert far["latency_ms"]["p50"] >= near["latency_ms"]["p50"] + 3 * 50
+
+
+@pytest.mark.slow
+def test_an_empty_node_catches_up() -> None:
+    found = _bench("sync", "--txs", "5000")
+    assert found["txs"] >= 5000
+    assert found["state_roots_equal"] is True
+    assert found["heights"][-1][1] >= found["blocks"]
+
+
+@pytest.mark.slow
+def test_queries_are_answered_with_and_without_proof() -> None:
+    found = _bench("query", "--nodes", "1", "--seconds", "2")
+    assert found["queries_per_s"] > 0
+    assert found["queries_with_proof_per_s"] > 0
+
+
+@pytest.mark.slow
+def test_overload_and_idle_are_reported() -> None:
+    found = _bench(
+        *("chain", "--nodes", "4", "--seconds", "4", "--rate", "500", "--idle", "--overload", "3"),
+        *("--overload-seconds", "8"),
+        timeout_s=400,
+    )
+    assert len(found["idle"]["cpu_percent_per_node"]) == 4
+    (multiple,) = found["overload"]["multiples"]
+    assert multiple["lost"] == 0
+    assert multiple["state_roots_equal"] is True
+    assert multiple["committed_tps"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LOCUST_PYTHON.exists(), reason="no Locust: run `make loadtest-env`")
+def test_locust_loads_a_network_and_the_chain_agrees(tmp_path: Path) -> None:
+    found = _bench(
+        *("locust", "--seconds", "15", "--peak-users", "8", "--presigned", "6000", "--workers", "2"),
+        *("--report", str(tmp_path)),
+    )
+    assert found["lost"] == 0
+    assert found["committed_tps"] > 0
+    assert found["state_roots_equal"] is True
+    assert len(found["steps"]) >= 3
+    assert {"POST /v1/txs", "POST /v1/txs:batch", "GET /v1/txs/ID/receipt"} <= {r["request"] for r in found["requests"]}
+    assert (tmp_path / "report.html").exists()
