@@ -144,12 +144,12 @@ fn round(world: &mut World, txs: &[Vec<u8>]) -> Result<Vec<f64>, Box<dyn Error>>
     drop((decoded, own));
     let mut batches: Vec<Arc<Batch>> = Vec::new();
     laps.time(|| {
-        frames.chunks(PEER_BATCHES).try_for_each(|group| {
-            let decoded = decode_batches(group.iter().cloned()).into_iter();
-            decoded
-                .map(|batch| batch.map(|batch| batches.push(Arc::new(batch))))
-                .collect()
-        })
+        for group in frames.chunks(PEER_BATCHES) {
+            for batch in decode_batches(group.iter().cloned()) {
+                batches.push(Arc::new(batch?));
+            }
+        }
+        Ok::<_, Box<dyn Error>>(())
     })?;
     laps.time(|| {
         batches.chunks(PEER_BATCHES).try_for_each(|group| {
