@@ -25,7 +25,7 @@ use crate::error::ExecutionError;
 use crate::foreign::{ForeignGroup, ForeignResult, ForeignTx, settle};
 use crate::overlay::Namespace;
 use crate::receipts::Receipts;
-use crate::result::{BlockInfo, BlockResult, StateKey, StateWrite};
+use crate::result::{BlockInfo, BlockResult, StateKey};
 
 /// Bytes of an ordinary receipt; only room is made by it.
 const RECEIPT_BYTES: usize = 384;
@@ -125,10 +125,8 @@ impl BlockExecution {
                 continue;
             };
             let duplicate = *committed || !seen.insert(tx.tx_id);
-            let checked = screen(info, tx, state.account.as_deref(), duplicate).and_then(|account| {
-                let context = context(info, batch, tx, account);
-                prepare(&context, tx.application.of(&batch.bytes), applications, namespaces)
-            });
+            let checked = screen(info, tx, state.account.as_deref(), duplicate)
+                .and_then(|account| prepare(info, (batch, tx), account, applications, namespaces));
             state.outcome = checked.unwrap_or_else(|failure| failed(log, &tx.tx_id, failure));
             if let Outcome::Foreign { application } = state.outcome
                 && let Some(namespace) = namespaces.get_mut(application)
@@ -193,6 +191,7 @@ impl BlockExecution {
         for state in txs.iter_mut() {
             let Outcome::Native {
                 application,
+                action,
                 operation,
                 declared,
             } = &mut state.outcome
@@ -209,7 +208,7 @@ impl BlockExecution {
             let Some(account) = &state.account else { continue };
             let overlay = &mut namespace.overlay;
             overlay.enter(std::mem::take(declared));
-            state.outcome = match operation.execute(&context(info, batch, tx, account), overlay) {
+            state.outcome = match operation.execute(&context(info, (batch, tx), account, action), overlay) {
                 Ok(()) => {
                     let committed = overlay.commit();
                     let outcome = succeeded(log, &tx.tx_id, &committed);
@@ -341,9 +340,12 @@ impl BlockExecution {
         }
         let receipts_root = block_tree::root(&receipts);
         let receipts = Receipts::pack(&receipts);
-        let mut writes = Vec::new();
-        for namespace in self.namespaces {
+        let (mut writes, mut applications) = (Vec::new(), Vec::with_capacity(self.namespaces.len()));
+        for (index, namespace) in self.namespaces.into_iter().enumerate() {
+            let start = writes.len();
             namespace.append_writes(&mut writes);
+            let name = self.applications.name(index);
+            applications.extend(name.map(|name| (*name, start..writes.len())));
         }
         Ok(BlockResult {
             height: self.info.height,
@@ -354,6 +356,7 @@ impl BlockExecution {
             receipts,
             state_updates: state_updates(&writes),
             writes,
+            applications,
         })
     }
 

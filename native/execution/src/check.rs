@@ -33,6 +33,7 @@ pub(crate) enum Outcome {
     /// Waits for its native handler.
     Native {
         application: usize,
+        action: &'static str,
         operation: Box<dyn Operation>,
         declared: Range<usize>,
     },
@@ -63,18 +64,21 @@ pub(crate) fn screen<'a>(
 
 /// Looks the handler up; a native one decodes the payload and declares its keys.
 pub(crate) fn prepare(
-    tx: &TxContext<'_>,
-    application: &[u8],
+    info: &BlockInfo,
+    (batch, tx): (&Batch, &TxEntry),
+    account: &AccountState,
     applications: &Applications,
     namespaces: &mut [Namespace],
 ) -> Result<Outcome, Failure> {
-    let (application, handler) = applications.resolve(application, tx.action, tx.account)?;
+    let (application, action) = (tx.application.of(&batch.bytes), tx.action.of(&batch.bytes));
+    let (application, handler) = applications.resolve(application, action, account)?;
     match (handler, namespaces.get_mut(application)) {
-        (Handler::Native(native), Some(namespace)) => {
+        (Handler::Native(native, action), Some(namespace)) => {
             let mut keys = namespace.overlay.declare();
-            let operation = native.prepare(tx, &mut keys)?;
+            let operation = native.prepare(&context(info, (batch, tx), account, action), &mut keys)?;
             Ok(Outcome::Native {
                 application,
+                action,
                 operation,
                 declared: keys.finish(),
             })
@@ -85,9 +89,9 @@ pub(crate) fn prepare(
 
 pub(crate) fn context<'a>(
     info: &'a BlockInfo,
-    batch: &'a Batch,
-    tx: &'a TxEntry,
+    (batch, tx): (&'a Batch, &'a TxEntry),
     account: &'a AccountState,
+    action: &'static str,
 ) -> TxContext<'a> {
     TxContext {
         chain_id: &info.chain_id,
@@ -97,7 +101,7 @@ pub(crate) fn context<'a>(
         tx_id: &tx.tx_id,
         sender: &tx.sender,
         account,
-        action: text(batch, tx.action),
+        action,
         payload: tx.payload.of(&batch.bytes),
     }
 }

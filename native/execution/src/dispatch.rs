@@ -66,7 +66,8 @@ struct Entry {
 
 /// Who handles a transaction.
 pub(crate) enum Handler<'a> {
-    Native(&'a dyn NativeApplication),
+    /// The application, and the action's name as it knows it.
+    Native(&'a dyn NativeApplication, &'static str),
     Foreign,
 }
 
@@ -178,7 +179,7 @@ impl Applications {
     pub(crate) fn resolve(
         &self,
         application: &[u8],
-        action: &str,
+        action: &[u8],
         sender: &AccountState,
     ) -> Result<(usize, Handler<'_>), Failure> {
         let unknown = Failure::new(codes::APPLICATION_UNKNOWN);
@@ -187,10 +188,13 @@ impl Applications {
         let (handler, allowed) = match &entry.kind {
             Kind::Native(native) => {
                 let spec = find_native(native.actions(), action)?;
-                (Handler::Native(&**native), allows(spec.roles.iter().copied(), sender))
+                (
+                    Handler::Native(&**native, spec.name),
+                    allows(spec.roles.iter().copied(), sender),
+                )
             }
             Kind::Foreign(actions) => {
-                let found = actions.binary_search_by(|other| other.name.as_bytes().cmp(action.as_bytes()));
+                let found = actions.binary_search_by(|other| other.name.as_bytes().cmp(action));
                 let spec = found
                     .ok()
                     .and_then(|at| actions.get(at))
@@ -206,8 +210,8 @@ impl Applications {
     }
 }
 
-fn find_native<'a>(actions: &'a [ActionSpec], action: &str) -> Result<&'a ActionSpec, Failure> {
-    let found = actions.binary_search_by(|spec| spec.name.cmp(action));
+fn find_native(actions: &'static [ActionSpec], action: &[u8]) -> Result<&'static ActionSpec, Failure> {
+    let found = actions.binary_search_by(|spec| spec.name.as_bytes().cmp(action));
     found
         .ok()
         .and_then(|at| actions.get(at))

@@ -55,26 +55,37 @@ fn parse_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
         return None;
     }
     let mut out = [0; N];
+    let mut wrong = 0;
     for (byte, [high, low]) in out.iter_mut().zip(pairs) {
-        *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
+        let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
+        wrong |= high | low;
+        *byte = high << 4 | low;
     }
-    Some(out)
+    (wrong <= 15).then_some(out)
 }
 
-fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// The value of each digit, 255 for what is none.
+const DIGITS: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut digit = 0u8;
+    while digit < 16 {
+        let text = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        table[text as usize] = digit;
+        digit += 1;
     }
-}
+    table
+};
 
 /// `N` bytes as lowercase hexadecimal text, without allocation.
 pub(crate) struct HexText<const N: usize>([[u8; 2]; N]);
 
 impl<const N: usize> HexText<N> {
     pub fn new(bytes: &[u8; N]) -> Self {
-        Self(bytes.map(|byte| HEX[usize::from(byte)]))
+        let mut text = [[0; 2]; N];
+        for (digits, byte) in text.iter_mut().zip(bytes) {
+            *digits = HEX[usize::from(*byte)];
+        }
+        Self(text)
     }
 
     pub fn as_str(&self) -> &str {
@@ -95,7 +106,12 @@ const HEX: [[u8; 2]; 256] = {
 };
 
 fn push_hex(text: &mut Vec<u8>, bytes: &[u8]) {
-    text.extend(bytes.iter().flat_map(|byte| HEX[usize::from(*byte)]));
+    let start = text.len();
+    text.resize(start + 2 * bytes.len(), 0);
+    let fresh = text.get_mut(start..).unwrap_or_default().as_chunks_mut::<2>().0;
+    for (digits, byte) in fresh.iter_mut().zip(bytes) {
+        *digits = HEX[usize::from(*byte)];
+    }
 }
 
 /// Writes one JSON object. The caller adds the fields in ascending order of their names, so that equal facts have

@@ -1,5 +1,6 @@
 //! What goes into the execution of a block, and what comes out.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use hn_primitives::codec::put_name;
@@ -86,6 +87,8 @@ pub struct BlockResult {
     pub receipts_root: Hash32,
     /// Changed keys, ascending by (application, key).
     pub writes: Vec<StateWrite>,
+    /// Which of them are whose.
+    pub applications: Vec<(Name, Range<usize>)>,
     /// (key hash, value hash or deleted) of each write, in the order of `writes`.
     pub state_updates: Vec<(Hash32, Option<Hash32>)>,
     /// Block tree over the outbox, which is empty today.
@@ -95,11 +98,13 @@ pub struct BlockResult {
 impl BlockResult {
     /// The writes of one application, such as those of `identity` for [`hn_pool::Accounts::update`].
     pub fn writes_of(&self, application: &str) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.writes
+        let own = self
+            .applications
             .iter()
-            .map(|write| (write.key.parts(), write.value.as_deref()))
-            .filter(move |((owner, _), _)| *owner == application.as_bytes())
-            .map(|((_, key), value)| (key, value))
+            .find(|(name, _)| name.as_bytes() == application.as_bytes());
+        let writes = own.and_then(|(_, range)| self.writes.get(range.clone()));
+        let writes = writes.unwrap_or_default().iter();
+        writes.map(|write| (write.key.key(), write.value.as_deref()))
     }
 
     /// The rows of the index by id, in block order: id, and `u64 height ‖ u32 index`.
