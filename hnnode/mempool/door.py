@@ -12,6 +12,8 @@ from collections.abc import Callable
 from hnnode.config import MempoolConfig
 
 WINDOW_S = 0.5
+BLOCKS_MIN = 3.0
+INTERVAL_S_MAX = 1.0
 KEEP = 0.85
 """Of the measured rate, a window: a pause of the chain must not close the door at once."""
 
@@ -27,15 +29,23 @@ class Door:
         self._taken = 0
         self._since = clock()
         self._rate = 0.0
+        self._block_s = 0.0
+        self._last = self._since
         self.bytes_max = self._bytes_min
 
     def committed(self, size: int) -> None:
         """A block took `size` bytes of this node's transactions; called for every block."""
         self._taken += size
         now = self._clock()
+        self._block_s += (min(now - self._last, INTERVAL_S_MAX) - self._block_s) / 4
+        self._last = now
         passed_s = now - self._since
         if passed_s < WINDOW_S:
             return
         self._rate = max(self._taken / passed_s, self._rate * KEEP)
         self._taken, self._since = 0, now
-        self.bytes_max = min(self._bytes_max, max(self._bytes_min, int(self._rate * self._delay_s)))
+        self.bytes_max = min(self._bytes_max, max(self._bytes_min, int(self._rate * self._delay())))
+
+    def _delay(self) -> float:
+        # A block is proposed before the one before it has left the pool: with less than both of them the next would be half empty.
+        return max(self._delay_s, BLOCKS_MIN * self._block_s)

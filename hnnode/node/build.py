@@ -54,6 +54,9 @@ VERIFY_THREADS = 2
 ACCOUNT_PAGE = 10_000
 DISK_CHECK_S = 5.0
 LAG_CHECK_S = 0.05
+LAG_CHECK_IDLE_S = 0.5
+IDLE_S = 5.0
+"""Without a block for this long the node looks at its own delay less often."""
 FRAME_OVERHEAD_BYTES = 256 * 1024
 
 
@@ -387,8 +390,10 @@ class ChainNode:
     async def _lag(self) -> None:
         while True:
             before = time.monotonic()
-            await asyncio.sleep(LAG_CHECK_S)
-            self._loop_lag_s = max(0.0, time.monotonic() - before - LAG_CHECK_S)
+            is_idle = before - self.pipeline.last_commit_at > IDLE_S
+            pause_s = LAG_CHECK_IDLE_S if is_idle else LAG_CHECK_S
+            await asyncio.sleep(pause_s)
+            self._loop_lag_s = max(0.0, time.monotonic() - before - pause_s)
             self.metrics.loop_lag.set(self._loop_lag_s)
             self.metrics.event_loop_lag.observe(self._loop_lag_s)
 
