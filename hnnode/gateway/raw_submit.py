@@ -70,7 +70,7 @@ class RawSubmit:
         try:
             submissions.check_open(size)
         except HnError as e:
-            self._refusal = e
+            self._refusal = e.with_traceback(None)
 
     @staticmethod
     def read_head(headers: list[tuple[bytes, bytes]]) -> tuple[int, bool] | None:
@@ -126,9 +126,10 @@ class RawSubmit:
 
     # -------------------------------------------------------------- answer
     def _submit(self) -> None:
+        if self._refusal is not None:
+            self._send(refused(self._refusal, self._path))
+            return
         try:
-            if self._refusal is not None:
-                raise self._refusal
             parts = self._parts
             data = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []

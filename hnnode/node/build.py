@@ -40,8 +40,8 @@ from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.genesis import Genesis, load_genesis
+from hnnode.node.interpreter import give_way
 from hnnode.node.pipeline import Pipeline, load_tree
-from hnnode.node.threads import give_way
 from hnnode.ports import Channel, HeldBatch, Kind, Network, NodeFacts, PeerAddress, PeerInfo, Tip
 from hnnode.proofs import ProofBuilder
 from hnnode.storage import Home, Storage, disk_free_bytes, open_storage, segment_to_recover

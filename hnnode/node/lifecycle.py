@@ -19,7 +19,7 @@ import uvloop
 from hnnode.errors import ConfigError, FatalError, HnError
 from hnnode.gateway import create_app, metrics_app, serve
 from hnnode.node.build import open_node
-from hnnode.node.threads import prefer_event_loop
+from hnnode.node.interpreter import prefer_event_loop, settle
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -87,6 +87,7 @@ async def _run(home: Path) -> int:
         gateway = await serve(create_app(node, node.config.gateway), node.config.gateway)
         metrics = await serve(metrics_app(node.metrics.render), node.config.metrics)
         await node.start()
+        settle()
     except BaseException:
         node.storage.close()
         raise
