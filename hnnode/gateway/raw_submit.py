@@ -39,6 +39,8 @@ class Host(Protocol):
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
     tasks: set[asyncio.Task[None]]
+    source: str
+    """Address of the client."""
 
     def common_headers(self) -> bytes: ...
     def on_response_complete(self) -> None: ...
@@ -68,7 +70,7 @@ class RawSubmit:
         self._refusal: HnError | None = None
         self._timer: asyncio.TimerHandle | None = None
         try:
-            submissions.check_open(size)
+            submissions.check_open(size, host.source)
         except HnError as e:
             self._refusal = e.with_traceback(None)
 
@@ -133,7 +135,8 @@ class RawSubmit:
             parts = self._parts
             data = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []
-            future = self._submissions.send_one(data) if self._path == ONE else self._submissions.send_many(data)
+            send = self._submissions.send_one if self._path == ONE else self._submissions.send_many
+            future = send(data, self._host.source)
         except HnError as e:
             self._send(refused(e, self._path))
         else:

@@ -120,3 +120,28 @@ def test_slow_blocks_open_the_door_for_three_of_them() -> None:
         clock.now += 0.9
         door.committed(9_000)
     assert 26_000 <= door.bytes_max <= 28_000
+
+
+def test_the_last_quarter_is_for_those_who_had_less_than_their_share() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=1_500, pool_bytes_max=100_000), clock)
+    assert not door.is_full(999, "alone")
+    door.took(5_000, "alone")
+    assert not door.is_full(999, "alone")  # nobody else is there
+    door.took(100, "modest")
+    assert door.is_full(750, "alone")
+    assert not door.is_full(749, "alone")
+    assert not door.is_full(999, "modest")
+    assert not door.is_full(999, "new")
+    assert door.is_full(1_000, "modest")
+    for _ in range(40):
+        clock.now += 1.0
+        door.committed(10)
+    assert not door.is_full(999, "alone")  # long ago
+
+
+def test_the_memory_of_sources_is_bounded() -> None:
+    door = Door(MempoolConfig(), Clock())
+    for i in range(5_000):
+        door.took(100, str(i))
+    assert len(door._had) == 1_024
