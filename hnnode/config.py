@@ -64,8 +64,8 @@ class MempoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     batch_tx_count_max: Positive = 2_000
     batch_bytes_max: Positive = 768 * 1024
     admission_bytes_max: Positive = 16 * 1024 * 1024
-    door_bytes_min: Positive = 2 * 1024 * 1024
-    door_delay_ms: Positive = 2_000
+    door_bytes_min: Positive = 1024 * 1024
+    door_delay_ms: Positive = 1_500
     seal_ms: Positive = 20
     seal_busy_ms: Positive = 60
     batch_sync_ms: Positive = 8

@@ -314,13 +314,14 @@ class Mempool(Protocol):
     async def submit(self, txs: Sequence[bytes]) -> list[SubmitResult]:
         """Decode, check, verify and pool signed transactions; one result an item. Raises `Unavailable` as `check_open`."""
 
-    def submit_frames(self, data: bytes) -> asyncio.Future[Admission]:
+    def submit_frames(self, data: bytes, source: str = "") -> asyncio.Future[Admission]:
         """As `submit`, from repeated `u32 length || signed transaction`. Bodies that come together share one native call.
 
+        source: whom it came from (a host), so that one client does not take the room of all.
         Raises `Unavailable` at once; the future fails with `Rejected` 1001 for broken framing."""
 
-    def check_open(self, size: int) -> None:
-        """Whether a body of `size` bytes would be taken now. Costs nothing, so that what cannot be kept is refused before it is read.
+    def check_open(self, size: int, source: str = "") -> None:
+        """Whether a body of `size` bytes of this source would be taken. It costs nothing; what cannot be kept is refused before it is read.
 
         Raises `Unavailable`: catching up, stopping, no validator, or so much waits already that it would wait too long."""
 

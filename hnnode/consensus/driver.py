@@ -315,7 +315,9 @@ class ConsensusDriver:
         self._pace_of.proposed()
 
         async def run() -> None:
-            value = await self._proposals.build(height, self._tip, must_wait=not self._results_open)
+            value = await self._proposals.build(
+                height, self._tip, must_wait=not self._results_open, tx_count_max=self._pace_of.tx_count_max()
+            )
             self._take(self._engine.propose(height, round_, value))
 
         self._proposing = asyncio.create_task(self._fatal_on_error(run()), name=f"propose {height}/{round_}")
@@ -357,7 +359,7 @@ class ConsensusDriver:
         decided = await self._proposals.resolve(effect, self._tip)
         self._order.note(effect.height, decided.proposer)
         self._tip = await self._execute(decided)
-        self._pace_of.executed()
+        self._pace_of.executed(decided.tx_count)
         self._results_open = decided.tx_count > 0
         async with self._decided:
             self._decided.notify_all()

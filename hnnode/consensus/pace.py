@@ -13,6 +13,10 @@ from collections.abc import Callable
 from hnnode.config import ConsensusConfig
 
 GATHER_SHARE = 1.5
+BLOCK_S = 0.4
+"""A block holds no more than was lately executed in this time: beyond it size saves little work and costs everybody latency."""
+BLOCK_TXS_MIN = 4_096
+"""Whatever that is: the largest batch has to fit."""
 
 
 class Pace:
@@ -29,6 +33,7 @@ class Pace:
         self._proposed_at: float | None = None
         self._from = -self._busy_s
         self._interval_s = self._idle_s
+        self._txs_per_s = 0.0
 
     def started(self) -> None:
         """A height was started; what it takes counts from its first proposal, since before that others may be gathering."""
@@ -40,11 +45,19 @@ class Pace:
         if self._proposed_at is None:
             self._from = self._proposed_at = self._clock()
 
-    def executed(self) -> None:
+    def executed(self, tx_count: int) -> None:
         """The height's block was executed."""
-        if self._proposed_at is not None:
-            took_s = self._clock() - self._proposed_at
-            self._interval_s = min(max(self._idle_s, GATHER_SHARE * took_s), self._busy_s)
+        if self._proposed_at is None:
+            return
+        took_s = self._clock() - self._proposed_at
+        self._interval_s = min(max(self._idle_s, GATHER_SHARE * took_s), self._busy_s)
+        if tx_count >= BLOCK_TXS_MIN // 2:  # in small blocks the fixed costs hide what a transaction takes
+            rate = tx_count / max(took_s, 0.001)
+            self._txs_per_s = rate if not self._txs_per_s else (self._txs_per_s + rate) / 2
+
+    def tx_count_max(self) -> int | None:
+        """Transactions that an own proposal should hold at most; None while nothing is known."""
+        return max(BLOCK_TXS_MIN, int(self._txs_per_s * BLOCK_S)) if self._txs_per_s else None
 
     def delay_s(self, *, behind: bool) -> float:
         """Seconds to wait before the next height, 0 when it is due. behind: peers stand at it already."""

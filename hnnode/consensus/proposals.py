@@ -74,13 +74,16 @@ class Proposals:
         """A batch became proposable."""
         self._woken.set()
 
-    async def build(self, height: int, tip: Tip, *, must_wait: bool) -> bytes:
-        """An encoded value on top of `tip`. must_wait: nothing but batches is a reason for this block, so give them a moment."""
+    async def build(self, height: int, tip: Tip, *, must_wait: bool, tx_count_max: int | None = None) -> bytes:
+        """An encoded value on top of `tip`.
+
+        must_wait: nothing but batches is a reason for this block, so give them a moment. tx_count_max: a wish below the chain's limit."""
+        tx_count_max = min(self._tx_count_max, tx_count_max or self._tx_count_max)
         deadline = asyncio.get_running_loop().time() + EMPTY_WAIT_S
         while True:
             self._woken.clear()
             chosen = await self._sound(
-                self._batches.proposable(self._config.block_batches_max, self._bytes_max, self._tx_count_max)
+                self._batches.proposable(self._config.block_batches_max, self._bytes_max, tx_count_max)
             )
             left = deadline - asyncio.get_running_loop().time()
             if chosen or not must_wait or left <= 0:

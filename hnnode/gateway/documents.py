@@ -80,7 +80,7 @@ def _submit_paths(prefix: str) -> Document:
             }
         }
 
-    return {
+    paths = {
         f"{prefix}/txs": operation(
             "submit_tx",
             "Submit one signed transaction",
@@ -93,6 +93,8 @@ def _submit_paths(prefix: str) -> Document:
             "Submit up to 1,000 signed transactions; binary: repeated `u32 length || transaction`",
             "SubmitBatch",
             "SubmittedBatch",
-            {"200": "One result an item, in order"},
+            {"200": "One result an item, in order; binary (by `Accept`): its code alone, u32 big-endian"},
         ),
     }
+    paths[f"{prefix}/txs:batch"]["post"]["responses"]["200"]["content"][OCTETS] = _BINARY
+    return paths

@@ -30,6 +30,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._quiet_since = 0.0
+        self.source = ""
         self._raw: RawSubmit | None = None
         self._submissions = submissions_of(self.config.app)
         self._headers_of: list[tuple[bytes, bytes]] | None = None
@@ -40,6 +41,7 @@ class GuardedProtocol(HttpToolsProtocol):
             transport.abort()
             return
         super().connection_made(transport)
+        self.source = self.client[0] if self.client else ""
         self._head_timer = self.loop.call_later(HEAD_S_MAX, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -39,6 +39,8 @@ class Host(Protocol):
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
     tasks: set[asyncio.Task[None]]
+    source: str
+    """Address of the client."""
 
     def common_headers(self) -> bytes: ...
     def on_response_complete(self) -> None: ...
@@ -68,9 +70,9 @@ class RawSubmit:
         self._refusal: HnError | None = None
         self._timer: asyncio.TimerHandle | None = None
         try:
-            submissions.check_open(size)
+            submissions.check_open(size, host.source)
         except HnError as e:
-            self._refusal = e
+            self._refusal = e.with_traceback(None)
 
     @staticmethod
     def read_head(headers: list[tuple[bytes, bytes]]) -> tuple[int, bool] | None:
@@ -126,13 +128,15 @@ class RawSubmit:
 
     # -------------------------------------------------------------- answer
     def _submit(self) -> None:
+        if self._refusal is not None:
+            self._send(refused(self._refusal, self._path))
+            return
         try:
-            if self._refusal is not None:
-                raise self._refusal
             parts = self._parts
             data = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []
-            future = self._submissions.send_one(data) if self._path == ONE else self._submissions.send_many(data)
+            send = self._submissions.send_one if self._path == ONE else self._submissions.send_many
+            future = send(data, self._host.source)
         except HnError as e:
             self._send(refused(e, self._path))
         else:

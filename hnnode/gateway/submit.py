@@ -74,26 +74,32 @@ def parse_wait(query: bytes, wait_ms_max: int) -> tuple[Wait, int]:
     return cast(Wait, wait), min(timeout_ms, wait_ms_max)
 
 
+def host_of(scope: Scope) -> str:
+    """Address of the client; empty when the server does not know it."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
 class Submissions:
     """Bodies into the mempool and answers out, whatever read the request."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
 
-    def check_open(self, size: int) -> None:
-        """Raises Unavailable when a body of `size` bytes would be refused now."""
-        self.context.node.mempool.check_open(size)
+    def check_open(self, size: int, source: str) -> None:
+        """Raises Unavailable when a body of `size` bytes from this host would be refused now."""
+        self.context.node.mempool.check_open(size, source)
 
-    def send_one(self, data: bytes) -> asyncio.Future[Admission]:
+    def send_one(self, data: bytes, source: str) -> asyncio.Future[Admission]:
         """A signed transaction. Raises BadRequest 1001 for an empty body, Unavailable."""
         if not data:
             raise BadRequest("REQUEST_MALFORMED", "body: got no bytes, want a signed transaction")
-        return self.context.node.mempool.submit_frames(_LENGTH.pack(len(data)) + data)
+        return self.context.node.mempool.submit_frames(_LENGTH.pack(len(data)) + data, source)
 
-    def send_many(self, data: bytes) -> asyncio.Future[Admission]:
+    def send_many(self, data: bytes, source: str) -> asyncio.Future[Admission]:
         """Repeated `u32 length ‖ transaction`. Raises Rejected 1001 or 1008, Unavailable."""
         count_frames(data, self.context.config.batch_count_max)
-        return self.context.node.mempool.submit_frames(data)
+        return self.context.node.mempool.submit_frames(data, source)
 
     def pending(self, admission: Admission) -> bytes | None:
         """The answer to a transaction just admitted, None when there is more to say."""
@@ -126,7 +132,7 @@ class SubmitTx:
             if not decoded:
                 raise BadRequest("TX_MALFORMED", "tx: got neither hexadecimal nor base64", pointer="/tx")
             data = decoded
-        admission = await self._submissions.send_one(data)
+        admission = await self._submissions.send_one(data, host_of(scope))
         response = await self._submissions.answer_one(admission, wait, timeout_ms, scope["path"])
         await response(scope, receive, send)
 
@@ -150,7 +156,7 @@ class SubmitBatch:
         if kind == JSON:
             decode = context.readers.run(self._decode, data) if len(data) > OFF_LOOP_BYTES else None
             data = await decode if decode is not None else self._decode(data)
-        admission = await self._submissions.send_many(data)
+        admission = await self._submissions.send_many(data, host_of(scope))
         response = await batch_answer(context, admission, wait, timeout_ms, scope["path"], codes_wanted=codes_wanted)
         await response(scope, receive, send)
 

@@ -101,7 +101,7 @@ class Mempool:
             self._work.set()
 
     # -------------------------------------------------------------- the door
-    def check_open(self, size: int) -> None:
+    def check_open(self, size: int, source: str = "") -> None:
         self._open_for_writes()
         if not self._validator:
             raise Unavailable(
@@ -111,11 +111,12 @@ class Mempool:
         # An empty queue takes any body, a pool below its bound any queue: else a large batch might never come in.
         if waiting and waiting + size > self._config.admission_bytes_max:
             raise Unavailable("MEMPOOL_FULL", "admission is busy", retry_after_ms=BUSY_MS)
-        if self._admissions.pool_bytes + waiting >= self._door.bytes_max:
+        if self._door.is_full(self._admissions.pool_bytes + waiting, source):
             raise Unavailable("MEMPOOL_FULL", f"{self._door.bytes_max} bytes wait already", retry_after_ms=BUSY_MS)
 
-    def submit_frames(self, data: bytes) -> asyncio.Future[Admission]:
-        self.check_open(len(data))
+    def submit_frames(self, data: bytes, source: str = "") -> asyncio.Future[Admission]:
+        self.check_open(len(data), source)
+        self._door.took(len(data), source)
         return self._admissions.put(data)
 
     async def submit(self, txs: Sequence[bytes]) -> list[SubmitResult]:

@@ -42,10 +42,10 @@ from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.node.genesis import Genesis, load_genesis
+from hnnode.node.interpreter import give_way
 from hnnode.node.loop_profile import name_threads
 from hnnode.node.pipeline import Pipeline
 from hnnode.node.redo import redo_blocks
-from hnnode.node.threads import give_way
 from hnnode.ports import Channel, HeldBatch, Kind, Network, NodeFacts, PeerAddress, PeerInfo, Tip
 from hnnode.proofs import ProofBuilder
 from hnnode.storage import Home, Storage, disk_free_bytes, open_storage, segment_to_recover
@@ -58,6 +58,9 @@ VERIFY_THREADS = 2
 ACCOUNT_PAGE = 10_000
 DISK_CHECK_S = 5.0
 LAG_CHECK_S = 0.05
+LAG_CHECK_IDLE_S = 0.5
+IDLE_S = 5.0
+"""Without a block for this long the node looks at its own delay less often."""
 FRAME_OVERHEAD_BYTES = 256 * 1024
 
 
@@ -402,8 +405,10 @@ class ChainNode:
         while True:
             name_threads(named)  # pools start their threads when they are first used
             before = time.monotonic()
-            await asyncio.sleep(LAG_CHECK_S)
-            self._loop_lag_s = max(0.0, time.monotonic() - before - LAG_CHECK_S)
+            is_idle = before - self.pipeline.last_commit_at > IDLE_S
+            pause_s = LAG_CHECK_IDLE_S if is_idle else LAG_CHECK_S
+            await asyncio.sleep(pause_s)
+            self._loop_lag_s = max(0.0, time.monotonic() - before - pause_s)
             self.metrics.loop_lag.set(self._loop_lag_s)
             self.metrics.event_loop_lag.observe(self._loop_lag_s)
 

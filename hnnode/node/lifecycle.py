@@ -19,8 +19,8 @@ import uvloop
 from hnnode.errors import ConfigError, FatalError, HnError
 from hnnode.gateway import create_app, metrics_app, serve
 from hnnode.node.build import open_node
+from hnnode.node.interpreter import prefer_event_loop, settle
 from hnnode.node.loop_profile import LoopProfile
-from hnnode.node.threads import prefer_event_loop
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -90,6 +90,7 @@ async def _run(home: Path) -> int:
         gateway = await serve(create_app(node, node.config.gateway), node.config.gateway)
         metrics = await serve(metrics_app(node.metrics.render), node.config.metrics)
         await node.start()
+        settle()
     except BaseException:
         node.storage.close()
         raise

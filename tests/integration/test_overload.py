@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from hnnode.errors import CODES, HnError
 from tests.kit.byzantine import proposer_of, spoiled
 from tests.kit.cluster import Cluster, run_cluster
 
+MEMPOOL_FULL = CODES["MEMPOOL_FULL"]
 CALLS = 250
-"""Just below the number of admission calls that may wait."""
+"""Of 1,000 transactions each: many times what the door lets wait."""
 
 
 def test_admission_does_not_hold_up_consensus(tmp_path: Path) -> None:
@@ -26,7 +28,10 @@ def test_admission_does_not_hold_up_consensus(tmp_path: Path) -> None:
         refused = [spoiled(tx) for _, tx in c.preserve(1_000)]
         crowd = [asyncio.create_task(crowded.mempool.submit(refused)) for _ in range(CALLS)]
         try:
-            await asyncio.sleep(0)  # all of them are in the queue now
+            await asyncio.sleep(0)  # all of them are in the queue now, or refused
+            over = [call for call in crowd if call.done()]
+            assert len(over) > CALLS // 2, "the door lets everything wait"
+            assert {error.code for call in over if isinstance(error := call.exception(), HnError)} == {MEMPOOL_FULL}
             await c.commit(1, through=c.nodes.index(other))
             waiting = sum(not call.done() for call in crowd)
             assert waiting > 0, "consensus waited for the whole crowd"

@@ -287,7 +287,7 @@ class MemoryNode:
         return head + bytes(bitmap) + signatures
 
     # ---------------------------------------------------------------- mempool
-    def check_open(self, size: int) -> None:
+    def check_open(self, size: int, source: str = "") -> None:
         if self.refuse is not None:
             raise self.refuse
 
@@ -298,9 +298,9 @@ class MemoryNode:
         codes = struct.unpack(f">{len(ids)}I", admission.codes)
         return [SubmitResult(t, 0 if c == known else c, c == known) for t, c in zip(ids, codes, strict=True)]
 
-    def submit_frames(self, data: bytes) -> asyncio.Future[Admission]:
+    def submit_frames(self, data: bytes, source: str = "") -> asyncio.Future[Admission]:
         self.submissions += 1
-        self.check_open(len(data))
+        self.check_open(len(data), source)
         future: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
         try:
             future.set_result(self._admit(DecodedTxs.decode_frames(data, self.chain_id)))

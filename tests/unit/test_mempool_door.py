@@ -45,7 +45,7 @@ def block(p: Pace, clock: Clock, took_s: float) -> None:
     p.started()
     p.proposed()
     clock.now += took_s
-    p.executed()
+    p.executed(100)
 
 
 def test_an_idle_chain_starts_at_once_and_a_fast_block_keeps_the_short_interval() -> None:
@@ -88,5 +88,60 @@ def test_time_in_which_others_gather_is_not_the_cost_of_a_block() -> None:
     clock.now += 0.02
     p.proposed()
     clock.now += 0.02
-    p.executed()
+    p.executed(100)
     assert abs(p.delay_s(behind=False) - 0.02) < 1e-9
+
+
+def test_a_proposal_holds_what_is_executed_in_a_moment_and_always_a_batch() -> None:
+    clock, ready = Clock(), [100]
+    p = pace(ready, clock)
+    block(p, clock, 0.1)
+    assert p.tx_count_max() is None
+    for _ in range(12):
+        p.started()
+        p.proposed()
+        clock.now += 0.5
+        p.executed(10_000)
+    limit = p.tx_count_max()
+    assert limit is not None
+    assert abs(limit - 8_000) < 10
+    for _ in range(12):
+        p.started()
+        p.proposed()
+        clock.now += 2.0
+        p.executed(4_000)
+    assert p.tx_count_max() == 4_096
+
+
+def test_slow_blocks_open_the_door_for_three_of_them() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=1_500, pool_bytes_max=1_000_000), clock)
+    for _ in range(40):
+        clock.now += 0.9
+        door.committed(9_000)
+    assert 26_000 <= door.bytes_max <= 28_000
+
+
+def test_the_last_quarter_is_for_those_who_had_less_than_their_share() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=1_500, pool_bytes_max=100_000), clock)
+    assert not door.is_full(999, "alone")
+    door.took(5_000, "alone")
+    assert not door.is_full(999, "alone")  # nobody else is there
+    door.took(100, "modest")
+    assert door.is_full(750, "alone")
+    assert not door.is_full(749, "alone")
+    assert not door.is_full(999, "modest")
+    assert not door.is_full(999, "new")
+    assert door.is_full(1_000, "modest")
+    for _ in range(40):
+        clock.now += 1.0
+        door.committed(10)
+    assert not door.is_full(999, "alone")  # long ago
+
+
+def test_the_memory_of_sources_is_bounded() -> None:
+    door = Door(MempoolConfig(), Clock())
+    for i in range(5_000):
+        door.took(100, str(i))
+    assert len(door._had) == 1_024
