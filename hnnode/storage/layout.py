@@ -139,16 +139,6 @@ def pack_receipts(receipts: Sequence[bytes]) -> bytes:
     return struct.pack(f">I{len(ends)}I", len(ends), *ends) + b"".join(receipts)
 
 
-def index_rows(height: int, receipts: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    """(tx id, place) of the receipts that decide their transaction."""
-    pack = TX_LOCATION.pack
-    return [
-        (receipt[RECEIPT_ID], pack(height, index))
-        for index, receipt in enumerate(receipts)
-        if receipt[RECEIPT_CODE] not in NOT_FINAL
-    ]
-
-
 def receipt_count(packed: bytes) -> int:
     if len(packed) < 4:
         raise corrupt(f"receipts have {len(packed)} bytes, want at least 4")

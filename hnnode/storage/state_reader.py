@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -57,6 +58,36 @@ class FrozenReader:
         return _held(self._frozen.state)
 
 
+class FrozenRing:
+    """The last heights, frozen, oldest first; the database holds its lock around every call."""
+
+    def __init__(self, count_max: int) -> None:
+        self._count_max = count_max
+        self._heights: deque[Frozen] = deque()
+
+    def add(self, frozen: Frozen) -> None:
+        self._heights.append(frozen)
+
+    def follow(self, tip_height: int) -> None:
+        """Let go of what is too far below the tip. A reader that still holds an older height keeps its snapshot alive
+        until it is done."""
+        while self._heights and self._heights[0].height <= tip_height - self._count_max:
+            self._heights.popleft()
+
+    def reader(self, wanted: int, tip_height: int) -> FrozenReader:
+        """Raises Unavailable NOT_FOUND (1005) for a height that is not kept or not published."""
+        for frozen in self._heights:
+            if frozen.height == wanted <= tip_height:
+                return FrozenReader(frozen)
+        oldest = self._heights[0].height if self._heights else tip_height
+        raise Unavailable("NOT_FOUND", f"state of height {wanted} is not kept: got heights {oldest} to {tip_height}")
+
+    def release(self) -> None:
+        """Drop every snapshot; readers answer Unavailable afterwards."""
+        while self._heights:
+            self._heights.popleft().release()
+
+
 class LiveReader:
     """ports.StateReader of what was written last, synced or not; for the thread that writes. Reads release the GIL."""
 
@@ -85,7 +116,7 @@ class LiveReader:
 
 def rows_of(family: Rdict, keys: Sequence[bytes]) -> list[bytes | None]:
     """Batched look-up in a family; the GIL is released."""
-    return cast("list[bytes | None]", family.get(list(keys)))
+    return cast("list[bytes | None]", family.get(keys if type(keys) is list else list(keys)))
 
 
 def _held(snapshot: Snapshot | None) -> Snapshot:

@@ -131,7 +131,9 @@ def test_other_results_stop_the_node_at_the_height(tmp_path: Path, field: str) -
 
     rewrite(home, change)
     for _ in range(2):
-        with pytest.raises(FatalError, match=rf"STATE_ROOT_MISMATCH.*block {wrong} of the block log.*want .*{'3f' * 32}"):
+        with pytest.raises(
+            FatalError, match=rf"STATE_ROOT_MISMATCH.*block {wrong} of the block log.*want .*{'3f' * 32}"
+        ):
             open_again(home)
 
 

@@ -13,6 +13,7 @@ import signal
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from hnnode.errors import ConfigError, FatalError
 from hnnode.ports import BatchLocation, CommitRecord, Tip, TxLocation
 from hnnode.storage import Home, Storage, layout, open_storage
 from hnnode.storage import database as database_module
+from tests.kit.rows import index_rows
 
 CONFIG = StorageConfig(
     cache_bytes=1 << 20, write_buffer_bytes=8 << 20, segment_bytes=1 << 16, tree_cache_bytes=1 << 20, snapshots_max=4
@@ -50,7 +52,7 @@ def record_of(height: int, place: BatchLocation) -> CommitRecord:
         [(b"D" * 32, TXS, place)],
         TXS,
         layout.pack_receipts(receipts),
-        layout.index_rows(height, receipts),
+        index_rows(height, receipts),
         writes,
         [(b"\x00", b"%d" % height)],
         [(b"A" * 20, height)],
@@ -212,6 +214,27 @@ def test_a_write_that_fails_stops_the_process_and_the_store_stays_whole(tmp_path
     storage.close()
 
 
+def test_files_that_cannot_be_written_in_the_background_stop_the_process_and_nothing_is_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only RocksDB's own files are large enough to meet the limit. The failed process closes nothing, because rocksdict
+    would bring single families into files; what the block log holds is executed again."""
+    home = Home(tmp_path / "node")
+    home.create()
+    start(home).close()
+    process = child(home.root, "700000", "2000")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"RocksDB could not write its files" in err.splitlines()[-1]
+    published = max((int(line) for line in out.split()), default=0)
+    monkeypatch.setattr(sys.modules[__name__], "TXS", 2000)
+    storage = open_storage(home, CONFIG)
+    assert redo(storage) > 0
+    list(storage.batch_log.recover(0, storage.database.batches_committed))
+    assert check_whole(storage) >= published > 0
+    storage.close()
+
+
 def test_a_process_cannot_open_the_home_of_a_running_one(tmp_path: Path) -> None:
     home = Home(tmp_path / "node")
     home.create()
@@ -236,16 +259,24 @@ def write_forever(home: Home, file_bytes_max: int | None) -> None:
     # Files and segments in quick succession, so that kills meet the flush of all families and what it allows to drop.
     database_module.REDO_BLOCKS_MAX = 10
     storage.block_log._segment_bytes = 1 << 12
-    while True:
-        height = storage.database.pending_height() + 1
-        write_block(storage, height)
-        storage.database.flush()
-        storage.database.publish(height)
-        storage.consensus_log.drop_through(height)
-        print(height, flush=True)
+    try:
+        while True:
+            height = storage.database.pending_height() + 1
+            write_block(storage, height)
+            storage.database.flush()
+            storage.database.publish(height)
+            storage.consensus_log.drop_through(height)
+            print(height, flush=True)
+    except FatalError:
+        # As an orderly stop would: it must not make things worse.
+        with suppress(FatalError):
+            storage.database.close()
+        raise
 
 
 if __name__ == "__main__":
     if sys.argv[1] != "write":
         raise FatalError("INTERNAL_ERROR", f"unknown command {sys.argv[1]}")
+    if len(sys.argv) > 4:
+        TXS = int(sys.argv[4])
     write_forever(Home(Path(sys.argv[2])), int(sys.argv[3]) if len(sys.argv) > 3 else None)

@@ -23,6 +23,7 @@ from hnnode.storage import layout
 from hnnode.storage.batch_log import BatchLog
 from hnnode.storage.block_log import BlockLog
 from hnnode.storage.database import Database
+from tests.kit.rows import index_rows
 
 CONFIG = StorageConfig(
     cache_bytes=1 << 20, write_buffer_bytes=1 << 20, segment_bytes=1 << 20, tree_cache_bytes=1 << 20, snapshots_max=4
@@ -64,7 +65,7 @@ def record_of(height: int, tx_ids: list[bytes], batches: BatchLog, codes: list[i
         batches=[(b"D" * 32, n, at) for n, at in zip(sizes, places, strict=True)],
         tx_count=len(tx_ids),
         receipts_packed=layout.pack_receipts(receipts),
-        index_rows=layout.index_rows(height, receipts),
+        index_rows=index_rows(height, receipts),
         writes=[(b"\x01ahead", b"%d" % height), (b"\x01a%08d" % height, b"at %d" % height), (b"\x01agone", None)],
         pages=[(b"\x00", b"page %d" % height)],
         author_seqs=[(AUTHOR, height * 10)],
