@@ -45,7 +45,7 @@ test-python:
 
 test-slow: build loadtest-env ## Long sets, sized for hours
 	HN_SIM_SEEDS=200000 HN_PROPTEST_CASES=20000 HN_FUZZ_CASES=10000000 HN_SM3_STREAM_MIB=500 HN_TIMING_RUNS=1000000 cargo test --release --quiet --workspace --exclude hn-py
-	$(PYTEST) -q
+	HN_INTEROP_CASES=10000 $(PYTEST) -q
 
 lint: build ## ruff, mypy, cython-lint, import contracts, rustfmt, clippy
 	$(BIN)/ruff check .

@@ -94,7 +94,7 @@ class StorageConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class SyncConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     status_ms: Positive = 500
     request_ms: Positive = 5_000
-    response_bytes_max: Positive = 2 * 1024 * 1024
+    response_bytes_max: Positive = 8 * 1024 * 1024
     blocks_ahead_max: Positive = 64
 
 

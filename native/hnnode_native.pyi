@@ -56,6 +56,18 @@ def verify(public_key: bytes, message: bytes, signature: bytes) -> bool: ...
 def verify_batch(public_keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes]) -> bytes:
     """One status byte an item: 0 valid, 1 bad signature, 2 out of range, 3 bad key."""
 
+def verify_with_hint(public_key: bytes, message: bytes, signature: bytes) -> tuple[int, int]:
+    """Status as in `verify_batch`, and the hint for `verify_batch_hinted`: 0 or 1, without meaning unless the status is 0."""
+
+def verify_batch_hinted(
+    public_keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes], hints: bytes
+) -> bytes:
+    """The statuses of `verify_batch`, without tables of the keys: for thousands of signatures that were valid before.
+
+    hints: one byte 0 or 1 an item, what `verify_with_hint` of this node gave. A wrong hint costs time and changes no status.
+    At most 100,000 items; NativeError when counts differ or a byte is neither 0 nor 1.
+    """
+
 # ---------------------------------------------------------------- formats
 
 def encode_tx_body(

@@ -3,71 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hnnode.bench.crypto_targets import TARGETS, Target
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A goal as a multiple of what `openssl` does on the same core; with a limit instead where it has no equal."""
-
-    title: str
-    field: str
-    goal: float
-    floor: float
-    reference: str | None = None
-    kernel: str | None = None
-
-    def measured(self, result: Mapping[str, Any]) -> float | None:
-        source = result["kernels"].get(self.kernel, {}) if self.kernel else result
-        value = source.get(self.field)
-        if value is None or self.reference is None:
-            return value
-        beside = result.get(self.reference)
-        return value / beside if beside else None
-
-    def verdict(self, result: Mapping[str, Any]) -> str:
-        value = self.measured(result)
-        if value is None:
-            return "–"
-        rising = self.goal > self.floor
-        for limit, text in ((self.goal, "goal"), (self.floor, "floor")):
-            if value >= limit if rising else value <= limit:
-                return text
-        return "below"
-
-
-TARGETS = (
-    Target("SM2 verify, registered key", "sm2_verify_known_per_s", 240, 120, "openssl_sm2_verify_per_s"),
-    Target("SM2 verify, unknown key", "sm2_verify_unknown_per_s", 40, 20, "openssl_sm2_verify_per_s"),
-    Target("SM2 verify, 8,192 unknown keys", "sm2_verify_batch_unknown_per_s", 150, 60, "openssl_sm2_verify_per_s"),
-    Target("SM2 sign", "sm2_sign_per_s", 65, 40, "openssl_sm2_sign_per_s"),
-    Target(
-        "SM2 verify, registered key, scalar", "sm2_verify_known_per_s", 40, 20, "openssl_sm2_verify_per_s", "scalar"
-    ),
-    Target("SM3 of 64 bytes, many", "sm3_64B_per_s", 16, 12, "openssl_sm3_64B_per_s"),
-    Target("SM3, many long streams", "sm3_multi_MBps", 10, 7, "openssl_sm3_stream_MBps"),
-    Target("SM3, one stream", "sm3_stream_MBps", 1.3, 1, "openssl_sm3_stream_MBps"),
-    Target("Merkle root of 2^20 leaves, ms", "merkle_1M_leaves_ms", 40, 80),
-    Target("state tree, keys/s", "state_tree_updates_per_s", 500_000, 200_000),
-    Target("SM4-GCM, MB/s", "sm4_gcm_MBps", 2500, 1000),
-)
+NOTHING = "–"
 
 
 def number(value: float | None) -> str:
     if value is None:
-        return "–"
+        return NOTHING
     if value >= 1_000:
         return f"{value:,.0f}"
     return f"{value:.4g}"
 
 
 def _multiple(target: Target, value: float | None) -> str:
-    return number(value) + ("×" if target.reference and value is not None else "")
+    return number(value) + ("×" if target.relative and value is not None else "")
 
 
 def target_rows(result: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
@@ -78,7 +34,7 @@ def target_rows(result: Mapping[str, Any]) -> list[tuple[str, str, str, str, str
             _multiple(target, target.measured(result)),
             _multiple(target, target.goal),
             _multiple(target, target.floor),
-            target.verdict(result),
+            target.reached(result) or NOTHING,
         )
         for target in TARGETS
     ]
@@ -105,6 +61,15 @@ def _where(result: Mapping[str, Any]) -> str:
     )
 
 
+def _settings(result: Mapping[str, Any]) -> str:
+    settings = result["settings"]
+    return (
+        f"{result['started']} · {settings['statistic']} of the runs in {settings['seconds']:g} s a field, {settings['clock']} · "
+        f"{settings['state_keys']:,} keys in the big state tree · {settings['openssl_runs']} runs of openssl"
+        + (" · quick" if settings["quick"] else "")
+    )
+
+
 def references(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, number(value)) for name, value in result.items() if name.startswith("openssl_")]
 
@@ -124,12 +89,14 @@ def render(result: Mapping[str, Any]) -> RenderableType:
         fields.add_row(name, *[""] * (len(titles) - 3), value, style="dim")
     for cells in rows:
         fields.add_row(*cells)
-    return Group(Text(_where(result), style="dim"), Text(""), goals, Text(""), fields)
+    return Group(
+        Text(_where(result), style="dim"), Text(_settings(result), style="dim"), Text(""), goals, Text(""), fields
+    )
 
 
 def markdown(result: Mapping[str, Any]) -> str:
     """The same tables for a page."""
-    lines = [_where(result), ""]
+    lines = [_where(result) + "  ", _settings(result), ""]
 
     def table(titles: list[str], rows: list[list[str]]) -> None:
         lines.append("| " + " | ".join(titles) + " |")

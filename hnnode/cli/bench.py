@@ -27,8 +27,15 @@ for part in (bench_chain, bench_sync, bench_query, bench_results, bench_locust):
 )
 def crypto(
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.01, max=60, help=two("每一项的测量秒数", "length of each measurement"))
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--seconds",
+            min=0.01,
+            max=60,
+            show_default=False,
+            help=two("每一项的测量秒数，默认 0.5", "length of each measurement, 0.5 without it"),
+        ),
+    ] = None,
     kernel: Annotated[
         list[str] | None,
         typer.Option(
@@ -50,11 +57,32 @@ def crypto(
         ),
     ] = None,
     state_keys: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--state-keys", min=10_000, max=20_000_000, help=two("大状态树的键数", "keys of the big state tree")
+            "--state-keys",
+            min=10_000,
+            max=20_000_000,
+            show_default=False,
+            help=two("大状态树的键数，默认一千万", "keys of the big state tree, 10 million without it"),
         ),
-    ] = 10_000_000,
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help=two(
+                "半分钟内测完：每项更短、状态树一百万键、其余内核只测 SM2、SM3、SM4",
+                "within half a minute: shorter runs, a million keys, of the lesser kernels SM2, SM3 and SM4 alone",
+            ),
+        ),
+    ] = False,
+    check_floors: Annotated[
+        bool,
+        typer.Option(
+            "--check-floors",
+            help=two("有一项低于下限时以 1 退出", "exit with 1 when a figure is below its floor"),
+        ),
+    ] = False,
     to: Annotated[
         Path | None,
         typer.Option(
@@ -68,12 +96,26 @@ def crypto(
 ) -> None:
     import hnnode_native as native
 
-    from hnnode.bench.crypto import FIELDS, CryptoPlan, WorkerError, measure
+    from hnnode.bench.crypto import (
+        FIELDS,
+        QUICK_SECONDS,
+        QUICK_STATE_KEYS,
+        SECONDS,
+        STATE_KEYS,
+        CryptoPlan,
+        WorkerError,
+        measure,
+    )
     from hnnode.bench.crypto_report import render
+    from hnnode.bench.crypto_targets import missed
 
-    available = native.crypto_kernels()
-    kernels = _known("--kernel", kernel, available)
-    plan = CryptoPlan(seconds, kernels, _known("--field", field, FIELDS), state_keys)
+    plan = CryptoPlan(
+        seconds or (QUICK_SECONDS if quick else SECONDS),
+        _known("--kernel", kernel, native.crypto_kernels()),
+        _known("--field", field, FIELDS),
+        state_keys or (QUICK_STATE_KEYS if quick else STATE_KEYS),
+        quick,
+    )
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -95,6 +137,10 @@ def crypto(
     if to is not None:
         to.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
     emit(output, result, lambda: render(result))
+    below = [target.title for target in missed(result)] if check_floors else []
+    if below:
+        notes().print(say(f"低于下限：{'；'.join(below)}", f"below the floor: {'; '.join(below)}"))
+        raise typer.Exit(1)
 
 
 @application.command(

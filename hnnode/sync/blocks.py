@@ -1,13 +1,13 @@
 """Block sync: who is ahead, fetching from them, and serving those who are behind.
 
-Flow: status every `status_ms` → a peer is ahead → request a range → check each block (certificate, header, batches, signatures) →
-consensus engine → execution. One loop moves consensus → sync → consensus at any time; a gap of one height is given a moment first,
-because consensus usually closes it by itself.
+Flow: status every `status_ms` → a peer is ahead → ask for ranges → check several blocks at once (certificate, digests, signatures) → in
+order: header on the own tip → consensus engine → execution. While one block executes, the next ones are asked for and checked. One loop
+moves consensus → sync → consensus at any time; a gap of one height is given a moment first, because consensus usually closes it by itself.
 
 Invariants:
 1. A peer's height is a claim: only a block with a valid commit certificate moves this node.
 2. A certified block that breaks a rule here stops the node; one without a valid certificate costs the peer that sent it.
-3. Memory is bounded: one request at a time, at most `REQUEST_BLOCKS_MAX` responses of one frame each.
+3. Memory is bounded: one request at a time, whose answer ends at `response_bytes_max`, and at most `CHECKED_AHEAD_MAX` checked blocks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -33,8 +33,10 @@ GAP_PATIENCE_S = 1.0
 """How long a gap of one height is left to consensus."""
 RESPONSES_MAX = 4 * REQUEST_BLOCKS_MAX
 """Room for the answers to a request that was given up beside those to the next one."""
-SERVING_MAX = 4
-"""Block requests served at once; more are ignored, the peer asks another node."""
+CHECKED_AHEAD_MAX = 4
+"""Blocks that are being checked or wait, checked, for the one before them to be executed."""
+SERVING_MAX = 2
+"""Block requests of one peer served at once; more are ignored. Counted for each peer, so that none takes the place of another."""
 HEADER_RESULTS = CODES["HEADER_RESULTS"]
 CONTENT_CODES = frozenset(
     CODES[name]
@@ -79,7 +81,7 @@ class BlockSync:
         self._asked_height = 0
         self._behind_since: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: dict[asyncio.Task[None], bytes] = {}
         self._random = random.Random(chain_id)
         self.syncing = False
 
@@ -142,10 +144,10 @@ class BlockSync:
             request = BlockRequest.decode(payload)
             if request is None:
                 self._network.punish(peer, CODES["FRAME_MALFORMED"])
-            elif len(self._serving) < SERVING_MAX:
+            elif sum(1 for served in self._serving.values() if served == peer) < SERVING_MAX:
                 task = asyncio.create_task(self._serve(peer, request))
-                self._serving.add(task)
-                task.add_done_callback(self._serving.discard)
+                self._serving[task] = peer
+                task.add_done_callback(self._serving.pop)
             else:
                 self._metrics.dropped.labels("block_request").inc()
         elif kind == Kind.BLOCK_RESPONSE:
@@ -237,43 +239,80 @@ class BlockSync:
         return self._random.choice(sorted(ahead))
 
     async def _fetch_from(self, peer: bytes) -> None:
-        first = self._applier.tip.height + 1
-        count = min(self._config.blocks_ahead_max, REQUEST_BLOCKS_MAX, self._heights[peer] - first + 1)
-        while not self._responses.empty():
-            self._responses.get_nowait()
-        self._asked = peer
-        self._network.send(peer, Channel.BULK, Kind.BLOCK_REQUEST, BlockRequest(first, count).encode())
-        height = first
-        while height < first + count:
+        """Fetch and apply what the peer claims, until it ends or falls silent. Raises PeerFault for what it did wrong."""
+        ahead: asyncio.Queue[tuple[BlockResponse, asyncio.Task[list[Batch]]] | None] = asyncio.Queue(CHECKED_AHEAD_MAX)
+        receiving = asyncio.create_task(self._receive(peer, ahead), name="sync receive")
+        try:
+            while (item := await ahead.get()) is not None:
+                response, check = item
+                if not await self._apply(response, await check):
+                    return
+                self._behind_since = None
+            await receiving
+        finally:
+            receiving.cancel()
+            while not ahead.empty():
+                left = ahead.get_nowait()
+                if left is not None:
+                    left[1].cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
+
+    async def _receive(
+        self, peer: bytes, ahead: asyncio.Queue[tuple[BlockResponse, asyncio.Task[list[Batch]]] | None]
+    ) -> None:
+        """Ask for one range after the other and start the check of each block; None ends the queue, also when this fails."""
+        check: asyncio.Task[list[Batch]] | None = None
+        try:
+            while not self._responses.empty():
+                self._responses.get_nowait()
+            self._asked = peer
+            height = self._applier.tip.height + 1
+            while (last := self._heights.get(peer, 0)) >= height:
+                first = height = max(height, self._applier.tip.height + 1)
+                count = min(self._config.blocks_ahead_max, REQUEST_BLOCKS_MAX, last - first + 1)
+                self._network.send(peer, Channel.BULK, Kind.BLOCK_REQUEST, BlockRequest(first, count).encode())
+                while height < first + count:
+                    response = await self._response(height, first)
+                    if response is None:
+                        return
+                    if not response.value:
+                        break  # the peer ended its answer: ask again from here
+                    check = asyncio.create_task(self._checked(response), name=f"sync check {response.height}")
+                    check.add_done_callback(_retrieve)
+                    await ahead.put((response, check))
+                    check, height = None, response.height + 1
+        finally:
+            if check is not None:
+                check.cancel()
+            if not asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                await ahead.put(None)
+
+    async def _response(self, height: int, first: int) -> BlockResponse | None:
+        """The answer for `height`, or a later one that consensus left to fetch; None when the peer is silent."""
+        while True:
             try:
                 async with asyncio.timeout(self._config.request_ms / 1000):
                     response = await self._responses.get()
             except TimeoutError:
-                if height == first:
-                    self._heights.pop(peer, None)  # silent or slow: ask another one until its next status
-                return
-            # Consensus may have been faster, and answers to an earlier request may still arrive.
-            height = max(height, self._applier.tip.height + 1)
+                if height == first and self._asked is not None:
+                    self._heights.pop(self._asked, None)  # silent or slow: ask another one until its next status
+                return None
             if response.height < height:
-                continue
+                continue  # an answer to an earlier request
             if response.height > height:
                 raise PeerFault("SYNC_PEER_FAULT", f"block response: got height {response.height}, want {height}")
-            if not response.value:
-                if height == first:
-                    raise PeerFault(
-                        "SYNC_PEER_FAULT", f"block response: got none for height {height}, which the peer claims"
-                    )
-                return  # the peer ended its answer: ask again from here
-            if not await self._apply(response):
-                return
-            height += 1
-            self._behind_since = None
+            if not response.value and height == first and height > self._applier.tip.height:
+                raise PeerFault(
+                    "SYNC_PEER_FAULT", f"block response: got none for height {height}, which the peer claims"
+                )
+            return response
 
-    async def _apply(self, response: BlockResponse) -> bool:
-        """Check and execute one block. False when it could not be executed in time: then nothing may be built on it yet."""
+    async def _checked(self, response: BlockResponse) -> list[Batch]:
+        return await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check, response)
+
+    async def _apply(self, response: BlockResponse, batches: list[Batch]) -> bool:
+        """Execute one checked block. False when it could not be executed in time: then nothing may be built on it yet."""
         height = response.height
-        loop = asyncio.get_running_loop()
-        batches = await loop.run_in_executor(self._verify_threads, self._check, response)
         if height != self._applier.tip.height + 1:
             return True  # consensus committed it while it was being checked, so it no longer stands on the tip
         code = self._applier.check_decided(height, response.value)
@@ -283,10 +322,6 @@ class BlockSync:
             # A quorum certified this block, so this node's own state must be wrong.
             name = "STATE_ROOT_MISMATCH" if code == HEADER_RESULTS else "INVALID_VALUE_DECIDED"
             raise FatalError(name, f"certified block breaks a rule here: {name_of(code)} (height={height})")
-        codes = await loop.run_in_executor(self._verify_threads, self._verify, batches)
-        if any(codes):
-            # The digest does not cover the author's signature, nor the bodies before their root is checked.
-            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches refused with codes {codes}")
         await self._batches.store(batches, acknowledge=False)
         if await self._applier.apply_synced(
             height, response.value, response.certificate, self._config.request_ms / 1000
@@ -308,7 +343,15 @@ class BlockSync:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: certificate refused: {name_of(code)}")
         if [b.digest for b in batches] != [digest for digest, _, _ in value.batches]:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches are not those of the value")
+        # Accounts that the blocks between the tip and this one register are not known yet: what they signed is checked before execution.
+        codes = verify_batches(batches, self._chain_id, self._validators, self._accounts, None)
+        if any(codes):
+            # The digest does not cover the author's signature, nor the bodies before their root is checked.
+            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches refused with codes {codes}")
         return batches
 
-    def _verify(self, batches: Sequence[Batch]) -> list[int]:
-        return verify_batches(batches, self._chain_id, self._validators, self._accounts, None)
+
+def _retrieve(task: asyncio.Task[list[Batch]]) -> None:
+    """A check whose result nobody waits for any more is no news."""
+    if not task.cancelled():
+        task.exception()

@@ -180,3 +180,56 @@ def test_slow_clock_is_not_fatal(tmp_path: Path) -> None:
         await c.settle()
 
     run_cluster(tmp_path, story)
+
+
+def test_blocks_are_checked_ahead_and_applied_in_order(tmp_path: Path) -> None:
+    """The check of a later block starts while an earlier one still executes, heights are applied one after the other, and a lie in the
+    middle of an answer costs the sender while the blocks before it stay."""
+
+    async def story(c: Cluster) -> None:
+        account = c.node(3).account
+        await c.stop(3)
+        for _ in range(6):
+            await c.commit(2)
+        await c.settle()
+        source = c.node(0)
+        height = source.chain.tip().height
+        lie_at = next(h for h in range(5, height + 1) if block_response(source, h).batches)
+        c.hub.cut([account], c.accounts([0, 1, 2]))
+        victim = await c.start(3)
+        genuine = victim.consensus.apply_synced
+        started: list[int] = []
+        applied: list[int] = []
+        ahead: list[int] = []
+        check = victim.sync._check
+
+        def noted_check(response: BlockResponse) -> list[object]:
+            started.append(response.height)
+            return check(response)  # type: ignore[return-value]
+
+        async def slow(height: int, value: bytes, certificate: bytes, timeout_s: float) -> bool:
+            await asyncio.sleep(0.2)
+            ahead.append(max(started) - height)
+            applied.append(height)
+            return await genuine(height, value, certificate, timeout_s)
+
+        victim.consensus.apply_synced = slow  # type: ignore[method-assign]
+        victim.sync._check = noted_check  # type: ignore[assignment, method-assign]
+
+        def answer(wanted: int) -> BlockResponse:
+            response = block_response(source, wanted)
+            return with_another_body(response) if wanted == lie_at else response
+
+        async with Stranger(c) as s:
+            s.serve_blocks(answer)
+            async with s.claiming(account, height):
+                await c.until(lambda: bool(s.charges(victim)), "the lie is noticed", PATIENCE_S)
+        assert victim.chain.tip().height <= lie_at - 1
+        assert applied[-1:] == [lie_at - 1]
+        assert max(ahead) >= 1
+        c.hub.heal()
+        await c.until(lambda: victim.chain.tip().height >= height, "caught up through honest peers", PATIENCE_S)
+        assert applied == sorted(set(applied))
+        await c.settle()
+
+    run_cluster(tmp_path, story)

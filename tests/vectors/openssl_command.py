@@ -125,9 +125,13 @@ def unpem(label: str, text: str) -> bytes:
     return base64.b64decode("".join(lines[1:-2]), validate=True)
 
 
-def public_pem(key: bytes) -> str:
+def public_der(key: bytes) -> bytes:
     """SubjectPublicKeyInfo."""
-    return pem("PUBLIC KEY", der(SEQUENCE, der(SEQUENCE, OID_EC, OID_SM2), der(BIT_STRING, b"\0", key)))
+    return der(SEQUENCE, der(SEQUENCE, OID_EC, OID_SM2), der(BIT_STRING, b"\0", key))
+
+
+def public_pem(key: bytes) -> str:
+    return pem("PUBLIC KEY", public_der(key))
 
 
 def secret_der(secret: int, key: bytes) -> bytes:

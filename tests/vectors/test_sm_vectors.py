@@ -194,6 +194,41 @@ def test_signatures(folder: Folder) -> None:
     assert native.verify_batch(publics, messages[1:] + messages[:1], signatures) == b"\1" * len(publics)
 
 
+def test_hints() -> None:
+    """The hint is the parity of y of the nonce's point; a wrong one, and a bad signature beside good ones, change no other status."""
+    publics, messages, signatures, hints = [], [], [], bytearray()
+    for index in range(200):
+        seed = sm_twin.sm3(b"hint" + bytes([index % 150]))
+        key = native.SecretKey.generate(seed)
+        publics.append(key.public_key())
+        messages.append(seed[: index % 33])
+        signatures.append(key.sign(messages[-1]))
+        status, hint = native.verify_with_hint(publics[-1], messages[-1], signatures[-1])
+        assert status == 0
+        hints.append(hint)
+    for case in SM2["sign"][:8]:
+        secret, public, message, e, signature = unhex(case, "secret", "public", "message", "e", "signature")
+        point = sm_twin.multiply(sm_twin.nonce(int.from_bytes(secret, "big"), e), sm_twin.G)
+        assert point is not None
+        assert native.verify_with_hint(public, message, signature) == (0, int(point, 16) & 1)
+    batch = native.verify_batch_hinted
+    assert batch(publics, messages, signatures, bytes(hints)) == bytes(200)
+    assert batch(publics, messages, signatures, bytes(1 - hint for hint in hints)) == bytes(200)
+    signatures[7] = signatures[8]
+    publics[9] = b"\4" + bytes(64)
+    signatures[10] = bytes(64)
+    expected = bytes(7) + b"\1\0\3\2" + bytes(189)
+    assert batch(publics, messages, signatures, bytes(hints)) == expected
+    assert native.verify_with_hint(publics[7], messages[7], signatures[7])[0] == 1
+    for wrong in (bytes(199), bytes(201), b"", b"\2" + bytes(199)):
+        with pytest.raises(native.NativeError):
+            batch(publics, messages, signatures, wrong)
+    for items in ((publics[1:], messages, signatures), (publics, messages, [*signatures[1:], b""])):
+        with pytest.raises(native.NativeError):
+            batch(*items, bytes(hints))
+    assert batch([], [], [], b"") == b""
+
+
 def test_verdicts_on_digests(folder: Folder) -> None:
     """Ranges, t = 0, sums of infinity and doublings. The core takes no bare digest from Python: where the verdict does not depend on
     e it must give the same one for any message; `cargo test -p hn-crypto` proves the rest."""

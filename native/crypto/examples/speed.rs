@@ -3,7 +3,8 @@
 
 use hn_crypto::kernel;
 use hn_crypto::sm2::{
-    BatchItem, CACHE_BYTES_DEFAULT, KeyCache, PublicKey, SecretKey, generate, verify_batch, verify_single,
+    BatchItem, CACHE_BYTES_DEFAULT, KeyCache, PreparedKey, PublicKey, SecretKey, build_base_table, generate,
+    verify_batch, verify_single,
 };
 use hn_crypto::sm3::{TaggedHasher, sm3};
 use hn_crypto::sm4::{gcm_open, gcm_seal};
@@ -88,7 +89,7 @@ fn run() {
         known.prepare(&keys);
         let unknown = KeyCache::for_kernel(kernel, 0);
         for (keys, cache) in [("known", &known), ("unknown", &unknown)] {
-            for count in [1, 4, 8, 16, 64, 256, 1024] {
+            for count in [1, 2, 3, 4, 7, 8, 9, 15, 16, 64, 256, 1024] {
                 let name = format!("sm2.verify_batch/n={count},keys={keys},kernel={kernel}");
                 measure_verify(openssl, &name, count, || {
                     drop(black_box(verify_batch(cache, &items[..count])))
@@ -96,14 +97,40 @@ fn run() {
             }
         }
     }
+    // What a sender of invalid signatures costs.
+    let refused: Vec<BatchItem<'_>> = items
+        .iter()
+        .map(|(key, message, _)| (*key, *message, &signatures[0]))
+        .collect();
+    for kernel in kernel::available() {
+        let known = KeyCache::for_kernel(kernel, CACHE_BYTES_DEFAULT);
+        known.prepare(&keys);
+        for count in [1, 8, 1023] {
+            measure(
+                &format!("sm2.verify_batch/refused,n={count},kernel={kernel}"),
+                count,
+                || {
+                    drop(black_box(verify_batch(&known, &refused[1..=count])));
+                },
+            );
+        }
+    }
     measure("sm2.verify_single", 64, || {
         for (pk, message, signature) in &items[..64] {
             black_box(verify_single(pk, message, signature));
         }
     });
-    measure("sm2.prepare (table of one key)", 64, || {
-        KeyCache::default().prepare(&keys)
-    });
+    for kernel in kernel::available() {
+        // Wide tables as there is room; and narrow ones.
+        for (name, bytes) in [("wide", CACHE_BYTES_DEFAULT), ("narrow", 64 * PreparedKey::BYTES)] {
+            measure(&format!("sm2.prepare/keys=64,{name},kernel={kernel}"), 64, || {
+                KeyCache::for_kernel(kernel, bytes).prepare(&keys)
+            });
+        }
+        measure(&format!("sm2.g_table/kernel={kernel}"), 1, || {
+            black_box(build_base_table(kernel));
+        });
+    }
     measure("sm2.sign", 64, || {
         for message in &messages[..64] {
             black_box(secrets[0].sign(message));

@@ -31,7 +31,9 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(public_key_to_pem, m)?)?;
     m.add_function(wrap_pyfunction!(account_of, m)?)?;
     m.add_function(wrap_pyfunction!(verify, m)?)?;
-    m.add_function(wrap_pyfunction!(verify_batch, m)?)
+    m.add_function(wrap_pyfunction!(verify_batch, m)?)?;
+    m.add_function(wrap_pyfunction!(verify_with_hint, m)?)?;
+    m.add_function(wrap_pyfunction!(verify_batch_hinted, m)?)
 }
 
 /// Runs `work` without the GIL when there is enough of it.
@@ -241,40 +243,95 @@ fn verify_batch<'py>(
     messages: Vec<PyBackedBytes>,
     signatures: Vec<PyBackedBytes>,
 ) -> PyResult<Bound<'py, PyBytes>> {
+    let signatures = same_counts("verify_batch", &public_keys, &messages, &signatures)?;
+    let statuses = py.detach(|| {
+        statuses(&public_keys, &messages, &signatures, |items, _| {
+            sm2::verify_batch(&KEYS, items)
+        })
+    });
+    Ok(PyBytes::new(py, &statuses))
+}
+
+/// The signatures, when there are as many as keys and messages.
+fn same_counts(
+    what: &str,
+    public_keys: &[PyBackedBytes],
+    messages: &[PyBackedBytes],
+    signatures: &[PyBackedBytes],
+) -> PyResult<Vec<[u8; 64]>> {
     bounded("public_keys", public_keys.len())?;
     if messages.len() != public_keys.len() || signatures.len() != public_keys.len() {
         return Err(parameter(format!(
-            "verify_batch: got {} keys, {} messages and {} signatures, want the same count",
+            "{what}: got {} keys, {} messages and {} signatures, want the same count",
             public_keys.len(),
             messages.len(),
             signatures.len()
         )));
     }
-    let signatures: Vec<[u8; 64]> = signatures
-        .iter()
-        .map(|s| array("signature", s))
-        .collect::<PyResult<_>>()?;
-    let statuses = py.detach(|| {
-        // A key costs as much to check as a signature, and most batches have few keys.
-        let mut checked: HashMap<&[u8], Option<sm2::PublicKey>> = HashMap::new();
-        for key in &public_keys {
-            checked
-                .entry(key)
-                .or_insert_with(|| sm2::PublicKey::from_bytes(key).ok());
+    signatures.iter().map(|s| array("signature", s)).collect()
+}
+
+/// One status an item; `verify` gets the items whose key is sound, with their places.
+fn statuses(
+    public_keys: &[PyBackedBytes],
+    messages: &[PyBackedBytes],
+    signatures: &[[u8; 64]],
+    verify: impl FnOnce(&[sm2::BatchItem<'_>], &[usize]) -> Vec<sm2::VerifyStatus>,
+) -> Vec<u8> {
+    // A key costs as much to check as a signature, and most batches have few keys.
+    let mut checked: HashMap<&[u8], Option<sm2::PublicKey>> = HashMap::new();
+    for key in public_keys {
+        checked
+            .entry(key)
+            .or_insert_with(|| sm2::PublicKey::from_bytes(key).ok());
+    }
+    let mut items: Vec<sm2::BatchItem<'_>> = Vec::with_capacity(public_keys.len());
+    let mut places = Vec::with_capacity(public_keys.len());
+    for (at, ((key, message), signature)) in public_keys.iter().zip(messages).zip(signatures).enumerate() {
+        if let Some(Some(key)) = checked.get(&**key) {
+            items.push((key, message, signature));
+            places.push(at);
         }
-        let keys = || public_keys.iter().map(|key| checked.get(&**key)?.as_ref());
-        let items: Vec<sm2::BatchItem<'_>> = keys()
-            .zip(&messages)
-            .zip(&signatures)
-            .filter_map(|((key, message), signature)| Some((key?, &**message, signature)))
-            .collect();
-        let mut verdicts = sm2::verify_batch(&KEYS, &items).into_iter();
-        keys()
-            .map(|key| match key {
-                Some(_) => verdicts.next().map_or(sm2::VerifyStatus::BadKey as u8, |v| v as u8),
-                None => sm2::VerifyStatus::BadKey as u8,
-            })
-            .collect::<Vec<u8>>()
+    }
+    let mut out = vec![sm2::VerifyStatus::BadKey as u8; public_keys.len()];
+    for (at, status) in places.iter().zip(verify(&items, &places)) {
+        out[*at] = status as u8;
+    }
+    out
+}
+
+#[pyfunction]
+fn verify_with_hint(py: Python<'_>, key: &[u8], message: PyBackedBytes, signature: &[u8]) -> PyResult<(u8, u8)> {
+    let (key, signature) = (public_key(key)?, array("signature", signature)?);
+    let (status, hint) = py.detach(|| sm2::verify_with_hint(&key, &message, &signature));
+    Ok((status as u8, u8::from(hint)))
+}
+
+#[pyfunction]
+fn verify_batch_hinted<'py>(
+    py: Python<'py>,
+    public_keys: Vec<PyBackedBytes>,
+    messages: Vec<PyBackedBytes>,
+    signatures: Vec<PyBackedBytes>,
+    hints: PyBackedBytes,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let signatures = same_counts("verify_batch_hinted", &public_keys, &messages, &signatures)?;
+    if hints.len() != public_keys.len() {
+        return Err(parameter(format!(
+            "hints: got {} bytes, want {}, one an item",
+            hints.len(),
+            public_keys.len()
+        )));
+    }
+    if let Some(hint) = hints.iter().find(|hint| **hint > 1) {
+        return Err(parameter(format!("hints: got a byte {hint}, want 0 or 1")));
+    }
+    let statuses = py.detach(|| {
+        statuses(&public_keys, &messages, &signatures, |items, places| {
+            let hints: Vec<bool> = places.iter().map(|at| hints[*at] == 1).collect();
+            // There is one hint an item, so this cannot fail.
+            sm2::verify_batch_hinted(items, &hints).unwrap_or_else(|_| sm2::verify_batch(&KEYS, items))
+        })
     });
     Ok(PyBytes::new(py, &statuses))
 }

@@ -1,16 +1,15 @@
 //! Verification in bulk: tables where the key has one, the rayon pool where the batch is large enough.
 
-use super::cache::{KeyCache, KeyTable, PreparedKey};
-use super::comb::Comb;
+use super::cache::{Found, KeyCache};
 use super::key::PublicKey;
-use super::verify::{KEY_WIDTH, VerifyStatus, verify_digest};
+use super::verify::VerifyStatus;
+use super::words;
 use crate::kernel::Kernel;
 use rayon::prelude::*;
-use std::sync::Arc;
 
-/// Items a rayon task verifies at least on the scalar kernels (about 0.2 ms of work).
-const PARALLEL_COUNT_MIN: usize = 16;
-/// Items a rayon task verifies in lanes, at least and at most: inversions are shared, caches are finite.
+/// Items a rayon task verifies at least and at most: inversions are shared, caches are finite.
+const ITEMS_COUNT: (usize, usize) = (32, 512);
+/// The same in lanes, which are faster.
 #[cfg(target_arch = "x86_64")]
 const LANES_COUNT: (usize, usize) = (128, 512);
 
@@ -26,41 +25,28 @@ pub fn verify_batch(cache: &KeyCache, items: &[BatchItem<'_>]) -> Vec<VerifyStat
     let tables = cache.tables(&keys);
     match cache.kernel() {
         #[cfg(target_arch = "x86_64")]
-        Kernel::Ifma => verify_lanes(items, &tables),
-        _ if items.len() <= PARALLEL_COUNT_MIN => items.iter().zip(&tables).map(verify_item).collect(),
-        _ => items
-            .par_iter()
-            .zip(&tables)
-            .with_min_len(PARALLEL_COUNT_MIN)
-            .map(verify_item)
-            .collect(),
+        Kernel::Ifma => in_chunks(items, &tables, LANES_COUNT, super::ifma::verify),
+        kernel => in_chunks(items, &tables, ITEMS_COUNT, |items, tables| {
+            words::verify(kernel, items, tables)
+        }),
     }
-}
-
-fn comb(table: &Option<Arc<PreparedKey>>) -> Option<&Comb<KEY_WIDTH>> {
-    match &table.as_deref()?.table {
-        KeyTable::Comb(table) => Some(table),
-        #[cfg(target_arch = "x86_64")]
-        KeyTable::Lanes(_) => None,
-    }
-}
-
-fn verify_item(((pk, message, signature), table): (&BatchItem<'_>, &Option<Arc<PreparedKey>>)) -> VerifyStatus {
-    verify_digest(pk, comb(table), &pk.digest(message), signature)
 }
 
 /// Cuts the batch over the pool in chunks of equal size.
-#[cfg(target_arch = "x86_64")]
-fn verify_lanes(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>]) -> Vec<VerifyStatus> {
-    let (least, most) = LANES_COUNT;
+fn in_chunks(
+    items: &[BatchItem<'_>],
+    tables: &[Found],
+    (least, most): (usize, usize),
+    verify: impl Fn(&[BatchItem<'_>], &[Found]) -> Vec<VerifyStatus> + Sync,
+) -> Vec<VerifyStatus> {
     if items.len() <= least {
-        return super::ifma::verify(items, tables);
+        return verify(items, tables);
     }
     let chunk = items.len().div_ceil(rayon::current_num_threads()).clamp(least, most);
     let chunks: Vec<Vec<VerifyStatus>> = items
         .par_chunks(chunk)
         .zip(tables.par_chunks(chunk))
-        .map(|(items, tables)| super::ifma::verify(items, tables))
+        .map(|(items, tables)| verify(items, tables))
         .collect();
     chunks.concat()
 }

@@ -1,10 +1,11 @@
 //! Tables of the keys in use, bounded by bytes; a key earns its table by use, and the least recently used one leaves.
 
-use super::comb::Comb;
 #[cfg(target_arch = "x86_64")]
-use super::ifma::table::{LaneTable, table_bytes};
+use super::ifma::build::build_tables;
 use super::key::{PUBLIC_KEY_BYTES, PublicKey};
-use super::verify::KEY_WIDTH;
+use super::odd_table::{OddTable, form_of, table_bytes};
+#[cfg(target_arch = "x86_64")]
+use super::point::Affine;
 use crate::kernel::{self, Kernel};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -22,18 +23,16 @@ const USES_TO_WIDEN: u32 = 400;
 const USES_BUILDING: u32 = u32::MAX / 2;
 /// Keys whose uses are counted before they have a table; beyond it the counts start again.
 const COUNTED_KEYS_MAX: usize = 1 << 16;
+/// Window of a registered key's table: 43 windows, 86 KiB.
+const KEY_WIDTH: usize = 6;
 /// Window of the table of a busy key: 32 windows, 256 KiB.
-#[cfg(target_arch = "x86_64")]
 const BUSY_WIDTH: usize = 8;
 
-/// The table of one key, in the form that a kernel reads.
-pub(crate) enum KeyTable {
-    /// For the scalar kernels.
-    Comb(Comb<KEY_WIDTH>),
-    /// For the lanes.
-    #[cfg(target_arch = "x86_64")]
-    Lanes(LaneTable),
-}
+/// Tables that a task builds at most: the keys of a pair of groups of lanes.
+const PART_COUNT_MAX: usize = 16;
+/// Keys for which sixteen lanes pay.
+#[cfg(target_arch = "x86_64")]
+const LANES_COUNT_MIN: usize = 3;
 
 /// How wide a table is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,44 +43,44 @@ enum Size {
 
 /// The comb table of one checked key.
 pub struct PreparedKey {
-    pub(crate) table: KeyTable,
+    pub(crate) table: OddTable,
 }
 
 impl PreparedKey {
     /// Memory of the first table of a key.
-    pub const BYTES: usize = Comb::<KEY_WIDTH>::BYTES;
+    pub const BYTES: usize = table_bytes(KEY_WIDTH);
 
-    /// Builds the table.
-    fn new(pk: &PublicKey, kernel: Kernel, size: Size) -> Self {
-        let table = match kernel {
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Ifma => {
-                let width = if size == Size::Busy { BUSY_WIDTH } else { KEY_WIDTH };
-                KeyTable::Lanes(LaneTable::build(pk.point(), width))
-            }
-            _ => KeyTable::Comb(Comb::build(pk.point())),
-        };
-        Self { table }
+    /// Builds the tables of keys, in their order.
+    fn build(keys: &[&PublicKey], kernel: Kernel, size: Size) -> Vec<Arc<Self>> {
+        let prepared = |table| Arc::new(Self { table });
+        #[cfg(target_arch = "x86_64")]
+        if kernel == Kernel::Ifma && keys.len() >= LANES_COUNT_MIN {
+            let points: Vec<Affine> = keys.iter().map(|key| *key.point()).collect();
+            return build_tables(&points, size.width()).into_iter().map(prepared).collect();
+        }
+        let form = form_of(kernel);
+        let tables = keys.iter().map(|key| OddTable::build(key.point(), size.width(), form));
+        tables.map(prepared).collect()
     }
 
     /// Memory of this table.
     fn bytes(&self) -> usize {
-        match &self.table {
-            KeyTable::Comb(_) => PreparedKey::BYTES,
-            #[cfg(target_arch = "x86_64")]
-            KeyTable::Lanes(table) => table_bytes(table.width()),
-        }
+        table_bytes(self.table.width())
     }
 }
 
-impl Kernel {
-    /// Memory of a key's table.
-    fn key_bytes(self, size: Size) -> usize {
-        match (self, size) {
-            #[cfg(target_arch = "x86_64")]
-            (Self::Ifma, Size::Busy) => table_bytes(BUSY_WIDTH),
-            _ => PreparedKey::BYTES,
+impl Size {
+    /// Window of the table.
+    const fn width(self) -> usize {
+        match self {
+            Self::First => KEY_WIDTH,
+            Self::Busy => BUSY_WIDTH,
         }
+    }
+
+    /// Memory of the table.
+    const fn bytes(self) -> usize {
+        table_bytes(self.width())
     }
 }
 
@@ -160,7 +159,7 @@ impl KeyCache {
     }
 
     /// Builds tables at once, for keys that are sure to be used (validators, a saved usage list): wide ones when there is
-    /// room for all of them. 0.3 ms a key, 1.5 ms for a wide table.
+    /// room for all of them. 0.3 ms a key, 0.7 ms for a wide table; in lanes, sixteen keys at once, a third of that or less.
     pub fn prepare(&self, keys: &[PublicKey]) {
         let missing: Vec<(&PublicKey, Size)> = {
             let state = self.lock();
@@ -169,9 +168,9 @@ impl KeyCache {
                 .filter(|key| !state.resident.contains_key(key.as_bytes()))
                 .collect();
             let room = self.bytes_max - state.bytes.min(self.bytes_max);
-            let wide = missing.len().saturating_mul(self.kernel.key_bytes(Size::Busy)) <= room;
+            let wide = missing.len().saturating_mul(Size::Busy.bytes()) <= room;
             let size = if wide { Size::Busy } else { Size::First };
-            missing.truncate(self.bytes_max / self.kernel.key_bytes(size));
+            missing.truncate(self.bytes_max / size.bytes());
             missing.into_iter().map(|key| (key, size)).collect()
         };
         self.build(&missing);
@@ -195,7 +194,7 @@ impl KeyCache {
         let mut guard = self.lock();
         let state = &mut *guard;
         state.clock += 1;
-        let (first, busy) = (self.kernel.key_bytes(Size::First), self.kernel.key_bytes(Size::Busy));
+        let (first, busy) = (Size::First.bytes(), Size::Busy.bytes());
         // Bytes that the tables of this call take and that displace nothing.
         let mut room = self.bytes_max - state.bytes.min(self.bytes_max);
         let mut due = Vec::new();
@@ -205,7 +204,7 @@ impl KeyCache {
                 if let Some(resident) = state.resident.get_mut(key.as_bytes()) {
                     resident.last_use = state.clock;
                     resident.uses = resident.uses.saturating_add(1);
-                    if resident.size == Size::First && resident.uses >= USES_TO_WIDEN && busy > first && room >= busy {
+                    if resident.size == Size::First && resident.uses >= USES_TO_WIDEN && room >= busy {
                         resident.size = Size::Busy;
                         room -= busy;
                         due.push((*key, Size::Busy));
@@ -231,22 +230,30 @@ impl KeyCache {
 
     /// Builds outside the lock, then stores, displacing the least recently used.
     fn build(&self, keys: &[(&PublicKey, Size)]) -> HashMap<KeyBytes, Arc<PreparedKey>> {
-        let built: Vec<(KeyBytes, Size, Arc<PreparedKey>)> = keys
-            .par_iter()
-            .map(|(key, size)| {
-                (
-                    key.to_bytes(),
-                    *size,
-                    Arc::new(PreparedKey::new(key, self.kernel, *size)),
-                )
-            })
-            .collect();
+        let mut built: Vec<(KeyBytes, Size, Arc<PreparedKey>)> = Vec::with_capacity(keys.len());
+        for size in [Size::First, Size::Busy] {
+            let keys: Vec<&PublicKey> = keys.iter().filter(|due| due.1 == size).map(|due| due.0).collect();
+            let part = keys
+                .len()
+                .div_ceil(rayon::current_num_threads())
+                .clamp(1, PART_COUNT_MAX);
+            let tables: Vec<Vec<Arc<PreparedKey>>> = keys
+                .par_chunks(part)
+                .map(|keys| PreparedKey::build(keys, self.kernel, size))
+                .collect();
+            let tables = tables.into_iter().flatten();
+            built.extend(
+                keys.iter()
+                    .zip(tables)
+                    .map(|(key, table)| (key.to_bytes(), size, table)),
+            );
+        }
         let mut guard = self.lock();
         let state = &mut *guard;
         for (bytes, size, prepared) in &built {
             state.uses.remove(bytes);
             state.remove(bytes);
-            let needed = self.kernel.key_bytes(*size);
+            let needed = size.bytes();
             while state.bytes + needed > self.bytes_max {
                 let oldest = state
                     .resident

@@ -34,8 +34,6 @@ impl<const W: usize> Comb<W> {
     };
     /// Entries of a window: multiples 1..=2^(W−1).
     pub(crate) const HALF: usize = 1 << (W - 1);
-    /// Memory of the table.
-    pub(crate) const BYTES: usize = Self::WINDOWS * Self::HALF * size_of::<Affine>();
 
     /// Builds the table of a point on the curve. W inversions and about 6 products an entry; variable time.
     pub(crate) fn build(base: &Affine) -> Self {

@@ -48,18 +48,24 @@ macro_rules! reduce_step {
 
 /// Montgomery reduction of t0..t7 into t0..t3, below p. The last subtraction is a conditional move, not a branch.
 macro_rules! reduce {
-    () => {
+    ($c:literal) => {
         concat!(
             reduce_step!("t0", "t1", "t2", "t3"),
             reduce_step!("t1", "t2", "t3", "t0"),
             reduce_step!("t2", "t3", "t0", "t1"),
             reduce_step!("t3", "t0", "t1", "t2"),
-            "xor {c:e}, {c:e}\n",
+            "xor {",
+            $c,
+            ":e}, {",
+            $c,
+            ":e}\n",
             "add {t0}, {t4}\n",
             "adc {t1}, {t5}\n",
             "adc {t2}, {t6}\n",
             "adc {t3}, {t7}\n",
-            "adc {c}, 0\n",
+            "adc {",
+            $c,
+            "}, 0\n",
             "mov {t4}, {t0}\n",
             "mov {t5}, {t1}\n",
             "mov {t6}, {t2}\n",
@@ -70,7 +76,9 @@ macro_rules! reduce {
             "sbb {t5}, rax\n",
             "sbb {t6}, -1\n",
             "sbb {t7}, rdx\n",
-            "sbb {c}, 0\n",
+            "sbb {",
+            $c,
+            "}, 0\n",
             "cmovnc {t0}, {t4}\n",
             "cmovnc {t1}, {t5}\n",
             "cmovnc {t2}, {t6}\n",
@@ -78,6 +86,8 @@ macro_rules! reduce {
         )
     };
 }
+
+pub(super) use {reduce, reduce_step};
 
 /// `$acc` += a[`$j`]·b[`$i`] + c, the new carry left in `$out`.
 macro_rules! multiply_add {
@@ -138,7 +148,7 @@ pub(super) fn mul(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
             row!("1", "t1", "t2", "t3", "t4", "t5"),
             row!("2", "t2", "t3", "t4", "t5", "t6"),
             row!("3", "t3", "t4", "t5", "t6", "t7"),
-            reduce!(),
+            reduce!("c"),
             a = in(reg) a.as_ptr(),
             b = in(reg) b.as_ptr(),
             t0 = out(reg) t0, t1 = out(reg) t1, t2 = out(reg) t2, t3 = out(reg) t3,
@@ -175,7 +185,7 @@ pub(super) fn square(a: &[u64; 4]) -> [u64; 4] {
             "mov rax, [{a} + 8]", "mul rax", "add {t1}, {c}", "adc {t2}, rax", "adc rdx, 0", "mov {c}, rdx",
             "mov rax, [{a} + 16]", "mul rax", "add {t3}, {c}", "adc {t4}, rax", "adc rdx, 0", "mov {c}, rdx",
             "mov rax, [{a} + 24]", "mul rax", "add {t5}, {c}", "adc {t6}, rax", "adc {t7}, rdx",
-            reduce!(),
+            reduce!("c"),
             a = in(reg) a.as_ptr(),
             t0 = out(reg) t0, t1 = out(reg) t1, t2 = out(reg) t2, t3 = out(reg) t3,
             t4 = out(reg) _, t5 = out(reg) _, t6 = out(reg) _, t7 = out(reg) _,

@@ -3,6 +3,7 @@
 
 use super::field::Fe;
 use super::point::Affine;
+use super::products::{Baseline, Products};
 
 /// A point that is not infinity (Z ≠ 0).
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +27,16 @@ impl Jacobian {
     /// self + other, 8M + 3S; `None` when both have the same x (doubling, or a sum of infinity).
     #[inline(always)]
     pub(crate) fn add_affine(&self, other: &Affine) -> Option<Self> {
-        let zz = self.z.square();
-        let u = other.x.mul(&zz);
-        let s = other.y.mul(&zz.mul(&self.z));
-        self.finish_add(&self.x, &self.y, &u, &s, &self.z)
+        self.add_affine_by(Baseline, other)
+    }
+
+    /// [`Self::add_affine`] by the products of a kernel.
+    #[inline(always)]
+    pub(crate) fn add_affine_by(&self, by: impl Products, other: &Affine) -> Option<Self> {
+        let zz = by.square(&self.z);
+        let u = by.mul(&other.x, &zz);
+        let s = by.mul(&other.y, &by.mul(&zz, &self.z));
+        self.finish_add(by, &self.x, &self.y, &u, &s, &self.z)
     }
 
     /// self + other, 12M + 4S; `None` when both have the same x.
@@ -40,24 +47,24 @@ impl Jacobian {
         let s1 = self.y.mul(&zz2.mul(&other.z));
         let u2 = other.x.mul(&zz1);
         let s2 = other.y.mul(&zz1.mul(&self.z));
-        self.finish_add(&u1, &s1, &u2, &s2, &self.z.mul(&other.z))
+        self.finish_add(Baseline, &u1, &s1, &u2, &s2, &self.z.mul(&other.z))
     }
 
     #[inline(always)]
-    fn finish_add(&self, u1: &Fe, s1: &Fe, u2: &Fe, s2: &Fe, z: &Fe) -> Option<Self> {
+    fn finish_add(&self, by: impl Products, u1: &Fe, s1: &Fe, u2: &Fe, s2: &Fe, z: &Fe) -> Option<Self> {
         let h = u2.sub(u1);
         if h.is_zero() {
             return None;
         }
         let r = s2.sub(s1);
-        let hh = h.square();
-        let hhh = hh.mul(&h);
-        let v = u1.mul(&hh);
-        let x = r.square().sub(&hhh).sub(&v.double());
+        let hh = by.square(&h);
+        let hhh = by.mul(&hh, &h);
+        let v = by.mul(u1, &hh);
+        let x = by.square(&r).sub(&hhh).sub(&v.double());
         Some(Self {
             x,
-            y: r.mul(&v.sub(&x)).sub(&s1.mul(&hhh)),
-            z: z.mul(&h),
+            y: by.mul(&r, &v.sub(&x)).sub(&by.mul(s1, &hhh)),
+            z: by.mul(z, &h),
         })
     }
 

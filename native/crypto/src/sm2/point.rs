@@ -4,7 +4,7 @@
 use super::field::Fe;
 
 /// The coefficient b in Montgomery form.
-const B: Fe = Fe([
+pub(crate) const B: Fe = Fe([
     0x90d2_3063_2bc0_dd42,
     0x71cf_379a_e9b5_37ab,
     0x5279_8150_5ea5_1c3c,

@@ -97,9 +97,13 @@ fn border_values(m: &Words) -> Vec<Words> {
 fn check_kernels(a: &Words, b: &Words) {
     #[cfg(target_arch = "x86_64")]
     {
-        use super::{field::portable, field_x86};
+        use super::{field::portable, field_adx, field_x86, products::Products};
         assert_eq!(field_x86::mul(a, b), portable::mul(a, b), "{a:x?} * {b:x?}");
         assert_eq!(field_x86::square(a), portable::square(a), "{a:x?} squared");
+        if let Some(adx) = field_adx::Adx::new() {
+            assert_eq!(adx.mul(&Fe(*a), &Fe(*b)).0, portable::mul(a, b), "{a:x?} * {b:x?}");
+            assert_eq!(adx.square(&Fe(*a)).0, portable::square(a), "{a:x?} squared");
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (a, b);

@@ -2,7 +2,7 @@
 //! [`verify_single`] is the rule: complete formulas, no tables, no exceptional case. The kernels below it answer
 //! accept, reject or ask.
 
-use super::comb::{Comb, Exception, verify_table};
+use super::comb::{Exception, verify_table};
 use super::field::Fe;
 use super::jacobian::Jacobian;
 use super::key::PublicKey;
@@ -10,8 +10,6 @@ use super::limbs::{add4, less};
 use super::point::{G, Projective};
 use super::scalar::{N, Scalar};
 
-/// Window of a registered key's table: 43 windows, 86 KiB.
-pub(crate) const KEY_WIDTH: usize = 6;
 /// Window of the small table of an unknown key.
 const UNKNOWN_WIDTH: usize = 5;
 /// p − n: below it, x1 may also be x + n.
@@ -71,11 +69,14 @@ impl Equation {
 
     /// Whether X/D ≡ x1 for one of the field elements x1 ≡ x mod n: x, and x + n when that is below p.
     fn holds(&self, x: &Fe, denominator: &Fe) -> bool {
-        if Fe::from_words(&self.x.0).mul(denominator) == *x {
-            return true;
-        }
-        self.second_x()
-            .is_some_and(|second| Fe::from_words(&second).mul(denominator) == *x)
+        let (first, second) = self.candidates();
+        first.mul(denominator) == *x || second.is_some_and(|second| second.mul(denominator) == *x)
+    }
+
+    /// The field elements that x1 may be: x, and x + n when that is below p.
+    pub(crate) fn candidates(&self) -> (Fe, Option<Fe>) {
+        let second = self.second_x();
+        (Fe::from_words(&self.x.0), second.map(|x| Fe::from_words(&x)))
     }
 
     /// x + n, when that is below p.
@@ -99,10 +100,14 @@ pub fn verify_single(pk: &PublicKey, message: &[u8], signature: &[u8; 64]) -> Ve
 
 /// [`verify_single`] for a digest e that the caller computed.
 pub fn verify_digest_single(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64]) -> VerifyStatus {
-    let equation = match Equation::parse(e, signature) {
-        Ok(equation) => equation,
-        Err(status) => return status,
-    };
+    match Equation::parse(e, signature) {
+        Ok(equation) => rule(pk, &equation).0,
+        Err(status) => status,
+    }
+}
+
+/// The rule for a signature in range: the verdict, and sG + tP.
+pub(crate) fn rule(pk: &PublicKey, equation: &Equation) -> (VerifyStatus, Projective) {
     let both = Projective::from(&G).add_affine(pk.point());
     let mut sum = Projective::INFINITY;
     for bit in (0..256).rev() {
@@ -114,44 +119,26 @@ pub fn verify_digest_single(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64]) 
             _ => sum = sum.add(&both),
         }
     }
-    if !sum.is_infinity() && equation.holds(&sum.x, &sum.z) {
+    let status = if !sum.is_infinity() && equation.holds(&sum.x, &sum.z) {
         VerifyStatus::Valid
     } else {
         VerifyStatus::BadSignature
-    }
-}
-
-/// [`verify_digest_single`] by a kernel: the comb table of the key where there is one.
-pub(crate) fn verify_digest(
-    pk: &PublicKey,
-    table: Option<&Comb<KEY_WIDTH>>,
-    e: &[u8; 32],
-    signature: &[u8; 64],
-) -> VerifyStatus {
-    let equation = match Equation::parse(e, signature) {
-        Ok(equation) => equation,
-        Err(status) => return status,
     };
-    let answer = match table {
-        Some(table) => answer_known(&equation, table),
-        None => answer_unknown(&equation, pk),
-    };
-    match answer {
-        Answer::Accept => VerifyStatus::Valid,
-        Answer::Reject | Answer::Ask => verify_digest_single(pk, e, signature),
-    }
-}
-
-/// Kernel for a key with a table: 43 + 33 mixed additions.
-pub(crate) fn answer_known(equation: &Equation, table: &Comb<KEY_WIDTH>) -> Answer {
-    let sum = table.add_multiple(None, &equation.t);
-    equation.holds_jacobian(sum.and_then(|sum| verify_table().add_multiple(sum, &equation.s)))
+    (status, sum)
 }
 
 /// Kernel for a key without a table: signed windows over 16 small multiples, and the comb of G.
 pub(crate) fn answer_unknown(equation: &Equation, pk: &PublicKey) -> Answer {
-    let sum = window_multiple(pk, &equation.t);
-    equation.holds_jacobian(sum.and_then(|sum| verify_table().add_multiple(sum, &equation.s)))
+    equation.holds_jacobian(sum_unknown(equation, pk))
+}
+
+/// sG + tP for a key without a table; `None` stands for infinity.
+///
+/// # Errors
+/// [`Exception`] when an addition met its own point or its negative.
+pub(crate) fn sum_unknown(equation: &Equation, pk: &PublicKey) -> Result<Option<Jacobian>, Exception> {
+    let sum = window_multiple(pk, &equation.t)?;
+    verify_table().add_multiple(sum, &equation.s)
 }
 
 /// scalar·P by signed windows from the top. Variable time.

@@ -4,6 +4,8 @@
 
 mod batch;
 mod bytes;
+mod edges;
+mod hinted;
 mod keys;
 mod openssl;
 mod sign_kernels;

@@ -107,35 +107,54 @@ pub(super) fn mul<const K: usize>(a: [&Lanes; K], b: [&Lanes; K]) -> [Lanes; K] 
     upper!(t)
 }
 
+/// The square of the elements that $a holds. A macro for the same reason.
+macro_rules! square_of {
+    ($a:expr) => {{
+        let a = $a;
+        let mut t = [[_mm512_setzero_si512(); 10]; K];
+        // Cross products, doubled, then the squares.
+        for i in 0..5 {
+            for j in i + 1..5 {
+                for k in 0..K {
+                    t[k][i + j] = _mm512_madd52lo_epu64(t[k][i + j], a[k].0[i], a[k].0[j]);
+                    t[k][i + j + 1] = _mm512_madd52hi_epu64(t[k][i + j + 1], a[k].0[i], a[k].0[j]);
+                }
+            }
+        }
+        for i in 1..9 {
+            for t in t.iter_mut() {
+                t[i] = _mm512_add_epi64(t[i], t[i]);
+            }
+        }
+        for i in 0..5 {
+            for k in 0..K {
+                t[k][2 * i] = _mm512_madd52lo_epu64(t[k][2 * i], a[k].0[i], a[k].0[i]);
+                t[k][2 * i + 1] = _mm512_madd52hi_epu64(t[k][2 * i + 1], a[k].0[i], a[k].0[i]);
+            }
+        }
+        for i in 0..5 {
+            reduce_limb!(t, i);
+        }
+        upper!(t)
+    }};
+}
+
 /// a²·2^−260 mod p, below (1 + k)·p for a² < 16k·p².
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn square<const K: usize>(a: [&Lanes; K]) -> [Lanes; K] {
-    let mut t = [[_mm512_setzero_si512(); 10]; K];
-    // Cross products, doubled, then the squares.
-    for i in 0..5 {
-        for j in i + 1..5 {
-            for k in 0..K {
-                t[k][i + j] = _mm512_madd52lo_epu64(t[k][i + j], a[k].0[i], a[k].0[j]);
-                t[k][i + j + 1] = _mm512_madd52hi_epu64(t[k][i + j + 1], a[k].0[i], a[k].0[j]);
-            }
+    square_of!(a)
+}
+
+/// Replaces elements by their 2^count-th powers. M sets of K chains, one set after the other: while the carries of one go
+/// through, the products of the next fill the unit.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn square_times<const K: usize, const M: usize>(a: &mut [[Lanes; K]; M], count: usize) {
+    for _ in 0..count {
+        for a in a.iter_mut() {
+            *a = square_of!(&a);
         }
     }
-    for i in 1..9 {
-        for t in t.iter_mut() {
-            t[i] = _mm512_add_epi64(t[i], t[i]);
-        }
-    }
-    for i in 0..5 {
-        for k in 0..K {
-            t[k][2 * i] = _mm512_madd52lo_epu64(t[k][2 * i], a[k].0[i], a[k].0[i]);
-            t[k][2 * i + 1] = _mm512_madd52hi_epu64(t[k][2 * i + 1], a[k].0[i], a[k].0[i]);
-        }
-    }
-    for i in 0..5 {
-        reduce_limb!(t, i);
-    }
-    upper!(t)
 }
 
 impl Raw {

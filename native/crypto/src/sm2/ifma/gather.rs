@@ -107,30 +107,15 @@ impl<'a> Digits<'a> {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn gather(&self, picked: &Picked) -> Point {
-        let mut rows = [[_mm512_setzero_si512(); 4]; 2];
-        let entry = |lane: usize| std::ptr::with_exposed_provenance::<Entry>(picked.addresses[lane] as usize);
-        for (row, (low, high)) in [(0, 2), (1, 3), (4, 6), (5, 7)].into_iter().enumerate() {
-            for (coordinate, rows) in rows.iter_mut().enumerate() {
-                // SAFETY: `pick` computed the addresses as base + 64·(stride·window + index), index < half, of the tables
-                // that `self` borrows: combs have stride = half entries for each window, others half entries in all; both halves of an entry are 32 bytes.
-                unsafe {
-                    let first = _mm256_load_si256(entry(low).cast::<__m256i>().add(coordinate));
-                    let second = _mm256_load_si256(entry(high).cast::<__m256i>().add(coordinate));
-                    rows[row] = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second);
-                }
-            }
-        }
-        let [x, y] = rows.map(|[a, b, c, d]| {
-            let (even, odd) = (_mm512_unpacklo_epi64(a, b), _mm512_unpacklo_epi64(c, d));
-            let (even_high, odd_high) = (_mm512_unpackhi_epi64(a, b), _mm512_unpackhi_epi64(c, d));
-            Lanes::unpack([
-                _mm512_shuffle_i64x2::<0x88>(even, odd),
-                _mm512_shuffle_i64x2::<0x88>(even_high, odd_high),
-                _mm512_shuffle_i64x2::<0xdd>(even, odd),
-                _mm512_shuffle_i64x2::<0xdd>(even_high, odd_high),
-            ])
-        });
-        let mut y = y;
+        // SAFETY: `pick` computed the addresses as base + 64·(stride·window + index), index < half, of the tables that
+        // `self` borrows: combs have stride = half entries for each window, others half entries in all.
+        let Point { x, mut y } = unsafe {
+            transpose(
+                picked
+                    .addresses
+                    .map(|at| std::ptr::with_exposed_provenance(at as usize)),
+            )
+        };
         for (limb, p) in y.0.iter_mut().zip(P52) {
             *limb = _mm512_mask_sub_epi64(*limb, picked.negative, _mm512_set1_epi64(p as i64), *limb);
         }
@@ -141,6 +126,37 @@ impl<'a> Digits<'a> {
     pub(super) fn windows(&self) -> usize {
         super::table::windows(self.width)
     }
+}
+
+/// Eight entries as eight points.
+///
+/// # Safety
+/// Each address is that of an entry that may be read.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn transpose(entries: [*const Entry; 8]) -> Point {
+    let mut rows = [[_mm512_setzero_si512(); 4]; 2];
+    for (row, (low, high)) in [(0, 2), (1, 3), (4, 6), (5, 7)].into_iter().enumerate() {
+        for (coordinate, rows) in rows.iter_mut().enumerate() {
+            // SAFETY: the caller's entries have 64 bytes, on a cache line: both halves are 32 aligned bytes.
+            unsafe {
+                let first = _mm256_load_si256(entries[low].cast::<__m256i>().add(coordinate));
+                let second = _mm256_load_si256(entries[high].cast::<__m256i>().add(coordinate));
+                rows[row] = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second);
+            }
+        }
+    }
+    let [x, y] = rows.map(|[a, b, c, d]| {
+        let (even, odd) = (_mm512_unpacklo_epi64(a, b), _mm512_unpacklo_epi64(c, d));
+        let (even_high, odd_high) = (_mm512_unpackhi_epi64(a, b), _mm512_unpackhi_epi64(c, d));
+        Lanes::unpack([
+            _mm512_shuffle_i64x2::<0x88>(even, odd),
+            _mm512_shuffle_i64x2::<0x88>(even_high, odd_high),
+            _mm512_shuffle_i64x2::<0xdd>(even, odd),
+            _mm512_shuffle_i64x2::<0xdd>(even_high, odd_high),
+        ])
+    });
+    Point { x, y }
 }
 
 /// Windows between the request for an entry and its use.

@@ -1,7 +1,7 @@
 //! Jacobian points in lanes (x = X/Z², y = Y/Z³), for sums that have doublings between their terms.
 
 use super::field::{Lanes, ONE, R2, mul, square};
-use super::points::{Flags, Pair, both, delta};
+use super::points::{Flags, Pair, Point, both, delta};
 use std::arch::x86_64::*;
 
 /// Sixteen points that are not infinity: X and Y below 2.01p, Z below 2.6p.
@@ -20,6 +20,21 @@ impl Jacobian {
             y: points.each_ref().map(|point| point.y.raw().carry()),
             z: [Lanes::splat(&ONE); 2],
         }
+    }
+
+    /// Z.
+    pub(super) fn z(&self) -> &[Lanes; 2] {
+        &self.z
+    }
+
+    /// The affine points, with the inverse of Z.
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn to_affine(self, inverse: &[Lanes; 2]) -> Pair {
+        let squares = square(inverse.each_ref());
+        let cubes = mul(squares.each_ref(), inverse.each_ref());
+        let x = mul(self.x.each_ref(), squares.each_ref());
+        let y = mul(self.y.each_ref(), cubes.each_ref());
+        both!(k => Point { x: x[k], y: y[k] })
     }
 
     /// 2·self, 4M + 4S. The order is odd, so y ≠ 0 and the result is never infinity.

@@ -1,16 +1,22 @@
 //! Verification with comb tables of the key and of G: 32 + 20 points for each signature (key windows of 8 bits), added
 //! up as a tree.
 
+use super::super::point::G;
+use super::super::products::Products;
+use super::super::scalar::Scalar;
 use super::super::verify::{Answer, Equation};
 use super::field::{Lanes, from_array};
 use super::gather::{Digits, gather_all};
 use super::points::{Sums, sum_has_x};
-use super::table::{LaneTable, base_table, windows};
+use super::table::{Entry, Form, LaneTable, base_table, windows};
+use super::unknown::load;
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 
 /// Signatures whose points are in memory at once: their inversions are shared, and all of it stays in the L2 cache.
 pub(super) const CHUNK: usize = 128;
+/// Signatures of a group.
+const LANES: usize = 8;
 /// Signatures of a pair of groups.
 pub(super) const PAIR: usize = 16;
 
@@ -40,10 +46,10 @@ pub(super) fn group<T>(items: &[T], start: usize) -> [&T; 8] {
 }
 
 /// The answer for one job, without lanes: 51 mixed additions, about 10 µs.
-pub(crate) fn answer_single(job: &Job<'_>) -> Answer {
-    let sum = job.table.add_multiple(None, &job.equation.t);
+pub(crate) fn answer_single(by: impl Products, job: &Job<'_>) -> Answer {
+    let sum = job.table.add_multiple(by, None, &job.equation.t);
     job.equation
-        .holds_jacobian(sum.and_then(|sum| base_table().add_multiple(sum, &job.equation.s)))
+        .holds_jacobian(sum.and_then(|sum| base_table().add_multiple(by, sum, &job.equation.s)))
 }
 
 /// Answers for all jobs, in their order. The tables must have equal widths.
@@ -51,9 +57,58 @@ pub(crate) fn answer_single(job: &Job<'_>) -> Answer {
 pub(crate) fn answer(jobs: &[Job<'_>], answers: &mut Vec<Answer>) {
     with_sums(|sums| {
         for chunk in jobs.chunks(CHUNK) {
-            answer_chunk(chunk, sums, answers);
+            if chunk.len() <= LANES {
+                answer_group(chunk, sums, answers);
+            } else {
+                answer_chunk(chunk, sums, answers);
+            }
         }
     });
+}
+
+/// Answers for at most eight jobs: the two groups of a pair take half of the points each, so the pair is full and the tree
+/// one round lower.
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn answer_group(jobs: &[Job<'_>], sums: &mut Sums, answers: &mut Vec<Answer>) {
+    if jobs.is_empty() {
+        return;
+    }
+    let base = base_table();
+    let group = group(jobs, 0);
+    let count = windows(group[0].table.width()) + windows(base.width());
+    // An odd number of points is made even: s·G = (s − 1)·G + G.
+    let odd = count % 2 == 1;
+    let s = group.map(|job| {
+        if odd {
+            job.equation.s.sub(&Scalar::ONE)
+        } else {
+            job.equation.s
+        }
+    });
+    let of_key = Digits::comb(&group.map(|job| &job.equation.t), &group.map(|job| job.table));
+    let of_base = Digits::comb(&s.each_ref(), &[base; LANES]);
+    let mut picked = Vec::with_capacity(count);
+    for digits in [&of_key, &of_base] {
+        picked.extend((0..digits.windows()).map(|window| {
+            let picked = digits.pick(window);
+            digits.prefetch(&picked);
+            (digits, picked)
+        }));
+    }
+    let half = count.div_ceil(2);
+    sums.begin(1, half);
+    for (at, (digits, picked)) in picked.iter().enumerate() {
+        sums.points[at % half][at / half] = digits.gather(picked);
+    }
+    if odd {
+        sums.points[half - 1][1] = load(&[Entry::new(&G, Form::Lanes); LANES]);
+    }
+    sums.add_up(1);
+    let [first, second] = &sums.points[0];
+    let (equal, exceptional) = sum_has_x(first, second, &candidates(&group.map(|job| job.equation)));
+    let [of_first, of_second] = sums.flags[0];
+    let verdicts = verdicts(equal, exceptional | of_first | of_second);
+    answers.extend(verdicts.into_iter().take(jobs.len()));
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]

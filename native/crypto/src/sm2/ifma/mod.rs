@@ -4,39 +4,46 @@
 //!
 //! [`Answer::Ask`]: super::verify::Answer::Ask
 
+mod buckets;
+pub(super) mod build;
 mod field;
 mod gather;
+pub(super) mod hinted;
 mod invert;
 mod jacobian;
 pub(super) mod known;
+mod lists;
 mod points;
+mod roots;
 pub(super) mod secret;
 pub(super) mod table;
-mod unknown;
+pub(super) mod unknown;
 
 #[cfg(test)]
-mod fuzz_tests;
+mod hinted_tests;
 #[cfg(test)]
 pub(super) mod tests;
 
 use super::batch::BatchItem;
-use super::cache::{KeyTable, PreparedKey};
-use super::verify::{Answer, Equation, VerifyStatus, answer_unknown, verify_digest_single};
-use crate::sm3::sm3_many;
+use super::cache::PreparedKey;
+use super::field_adx::Adx;
+use super::referee::Referee;
+use super::verify::{Answer, Equation, VerifyStatus, answer_unknown};
+use crate::kernel::Kernel;
+use crate::sm3::{sm3_fixed, sm3_many};
 use std::sync::Arc;
 use table::LaneTable;
 
-/// Signatures of known keys for which sixteen lanes pay.
-const KNOWN_COUNT_MIN: usize = 4;
+/// Signatures of known keys for which lanes pay.
+const KNOWN_COUNT_MIN: usize = 2;
 /// Signatures of unknown keys for which sixteen lanes pay: they take as long as four signatures one by one.
 const UNKNOWN_COUNT_MIN: usize = 5;
 
 /// Verdicts on items with their tables, on this thread. Only for processors that have the kernel, which is checked.
 pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>]) -> Vec<VerifyStatus> {
-    assert!(
-        crate::kernel::Kernel::Ifma.is_available(),
-        "lanes are asked for on a processor that has them"
-    );
+    let (Some(adx), true) = (Adx::new(), Kernel::Ifma.is_available()) else {
+        unreachable!("lanes are asked for on a processor that has them")
+    };
     let digests = digests(items);
     let equations: Vec<Result<Equation, VerifyStatus>> = items
         .iter()
@@ -48,17 +55,16 @@ pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>
         .map(|equation| equation.as_ref().err().copied().unwrap_or(VerifyStatus::BadSignature))
         .collect();
     let mut answers = Vec::with_capacity(items.len());
+    let table = |at: usize| tables[at].as_deref().map(|prepared| &prepared.table);
+    let mut referee = Referee::new(items, &digests);
     let mut settle = |places: &[usize], answers: &mut Vec<Answer>| {
         for (&at, answer) in places.iter().zip(answers.drain(..)) {
-            verdicts[at] = match answer {
-                Answer::Accept => VerifyStatus::Valid,
-                Answer::Reject | Answer::Ask => verify_digest_single(items[at].0, &digests[at], items[at].2),
+            let second = || match (&equations[at], table(at)) {
+                (Ok(equation), Some(table)) => known::answer_single(adx, &known::Job { equation, table }),
+                _ => Answer::Ask,
             };
+            verdicts[at] = referee.decide(at, answer, second);
         }
-    };
-    let table = |at: usize| match tables[at].as_deref().map(|prepared| &prepared.table) {
-        Some(KeyTable::Lanes(table)) => Some(table),
-        _ => None,
     };
     let mut rest: Vec<usize> = (0..items.len()).filter(|at| equations[*at].is_ok()).collect();
     // One class of items after another: those without a table, then those of each width.
@@ -88,7 +94,7 @@ pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>
                     })
                     .collect();
                 if jobs.len() < KNOWN_COUNT_MIN {
-                    answers.extend(jobs.iter().map(known::answer_single));
+                    answers.extend(jobs.iter().map(|job| known::answer_single(adx, job)));
                 } else {
                     known::answer(&jobs, &mut answers);
                 }
@@ -109,6 +115,17 @@ pub(super) fn verify(items: &[BatchItem<'_>], tables: &[Option<Arc<PreparedKey>>
 
 /// e = SM3(ZA ‖ message) of each item.
 fn digests(items: &[BatchItem<'_>]) -> Vec<[u8; 32]> {
+    let mut out = vec![[0; 32]; items.len()];
+    if items.iter().all(|(_, message, _)| message.len() == 32) {
+        // Hashes are what a chain signs.
+        let mut blocks = vec![[0; 64]; items.len()];
+        for (block, (pk, message, _)) in blocks.iter_mut().zip(items) {
+            block[..32].copy_from_slice(pk.za());
+            block[32..].copy_from_slice(message);
+        }
+        sm3_fixed(&blocks, &mut out);
+        return out;
+    }
     let mut bytes = Vec::with_capacity(items.iter().map(|(_, message, _)| 32 + message.len()).sum());
     for (pk, message, _) in items {
         bytes.extend_from_slice(pk.za());
@@ -123,7 +140,6 @@ fn digests(items: &[BatchItem<'_>]) -> Vec<[u8; 32]> {
             message
         })
         .collect();
-    let mut out = vec![[0; 32]; items.len()];
     sm3_many(&messages, &mut out);
     out
 }

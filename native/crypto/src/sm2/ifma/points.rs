@@ -139,7 +139,7 @@ pub(super) fn add(first: &Pair, second: &Pair, inverse: &[Lanes; 2]) -> Pair {
 /// Adds a point with the inverse of x2 − x1. In place: copies of points are memory traffic.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn add_assign(first: &mut Pair, second: &Pair, inverse: &[Lanes; 2]) {
+pub(super) fn add_assign(first: &mut Pair, second: &Pair, inverse: &[Lanes; 2]) {
     let rise = [delta(&first[0].y, &second[0].y), delta(&first[1].y, &second[1].y)];
     let slope = mul(inverse.each_ref(), rise.each_ref());
     third(first, [&second[0].x, &second[1].x], &slope);

@@ -3,11 +3,12 @@
 use super::super::field::{Fe, P};
 use super::super::key::{PublicKey, SecretKey, generate};
 use super::super::limbs::from_be_bytes;
+use super::super::products::Baseline;
 use super::super::verify::{Answer, Equation, VerifyStatus};
 use super::field::{Lanes, R2, from_array, mul, square};
 use super::invert::{invert, limbs};
 use super::known::{self, Job};
-use super::table::LaneTable;
+use super::table::{Form, LaneTable};
 use super::unknown;
 use crate::kernel::Kernel;
 use crate::sm3::sm3;
@@ -27,7 +28,7 @@ fn filler() -> &'static Filler {
         let e = sm3(b"of lanes");
         Filler {
             key: key.public_key().clone(),
-            table: LaneTable::build(key.public_key().point(), 6),
+            table: LaneTable::build(key.public_key().point(), 6, Form::Lanes),
             equation: Equation::parse(&e, &key.sign_digest(&e)).unwrap(),
         }
     })
@@ -53,7 +54,7 @@ pub(crate) fn check_lanes(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64], ru
         Answer::Reject => rule == VerifyStatus::BadSignature,
         Answer::Ask => true,
     };
-    let table = LaneTable::build(pk.point(), 6);
+    let table = LaneTable::build(pk.point(), 6, Form::Lanes);
     let (beside, own) = (
         filler(),
         Job {
@@ -78,9 +79,22 @@ pub(crate) fn check_lanes(pk: &PublicKey, e: &[u8; 32], signature: &[u8; 64], ru
             );
         }
     }
+    for lane in 0..8 {
+        let jobs: Vec<Job<'_>> = (0..8).map(|at| if at == lane { own } else { other }).collect();
+        for (at, answer) in answers(&jobs).into_iter().enumerate() {
+            assert!(
+                if at == lane {
+                    want(answer)
+                } else {
+                    answer == Answer::Accept
+                },
+                "lane {lane} of 8, at {at}: {answer:?}"
+            );
+        }
+    }
     assert!(answers(&[own; 16]).into_iter().all(want));
     assert!(answers(&[own]).into_iter().all(want));
-    assert!(want(known::answer_single(&own)));
+    assert!(want(known::answer_single(Baseline, &own)));
     check_unknown(pk, &equation, want);
 }
 
@@ -91,7 +105,7 @@ fn check_unknown(key: &PublicKey, equation: &Equation, want: impl Fn(Answer) -> 
         key: &beside.key,
     };
     let own = unknown::Job { equation, key };
-    for lane in [0, 5, 11, 16] {
+    for lane in 0..=16 {
         let jobs: Vec<unknown::Job<'_>> = (0..16)
             .map(|at| if at == lane || lane == 16 { own } else { other })
             .collect();
@@ -115,6 +129,9 @@ fn random_words(seed: &[u8]) -> [u64; 4] {
     words
 }
 
+/// 2^256 mod p.
+const R: [u64; 4] = [!P[0] + 1, !P[1], !P[2], !P[3]];
+
 /// Values below p at the borders of limbs, words and the modulus.
 fn border_values() -> Vec<[u64; 4]> {
     let mut out = vec![
@@ -123,6 +140,11 @@ fn border_values() -> Vec<[u64; 4]> {
         [u64::MAX, u64::MAX, u64::MAX, u64::MAX >> 1],
         [!0, 0, !0, 0],
         [0, !0, 0, !0 >> 1],
+        [0x5555_5555_5555_5555; 4],
+        [0xaaaa_aaaa_aaaa_aaaa; 4],
+        // 2^256 and 2^260 mod p: the Montgomery forms of 1 in words and in lanes.
+        R,
+        R.map(|word| word.rotate_left(4)),
     ];
     for low in 1..4 {
         out.push([P[0] - low, P[1], P[2], P[3]]);
@@ -211,7 +233,7 @@ fn known_keys_get_their_verdicts() {
     for width in 5..=10 {
         let tables: Vec<LaneTable> = keys
             .iter()
-            .map(|key| LaneTable::build(key.public_key().point(), width))
+            .map(|key| LaneTable::build(key.public_key().point(), width, Form::Lanes))
             .collect();
         let equations: Vec<Equation> = (0..150)
             .map(|i| {
@@ -239,7 +261,7 @@ fn known_keys_get_their_verdicts() {
             assert!(
                 jobs.iter()
                     .zip(&got)
-                    .all(|(job, answer)| known::answer_single(job) == *answer)
+                    .all(|(job, answer)| known::answer_single(Baseline, job) == *answer)
             );
             let mut without = Vec::new();
             // SAFETY: the kernel is available.

@@ -9,7 +9,7 @@ use super::invert::invert;
 use super::jacobian::Jacobian;
 use super::known::{CHUNK, PAIR, candidates, group, verdicts, with_sums};
 use super::points::{Pair, Point, Sums, add, delta, double};
-use super::table::{Entry, base_table, windows};
+use super::table::{Entry, Form, base_table, windows};
 
 /// Bits of a window.
 const WIDTH: usize = 5;
@@ -90,8 +90,8 @@ struct Growing {
 fn tables(jobs: &[Job<'_>], pairs: usize) -> Vec<[Entry; MULTIPLES]> {
     let mut growing: Vec<Growing> = (0..pairs)
         .map(|pair| {
-            let power =
-                [0, 8].map(|half| load(&group(jobs, pair * PAIR + half).map(|job| Entry::new(job.key.point()))));
+            let power = [0, 8]
+                .map(|half| load(&group(jobs, pair * PAIR + half).map(|job| Entry::new(job.key.point(), Form::Lanes))));
             let mut odd = Vec::with_capacity(MULTIPLES);
             odd.push(power);
             Growing { odd, power }
@@ -130,7 +130,9 @@ fn tables(jobs: &[Job<'_>], pairs: usize) -> Vec<[Entry; MULTIPLES]> {
     for (tables, growing) in out.as_chunks_mut::<PAIR>().0.iter_mut().zip(&growing) {
         for (multiple, points) in growing.odd.iter().enumerate() {
             for (tables, point) in tables.as_chunks_mut::<8>().0.iter_mut().zip(points) {
-                store(point, tables.each_mut().map(|table| &mut table[multiple]));
+                for (table, entry) in tables.iter_mut().zip(entries(point)) {
+                    table[multiple] = entry;
+                }
             }
         }
     }
@@ -139,7 +141,7 @@ fn tables(jobs: &[Job<'_>], pairs: usize) -> Vec<[Entry; MULTIPLES]> {
 
 /// Replaces all elements, none of them 0, by their inverses.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn invert_all(elements: &mut [[Lanes; 2]]) {
+pub(super) fn invert_all(elements: &mut [[Lanes; 2]]) {
     let mut products = Vec::with_capacity(elements.len());
     let mut product: Option<[Lanes; 2]> = None;
     for element in elements.iter() {
@@ -157,8 +159,9 @@ fn invert_all(elements: &mut [[Lanes; 2]]) {
     }
 }
 
+/// Eight entries as points.
 #[target_feature(enable = "avx512f")]
-fn load(entries: &[Entry; 8]) -> Point {
+pub(super) fn load(entries: &[Entry; 8]) -> Point {
     let word = |at: usize| from_array(&entries.each_ref().map(|entry| entry.0[at]));
     Point {
         x: Lanes::unpack([word(0), word(1), word(2), word(3)]),
@@ -166,10 +169,9 @@ fn load(entries: &[Entry; 8]) -> Point {
     }
 }
 
+/// Eight points as entries.
 #[target_feature(enable = "avx512f")]
-fn store(point: &Point, entries: [&mut Entry; 8]) {
+pub(super) fn entries(point: &Point) -> [Entry; 8] {
     let words = [point.x.canonical().pack(), point.y.canonical().pack()].map(|words| words.map(|word| to_array(word)));
-    for (lane, entry) in entries.into_iter().enumerate() {
-        entry.0 = std::array::from_fn(|at| words[at / 4][at % 4][lane]);
-    }
+    std::array::from_fn(|lane| Entry(std::array::from_fn(|at| words[at / 4][at % 4][lane])))
 }

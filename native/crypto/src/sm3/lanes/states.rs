@@ -2,7 +2,7 @@
 
 use super::super::compress::expand;
 use super::super::{BLOCK_BYTES, DIGEST_BYTES, digest_of};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, optimization_barrier};
 
 /// Chaining values, word by word: `words[i][lane]`.
 #[derive(Clone, Copy)]
@@ -76,6 +76,8 @@ pub(super) trait Core<const L: usize>: Copy {
 
 impl<const L: usize> Zeroize for States<L> {
     fn zeroize(&mut self) {
-        self.words.zeroize();
+        // One wide store a row instead of a volatile one a word; the barrier keeps it.
+        self.words.as_flattened_mut().fill(0);
+        optimization_barrier(&self.words);
     }
 }
