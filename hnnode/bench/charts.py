@@ -102,8 +102,8 @@ def columns(pairs: Sequence[tuple[float, int]], unit: str, label: str) -> str:
 
 
 def curve(points: Sequence[tuple[float, float | None]], unit_x: str, unit_y: str, label: str) -> str:
-    """A line through points, with a dot at each; empty text for fewer than two."""
-    known = sorted((x, y) for x, y in points if y is not None)
+    """A line through points in their order, with a dot at each; empty text for fewer than two."""
+    known = [(x, y) for x, y in points if y is not None]
     if len(known) < 2:
         return ""
     top_x, top_y = nice_top(max(x for x, _ in known)), nice_top(max(y for _, y in known))

@@ -20,7 +20,15 @@ def median_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return middle
     found = {key: _median([result.get(key) for result in results], middle[key]) for key in middle}
     # What belongs together is taken from one run.
-    for key in ("series", "committed_per_second", "latency_histogram_ms", "refused_by_code", "failed_by_code"):
+    for key in (
+        "budget",
+        "step_ms",
+        "series",
+        "committed_per_second",
+        "latency_histogram_ms",
+        "refused_by_code",
+        "failed_by_code",
+    ):
         found[key] = middle[key]
     found |= {key: sum(result[key] for result in results) for key in SUMMED}
     found["state_roots_equal"] = all(result["state_roots_equal"] for result in results)

@@ -72,7 +72,7 @@ def markdown(results: Sequence[Result]) -> str:
     chains = [result for result in results if result["scenario"] == "chain"]
     parts = [_machines(results)]
     parts += _part("", _CHAIN, chains)
-    budget = next((result["budget"] for result in chains if result.get("budget")), None)
+    budget = next((result["budget"] for result in chains if (result.get("budget") or {}).get("loop_samples")), None)
     if budget is not None:
         rows = [{"stage": stage, "us": us} for stage, us in budget["stages_us"].items()]
         total = {"stage": "sum", "us": budget["total_us"]}

@@ -103,6 +103,7 @@ def test_queries_are_answered_with_and_without_proof() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_overload_and_idle_are_reported() -> None:
     found = _bench(
         *("chain", "--nodes", "4", "--seconds", "4", "--rate", "500", "--idle", "--overload", "3"),

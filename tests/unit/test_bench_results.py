@@ -133,6 +133,7 @@ def test_median_takes_each_figure_from_the_middle_and_sums_what_must_be_zero() -
     found = median_of(runs)
     assert (found["succeeded_tps"], found["cpu_us_per_tx"], found["lost"]) == (1000.0, 90.0, 3)
     assert found["latency_ms"] == {"p50": 6.0, "p99": None}
+    assert found["budget"] == runs[2]["budget"]
     assert [run["succeeded_tps"] for run in found["runs"]] == [900.0, 1100.0, 1000.0]
     assert median_of(runs[:1]) == runs[0]
     assert not median_of([runs[0], _result(state_roots_equal=False), runs[1]])["state_roots_equal"]
