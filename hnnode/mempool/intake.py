@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import structlog
-from hnnode_native import Accounts, Batch, NativeError, Pool, ValidatorSet, verify_batches
+from hnnode_native import Accounts, Batch, Pool, ValidatorSet, verify_batches
 
 from hnnode.errors import CODES
 from hnnode.mempool.fetch import BatchFetch
@@ -114,11 +114,10 @@ class BatchIntake:
         """Only reads what belongs to the event loop; a stale answer costs a second verification or a drop, never more."""
         judged = _Judged()
         accepted: dict[bytes, tuple[bytes, Batch]] = {}
-        for peer, data in group:
-            try:
-                batch = Batch.decode(data)
-            except NativeError as e:
-                judged.faults.append((peer, e.code))
+        decoded = Batch.decode_many([data for _, data in group])
+        for (peer, _), batch in zip(group, decoded, strict=True):
+            if isinstance(batch, int):
+                judged.faults.append((peer, batch))
                 continue
             digest = batch.digest
             if self._held.is_known(digest):
