@@ -157,7 +157,7 @@ def test_node_with_a_wrong_state_stops_and_the_others_go_on(tmp_path: Path) -> N
             await c.settle()
             broken = c.node(2)
             # A silent corruption: one page of its state tree in memory now answers for another state.
-            tree = broken.pipeline._tree
+            tree = broken.pipeline._work._tree
             key = b"\xaa" * 32
             while needed := tree.apply_pairs([(key, b"\xbb" * 32)]):
                 state = broken.chain.pending_state()
