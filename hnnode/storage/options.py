@@ -17,8 +17,10 @@ from rocksdict import (
     Cache,
     DBCompactionStyle,
     DBCompressionType,
+    MemtableFactory,
     Options,
     Rdict,
+    SliceTransform,
     UniversalCompactOptions,
     WriteBufferManager,
 )
@@ -34,7 +36,11 @@ _LOG_BYTES_MAX = 4 * 1024 * 1024
 _PACKED = frozenset({"meta", "blocks", "receipts", "state", "tree"})
 _FILTERED = frozenset({"tx_index", "batch_index", "state", "tree"})
 _HASH_KEYED = frozenset({"tx_index", "state", "tree"})
+_POINT_READ = frozenset({"tx_index", "tree"})
+"""Never read in order, so their memtables are hash tables: a skip list of random keys costs a cache miss a level."""
 _MEMTABLE_BLOOM_RATIO = 0.05
+_KEY_BYTES = 32
+_BUFFER_BYTES_A_BUCKET = 512
 
 
 def database_options(buffer: WriteBufferManager) -> Options:
@@ -42,6 +48,7 @@ def database_options(buffer: WriteBufferManager) -> Options:
     options.create_if_missing(True)
     options.create_missing_column_families(True)
     options.set_atomic_flush(True)
+    options.set_allow_concurrent_memtable_write(False)  # one writer; memtables that are hash tables allow no other
     options.set_paranoid_checks(True)
     options.set_max_background_jobs(BACKGROUND_JOBS_MAX)
     options.set_max_subcompactions(1)
@@ -72,6 +79,12 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
     options = Options(raw_mode=True)
     if name in _FILTERED:
         table.set_bloom_filter(10, False)
+    if name in _POINT_READ:
+        options.set_prefix_extractor(SliceTransform.create_max_len_prefix(_KEY_BYTES))
+        options.set_memtable_factory(
+            MemtableFactory.hash_link_list(bucket_count=max(1, config.write_buffer_bytes // _BUFFER_BYTES_A_BUCKET))
+        )
+    elif name in _FILTERED:
         options.set_memtable_whole_key_filtering(True)
         options.set_memtable_prefix_bloom_ratio(_MEMTABLE_BLOOM_RATIO)
     if name in _HASH_KEYED:
