@@ -139,6 +139,8 @@ class RawSubmit:
             future = send(data, self._host.source)
         except HnError as e:
             self._send(refused(e, self._path))
+        except Exception as e:  # noqa: BLE001 - as below; in the parser's callback it would pass for a malformed request
+            self._fail(e)
         else:
             future.add_done_callback(self._on_admission)
 

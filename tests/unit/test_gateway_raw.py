@@ -230,3 +230,17 @@ def test_old_and_closing_clients_are_closed(live: LiveNode, connect: Callable[[]
         answers = connect()
         assert answers.ask(request)[1]["connection"] == "close"
         assert answers.socket.recv(1) == b""
+
+
+def test_a_defect_is_internal_and_says_nothing_of_its_inside(
+    live: LiveNode, connect: Callable[[], Answers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(live.node, "submit_frames", broken)
+    answers = connect()
+    for path, body in (("/v1/txs", b"x"), ("/v1/txs:batch", b"\x00\x00\x00\x01x")):
+        status, _, text = answers.ask(plain(path, body))
+        assert (status, json.loads(text)["name"]) == (500, "INTERNAL_ERROR")
+        assert b"secret" not in text
