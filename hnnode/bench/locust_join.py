@@ -19,7 +19,7 @@ from hnnode.bench.presigned import read_presigned
 from hnnode.bench.tally import Commit, Tally, histogram_ms, percentiles_ms
 from hnnode.bench.watch import SeenBlock, read_blocks
 from hnnode.bench.workload import Bundle
-from hnnode.errors import CODES, ConfigError
+from hnnode.errors import ConfigError
 
 ACCEPTED = (200, 202)
 SILENT = 0
@@ -62,8 +62,7 @@ def tally_of(requests: Iterable[SentRequest], presigned: Sequence[Path], blocks:
         elif request.status == SILENT:
             tally.on_silence(bundle)
         else:
-            code = CODES["MEMPOOL_FULL"] if request.status == 429 else CODES["INTERNAL_ERROR"]
-            tally.on_refusal(bundle, code)
+            tally.on_refusal(bundle, request.status)  # shown as it is: no error code has three digits
     for block in blocks:
         tally.on_block(block.tx_ids, block.codes, block.seen_s)
     return tally
@@ -164,6 +163,24 @@ def locust_view(stats: Path) -> list[dict[str, Any]]:
         ]
 
 
+FAILURES_MAX = 20
+ERROR_CHARS_MAX = 200
+
+
+def failures(path: Path) -> list[dict[str, Any]]:
+    """The most frequent failures, from Locust's `*_failures.csv`."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [
+            {
+                "request": f"{row['Method']} {row['Name']}".strip(),
+                "error": row["Error"][:ERROR_CHARS_MAX],
+                "count": int(row["Occurrences"]),
+            }
+            for row in csv.DictReader(file)
+        ]
+    return sorted(rows, key=lambda row: -int(str(row["count"])))[:FAILURES_MAX]
+
+
 def _number(text: str | None) -> float | None:
     return float(text) if text and text != "N/A" else None
 
@@ -190,4 +207,5 @@ def joined(sent: Path, presigned: Sequence[Path], blocks: Path, stats: Path | No
     if stats is not None:
         found = list(steps(tally, requests, users_by_second(Path(f"{stats}_stats_history.csv")), start_s))
         result |= {"steps": found, "knee": knee(found), "requests": locust_view(Path(f"{stats}_stats.csv"))}
+        result["failures"] = failures(Path(f"{stats}_failures.csv"))
     return result

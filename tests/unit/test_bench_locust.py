@@ -111,6 +111,7 @@ def test_what_was_sent_is_joined_with_what_committed(tmp_path: Path, modules: An
     view = chain_view(tally, 1000.0, 3)
     assert (view["offered_tps"], view["refused"], view["unanswered"], view["lost"]) == (2.7, 1, 1, 1)
     assert view["committed_per_second"] == [4, 0, 1]
+    assert view["refused_by_code"] == {"429": 1}
     assert view["failed_by_code"] == {"RULE_VIOLATION": 1}
     assert view["latency_ms"]["p50"] == 500.0
     (tmp_path / "history.csv").write_text(
