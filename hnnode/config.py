@@ -68,7 +68,7 @@ class MempoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     door_delay_ms: Positive = 1_500
     seal_ms: Positive = 20
     seal_busy_ms: Positive = 60
-    batch_sync_ms: Positive = 8
+    batch_sync_ms: Positive = 20
     author_batches_max: Positive = 256
     author_bytes_max: Positive = 64 * 1024 * 1024
     requeue_blocks: Positive = 50
@@ -77,7 +77,7 @@ class MempoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 class ConsensusConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     block_interval_ms: Positive = 40
-    block_interval_busy_ms: Positive = 250
+    block_interval_busy_ms: Positive = 400
     block_tx_count_wanted: Positive = 6_000
     propose_ms: Positive = 1_000
     propose_step_ms: Positive = 500
@@ -91,10 +91,10 @@ class ConsensusConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 class StorageConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     cache_bytes: Positive = 64 * 1024 * 1024
-    write_buffer_bytes: Positive = 64 * 1024 * 1024
+    write_buffer_bytes: Positive = 128 * 1024 * 1024
     segment_bytes: Positive = 64 * 1024 * 1024
     tree_cache_bytes: Positive = 128 * 1024 * 1024
-    snapshots_max: Positive = 16
+    snapshots_max: Positive = 4
     disk_free_bytes_min: Positive = 512 * 1024 * 1024
 
 

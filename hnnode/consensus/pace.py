@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from hnnode.config import ConsensusConfig
 
-GATHER_SHARE = 1.5
+GATHER_SHARE = 3.0
 BLOCK_S = 0.4
 """A block holds no more than was lately executed in this time: beyond it size saves little work and costs everybody latency."""
 BLOCK_TXS_MIN = 4_096

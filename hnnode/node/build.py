@@ -42,7 +42,7 @@ from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.node.genesis import Genesis, load_genesis
-from hnnode.node.interpreter import give_way
+from hnnode.node.interpreter import background_gives_way, give_way
 from hnnode.node.loop_profile import name_threads
 from hnnode.node.pipeline import Pipeline
 from hnnode.node.redo import redo_blocks
@@ -385,6 +385,7 @@ class ChainNode:
             raise
 
     async def _watch(self) -> None:
+        seen: set[str] = set()
         while True:
             self._disk_free = await asyncio.to_thread(disk_free_bytes, self.home.root)
             m = self.metrics
@@ -398,6 +399,7 @@ class ChainNode:
             stats = self.consensus.stats()
             m.round.set(int(stats["round"]))
             m.votes_verified.set(int(stats["verified"]))
+            background_gives_way(seen)
             await asyncio.sleep(DISK_CHECK_S)
 
     async def _lag(self) -> None:

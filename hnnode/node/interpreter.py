@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import threading
+from pathlib import Path
 
 SWITCH_INTERVAL_S = 0.001
 """After this time a thread that runs Python gives the interpreter to one that waits. With the default of 5 ms the event loop, which lets
@@ -14,6 +15,10 @@ GC_THRESHOLDS = (20_000, 20, 20)
 """A block's rows are many objects and no cycles: looking through them for cycles at every 700 new ones finds nothing."""
 ADMISSION_NICENESS = 5
 """Of the admission threads: on a busy machine votes and blocks go before new transactions."""
+
+
+BACKGROUND_NICENESS = 10
+"""Of the database's own threads, which sort and merge files: a memtable that fills meanwhile has room for seconds of blocks."""
 
 
 def prefer_event_loop() -> None:
@@ -33,3 +38,18 @@ def give_way() -> None:
     """Initializer of a thread that yields to the others of this machine. Without effect where threads have no priority of their own."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ADMISSION_NICENESS)
+
+
+def background_gives_way(seen: set[str]) -> None:
+    """The same for the threads of the database that started since the last call; `seen` remembers the threads looked at."""
+    if sys.platform != "linux":
+        return
+    tasks = set(os.listdir("/proc/self/task"))
+    for task in tasks - seen:
+        try:
+            if Path(f"/proc/self/task/{task}/comm").read_bytes().startswith(b"rocksdb:"):
+                os.setpriority(os.PRIO_PROCESS, int(task), BACKGROUND_NICENESS)
+        except OSError:
+            continue  # it ended meanwhile
+    seen.clear()
+    seen.update(tasks)
