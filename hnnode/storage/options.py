@@ -82,7 +82,9 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
     if name in _POINT_READ:
         options.set_prefix_extractor(SliceTransform.create_max_len_prefix(_KEY_BYTES))
         options.set_memtable_factory(
-            MemtableFactory.hash_link_list(max(1, config.write_buffer_bytes // _BUFFER_BYTES_A_BUCKET))
+            MemtableFactory.hash_link_list(  # type: ignore[call-arg]  # the stub forgets the argument
+                bucket_count=max(1, config.write_buffer_bytes // _BUFFER_BYTES_A_BUCKET)
+            )
         )
     elif name in _FILTERED:
         options.set_memtable_whole_key_filtering(True)
