@@ -96,6 +96,10 @@ def read_blocks(chain: Chain, start: int | None, limit: int) -> tuple[list[dict[
     return views, height if height >= 1 else None
 
 
+ID_AND_CODE = slice(1, 37)
+"""Of a receipt: `u8 version ‖ tx_id ‖ u32 code` come first (formats §11)."""
+
+
 def read_results(chain: Chain, height: int) -> list[dict[str, Any]] | None:
     """(tx id, code) of every transaction in block order, without bodies; None above the tip. Cost: one read, one decode a receipt."""
     if not 0 < height <= chain.tip().height:
@@ -108,5 +112,4 @@ def read_results_binary(chain: Chain, height: int) -> bytes | None:
     """As `read_results`, 36 bytes a transaction: `tx_id ‖ u32 code` (big-endian)."""
     if not 0 < height <= chain.tip().height:
         return None
-    receipts = map(Receipt.decode, chain.receipts(height))
-    return b"".join([receipt.tx_id + receipt.code.to_bytes(4, "big") for receipt in receipts])
+    return b"".join([receipt[ID_AND_CODE] for receipt in chain.receipts(height)])

@@ -38,9 +38,9 @@ _FILTERED = frozenset({"tx_index", "batch_index", "state", "tree"})
 _HASH_KEYED = frozenset({"tx_index", "state", "tree"})
 _POINT_READ = frozenset({"tx_index", "tree"})
 """Never read in order, so their memtables are hash tables: a skip list of random keys costs a cache miss a level."""
-_MEMTABLE_BLOOM_RATIO = 0.05
+_MEMTABLE_BLOOM_RATIO = 0.02
 _KEY_BYTES = 32
-_BUFFER_BYTES_A_BUCKET = 512
+_BUFFER_BYTES_A_BUCKET = 1_024
 
 
 def database_options(buffer: WriteBufferManager) -> Options:

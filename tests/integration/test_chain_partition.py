@@ -128,7 +128,7 @@ def test_block_that_consensus_commits_while_sync_checks_it_is_no_fault(tmp_path:
         bodies = tuple(source.chain.batch(location) for _, _, location in block.batches)
         response = BlockResponse(base + 1, block.value, block.certificate, bodies)
         # The node has executed the height by now or does so while the check sleeps; either way the block is old news.
-        await late.sync._apply(response)
+        await late.sync._apply(response, await late.sync._checked(response))
         await c.settle()
         assert late.chain.tip().height >= base + 1
 

@@ -59,8 +59,8 @@ def test_an_idle_chain_starts_at_once_and_a_fast_block_keeps_the_short_interval(
 def test_a_slow_block_lets_the_next_one_gather_up_to_the_cap() -> None:
     clock, ready = Clock(), [100]
     p = pace(ready, clock)
-    block(p, clock, 0.1)
-    assert abs(p.delay_s(behind=False) - 0.05) < 1e-9
+    block(p, clock, 0.06)
+    assert abs(p.delay_s(behind=False) - 0.12) < 1e-9
     block(p, clock, 0.2)
     assert abs(p.delay_s(behind=False) - 0.05) < 1e-9
     block(p, clock, 5.0)
@@ -89,7 +89,7 @@ def test_time_in_which_others_gather_is_not_the_cost_of_a_block() -> None:
     p.proposed()
     clock.now += 0.02
     p.executed(100)
-    assert abs(p.delay_s(behind=False) - 0.02) < 1e-9
+    assert abs(p.delay_s(behind=False) - 0.08) < 1e-9
 
 
 def test_a_proposal_holds_what_is_executed_in_a_moment_and_always_a_batch() -> None:
