@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.3, 2.6, 5.2, 10.0, 20.0, 40.0, 80.0, 120.0)
 LAG_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+
+
+class LoopSamples(Collector):
+    """Counts that a signal handler makes. It may interrupt anything, itself and the reading of metrics included, so unlike the counters
+    of the library it takes no lock: a count that is interrupted by another may be lost, a thread never is."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def add(self, module: str) -> None:
+        self._counts[module] = self._counts.get(module, 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "hn_loop_samples", "CPU samples of the event loop by module, see metrics.loop_sample_ms", labels=["module"]
+        )
+        for module, count in self._counts.copy().items():
+            family.add_metric([module], count)
+        yield family
 
 
 class Metrics:
@@ -32,12 +56,8 @@ class Metrics:
         self.event_loop_lag = Histogram(
             "hn_event_loop_lag_seconds", "Delay of a 50 ms ticker of the event loop", buckets=LAG_BUCKETS_S, registry=r
         )
-        self.loop_samples = Counter(
-            "hn_loop_samples",
-            "CPU samples of the event loop by module, see metrics.loop_sample_ms",
-            ["module"],
-            registry=r,
-        )
+        self.loop_samples = LoopSamples()
+        r.register(self.loop_samples)
         self.commit_age = Gauge("hn_commit_age_seconds", "Seconds since the last commit", registry=r)
         self.disk_free = Gauge("hn_disk_free_bytes", "Free bytes on the data disk", registry=r)
         self.stage = Histogram(

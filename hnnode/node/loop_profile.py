@@ -14,9 +14,8 @@ import threading
 from pathlib import Path
 from types import CodeType, FrameType
 
-from prometheus_client import Counter
-
 from hnnode.errors import ConfigError
+from hnnode.metrics import LoopSamples
 
 NAME_BYTES_MAX = 15
 """What the kernel keeps of a thread's name."""
@@ -67,7 +66,7 @@ class LoopProfile:
     timers of threads.
     """
 
-    def __init__(self, samples: Counter, sample_ms: int) -> None:
+    def __init__(self, samples: LoopSamples, sample_ms: int) -> None:
         self._samples = samples
         self._modules: dict[CodeType, str | None] = {}
         self._timer = ctypes.c_void_p()
@@ -94,10 +93,10 @@ class LoopProfile:
             if module == "":
                 module = self._modules[code] = module_of(code.co_filename)
             if module is not None:
-                self._samples.labels(module).inc()
+                self._samples.add(module)
                 return
             frame = frame.f_back
-        self._samples.labels("loop").inc()
+        self._samples.add("loop")
 
 
 def module_of(path: str) -> str | None:
