@@ -100,8 +100,8 @@ class ConsensusDriver:
     # -------------------------------------------------------------- life
     def start(self, replay: Sequence[bytes]) -> None:
         """replay: records of the consensus log above the last committed height."""
-        self._guard(self._run_effects(), "consensus effects")
-        self._guard(self._pace(), "consensus pace")
+        self._guard(self._run_effects, "consensus effects")
+        self._guard(self._pace, "consensus pace")
         if replay:
             log.info("replaying consensus log", records=len(replay))
         self._take(self._engine.replay(replay))
@@ -110,10 +110,10 @@ class ConsensusDriver:
             self._remember_tip()
         self._woken.set()
 
-    def _guard(self, coroutine: Awaitable[None], name: str) -> None:
+    def _guard(self, work: Callable[[], Awaitable[None]], name: str) -> None:
         async def run() -> None:
             try:
-                await coroutine
+                await work()
             except asyncio.CancelledError:
                 raise
             except BaseException as e:
@@ -320,7 +320,7 @@ class ConsensusDriver:
             )
             self._take(self._engine.propose(height, round_, value))
 
-        self._proposing = asyncio.create_task(self._fatal_on_error(run()), name=f"propose {height}/{round_}")
+        self._proposing = asyncio.create_task(self._fatal_on_error(run), name=f"propose {height}/{round_}")
 
     def _validate(self, effect: Effect) -> None:
         if effect.block_hash in self._validations:
@@ -335,13 +335,14 @@ class ConsensusDriver:
                 log.warning("proposal refused", height=height, code=code, name=name_of(code), proposer=proposer.hex())
             self._take(self._engine.validity(height, block_hash, code == 0))
 
-        task = asyncio.create_task(self._fatal_on_error(run()), name=f"validate {height}")
+        task = asyncio.create_task(self._fatal_on_error(run), name=f"validate {height}")
         self._validations[block_hash] = task
         task.add_done_callback(lambda _: self._validations.pop(block_hash, None))
 
-    async def _fatal_on_error(self, work: Awaitable[None]) -> None:
+    async def _fatal_on_error(self, work: Callable[[], Awaitable[None]]) -> None:
+        # Called here, so that a task which is cancelled before it began leaves no coroutine behind.
         try:
-            await work
+            await work()
         except asyncio.CancelledError:
             raise
         except BaseException as e:
