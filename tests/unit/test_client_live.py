@@ -135,7 +135,8 @@ def test_many_are_submitted_in_batches_with_one_result_each(client: Client, live
     results = client.submit_many("evidence", "preserve", [payload(1_000 + i) for i in range(2_100)])
     assert [r.state for r in results] == ["pending"] * 2_100 or {r.code for r in results} == {0}
     assert live.node.submissions - before == 3
-    waited = client.submit_many("evidence", "preserve", [payload(9_000 + i) for i in range(1_100)], wait="committed")
+    many = [payload(9_000 + i) for i in range(1_100)]
+    waited = client.submit_many("evidence", "preserve", many, wait="committed", timeout_s=30.0)  # a busy machine
     assert {r.state for r in waited} == {"committed"}
     assert len({r.tx_id for r in waited}) == 1_100
     assert client.submit_many("evidence", "preserve", []) == []
