@@ -144,8 +144,7 @@ class LoggedBlock:
 class CommitRecord:
     """Everything one block writes, for one atomic write.
 
-    receipts_packed: all receipts as storage keeps them (u32 count ‖ count × u32 end ‖ receipts).
-    index_rows: (tx id, u64 height ‖ u32 index) of the receipts that decide their transaction."""
+    receipts_packed: all receipts as storage keeps them (u32 count ‖ count × u32 end ‖ receipts)."""
 
     tip: Tip
     value: bytes
@@ -153,7 +152,6 @@ class CommitRecord:
     batches: Sequence[tuple[bytes, int, BatchLocation]]
     tx_count: int
     receipts_packed: bytes
-    index_rows: Sequence[tuple[bytes, bytes]]
     writes: Sequence[tuple[bytes, bytes | None]]
     pages: Sequence[tuple[bytes, bytes | None]]
     author_seqs: Sequence[tuple[bytes, int]] = field(default=())
@@ -185,8 +183,9 @@ class Chain(Protocol):
     def tx(self, location: TxLocation) -> bytes: ...
     def tx_ids(self, height: int) -> list[bytes]: ...
     def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]: ...
-    def committed_flags(self, tx_ids: Sequence[bytes]) -> bytes:
-        """One byte an id: 1 when a block holds it, also one that is written and not durable yet."""
+    def committed_flags(self, tx_ids_packed: bytes, lowest_height: int = 0) -> bytes:
+        """One byte an id of 32: 1 when a block holds it, also one that is written and not durable yet; blocks below
+        `lowest_height` need not be looked at."""
 
     def state(self, height: int | None = None) -> StateReader:
         """Reader at the tip or at one of the last few heights; raises `Unavailable` (code 1005) for an older one."""

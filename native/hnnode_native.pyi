@@ -220,6 +220,53 @@ class StateTree:
     def prove(self, key_hash: bytes) -> bytes | list[bytes]:
         """The state proof, or the page ids to load first."""
 
+class TxIndex:
+    """Where committed transactions stand: newest ids in memory, all others in segments whose rows are the database's.
+
+    One thread writes, for each block: `seal`, `merge` while `wanted`, the rows into the database, `written`, `add`. Any thread searches.
+    Errors carry the code of STORAGE_CORRUPT: rows that are missing, damaged or do not follow one another.
+    """
+
+    next_height: int
+    """The height that `add` takes next; after a start, the first that no segment holds."""
+    counts: tuple[int, int]
+    """Segments, and ids that are in none yet."""
+    filter_bytes: int
+    """Bytes of filters in memory."""
+
+    def __init__(
+        self,
+        salt: bytes,
+        rows: Sequence[tuple[bytes, bytes]],
+        filter_bytes_max: int,
+        segment_ids: int = 65_536,
+        segment_blocks: int = 65_536,
+    ) -> None:
+        """salt: 80 random bytes, kept with the rows. rows: every row of a segment (kind 3); others are passed over."""
+    def add(self, height: int, receipts_packed: bytes) -> None:
+        """Take up the receipts of a block that decide their transaction: all but TX_DUPLICATE and ACCOUNT_UNKNOWN."""
+    def seal(self) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
+        """(ranges of keys to delete, rows to put) of a new segment; nothing when it is too early for one."""
+    def wanted(self) -> list[bytes]:
+        """Keys of the rows for `merge`; [] when the block has done its share."""
+    def merge(
+        self, rows: Sequence[bytes | None]
+    ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]: ...
+    def written(self) -> None:
+        """Ranges and rows are in the database."""
+    def search(self, tx_ids_packed: bytes, lowest_height: int) -> TxSearch:
+        """Places below `lowest_height` need not be found."""
+
+class TxSearch:
+    """`step`, rows of the database, `supply`, until nothing is wanted; then `flags` or `places`."""
+
+    def step(self) -> list[bytes]: ...
+    def supply(self, rows: Sequence[bytes | None]) -> None: ...
+    def flags(self) -> bytes:
+        """One byte an id: 1 when it is committed."""
+    def places(self) -> list[tuple[int, int] | None]:
+        """(height, index in its block)"""
+
 def build_bundle(
     genesis: bytes,
     validators: bytes,
@@ -448,8 +495,6 @@ class BlockResult:
     receipts: list[bytes]
     receipts_packed: bytes
     """The row of storage: u32 count || count x u32 end || receipts, big-endian; ends count from the first receipt."""
-    index_rows: list[tuple[bytes, bytes]]
-    """(tx id, u64 height || u32 index) of the receipts that decide their transaction: all but TX_DUPLICATE and ACCOUNT_UNKNOWN."""
     codes: list[int]
     failed: list[tuple[int, int]]
     """(tx index, code) of the receipts whose code is not 0."""

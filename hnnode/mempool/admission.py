@@ -154,11 +154,12 @@ class Admissions:
     # -------------------------------------------------------------- admission thread
     def _admit(self, bodies: list[bytes]) -> _Answer:
         txs, counts = DecodedTxs.decode_frames_many(bodies, self._chain_id)
-        committed = self._chain.committed_flags(txs.tx_ids())
+        tx_ids = txs.tx_ids_packed()
+        committed = self._chain.committed_flags(tx_ids)
         codes, _ = self._pool.admit_packed(txs, self._accounts, committed, self._chain.tip().height)
         if 1 in committed:
             codes = mark_known(codes, committed)
-        return _Answer(txs.tx_ids_packed(), codes, counts, self._pool.bytes_used())
+        return _Answer(tx_ids, codes, counts, self._pool.bytes_used())
 
     # -------------------------------------------------------------- answers
     def _hand_out(self, group: list[_Job], answer: _Answer) -> None:

@@ -94,7 +94,9 @@ class BlockWork:
             self._accounts,
             self._dispatch,
         )
-        execution.set_committed(self._database.committed_flags(execution.tx_ids()))
+        # A transaction of this block that stands below would have expired since.
+        lowest_height = max(0, decided.height - self._valid_blocks_max)
+        execution.set_committed(self._database.committed_flags(execution.tx_ids_packed(), lowest_height))
         execution.supply(state.get_many(execution.native_keys()))
         execution.run_native()
         for application, txs in execution.foreign_groups():
@@ -134,7 +136,6 @@ class BlockWork:
             batches=[(h.batch.digest, h.batch.tx_count, h.location) for h in decided.batches],
             tx_count=decided.tx_count,
             receipts_packed=result.receipts_packed,
-            index_rows=result.index_rows,
             writes=result.writes,
             pages=pages,
             author_seqs=sorted(seqs.items()),

@@ -19,8 +19,8 @@ from rocksdict import ColumnFamily, Rdict, Snapshot, WriteBatch, WriteBufferMana
 
 from hnnode.config import StorageConfig
 from hnnode.errors import FatalError, invariant
-from hnnode.storage.layout import FAMILIES, STAMP_KEY
-from hnnode.storage.options import database_options, family_options, tune
+from hnnode.storage.layout import FAMILIES, STAMP_KEY, STAMPED
+from hnnode.storage.options import ROOM, database_options, family_options, tune
 
 _DRAIN_POLL_S = 0.001
 _ENTRIES = "rocksdb.num-entries-active-mem-table"
@@ -31,13 +31,13 @@ class Families:
     """Open column families. One thread writes, drains and closes; every thread reads. Raises plain exceptions of
     rocksdict: callers stand inside `with STORAGE`.
 
-    Invariant: every write puts at least one row into each family, so all memtables switch together.
+    Invariant: every write puts a row into `meta`, whose memtable tells when all have switched.
     """
 
     def __init__(self, path: Path, config: StorageConfig) -> None:
         self._path = path
-        self._buffer_bytes = config.write_buffer_bytes
-        self._buffer = WriteBufferManager(config.write_buffer_bytes, False)
+        self._buffer_bytes = ROOM * config.write_buffer_bytes
+        self._buffer = WriteBufferManager(self._buffer_bytes, False)
         options = database_options(self._buffer)
         self._db = Rdict(str(path), options=options, column_families=family_options(config))
         self._family = {name: self._db.get_column_family(name) for name in FAMILIES}
@@ -66,11 +66,11 @@ class Families:
     def write(self, batch: WriteBatch, mark: int, *, switch: bool = False) -> None:
         """Write rows of every family in one batch. mark: number of this write, rising; `persisted` speaks in it.
 
-        switch: begin new memtables with this batch, so that all earlier writes go to the files in the background; nothing
-            happens while others are on their way.
+        switch: begin new memtables with this batch, so that all earlier writes go to the files in the background; only
+            when none are on their way.
         """
         self.check()
-        switch = switch and self._switched <= self.persisted
+        invariant(not switch or self.can_switch, f"{self._path}: memtables are switched one after the other")
         if switch:
             self._buffer.set_buffer_size(1)
         try:
@@ -86,6 +86,18 @@ class Families:
         if self._switched > self.persisted and not self._flushing():
             self.persisted = self._switched
 
+    @property
+    def can_switch(self) -> bool:
+        """No memtables are on their way to the files."""
+        return self._switched <= self.persisted
+
+    def settle(self) -> None:
+        """Wait for the memtables that are on their way to the files."""
+        while self._flushing():
+            self.check()
+            time.sleep(_DRAIN_POLL_S)
+        self.persisted = max(self.persisted, self._switched)
+
     def check(self) -> None:
         """Raises FatalError STORAGE_FAILED when RocksDB could not write a file in the background."""
         count = self._db.property_int_value("rocksdb.background-errors")
@@ -93,18 +105,18 @@ class Families:
             raise FatalError("STORAGE_FAILED", f"{self._path}: RocksDB could not write its files ({count} times)")
 
     def drain(self, stamp: bytes) -> None:
-        """Return when everything written stands in files. stamp: the rows that every family holds under the empty key."""
+        """Return when everything written stands in files. stamp: the row of `STAMPED` families under the empty key."""
         if self._last < 0 or self.persisted == self._last:
             return
         # The rows repeat what is there, so the memtables that they open hold nothing that could be lost or mixed.
         batch = WriteBatch(raw_mode=True)
-        for name in FAMILIES:
+        for name in STAMPED:
             batch.put(STAMP_KEY, stamp, self._handle[name])
         last = self._last
-        self._settle()
+        self.settle()
         self.write(batch, last, switch=True)
         invariant(self._entries == 1, f"{self._path}: the memtables did not switch")
-        self._settle()
+        self.settle()
 
     def close(self) -> None:
         """Close every handle; one that stays open keeps the database locked. After `drain`, or when nothing was written."""
@@ -128,13 +140,6 @@ class Families:
 
     def _active_entries(self) -> int:
         return self._family["meta"].property_int_value(_ENTRIES) or 0
-
-    def _settle(self) -> None:
-        """Wait for the memtables that are on their way to the files."""
-        while self._flushing():
-            self.check()
-            time.sleep(_DRAIN_POLL_S)
-        self.persisted = max(self.persisted, self._switched)
 
     def _flushing(self) -> bool:
         return any(family.property_int_value(_IMMUTABLE) for family in self._family.values())

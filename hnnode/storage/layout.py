@@ -2,18 +2,19 @@
 
 | column family | key | value |
 |---|---|---|
-| meta | "format" "genesis" "validators" "tip" | u32, bytes, bytes, tip |
+| meta | "format" "genesis" "validators" "tip" "salt" | u32, bytes, bytes, tip, 80 bytes |
 | meta | "log" "redo"; "seq" ‖ account | u32 segment ‖ u64 bytes of the consensus log and of the block log; u64 |
 | blocks | u64 height | block (below) |
 | receipts | u64 height | u32 count ‖ count × u32 end ‖ receipts |
-| tx_index | tx_id | u64 height ‖ u32 index |
+| tx_index | `hnnode_native.TxIndex` | its rows |
 | batch_index | u32 segment ‖ u64 offset | u64 height |
 | state | `hnnode_native.state_key` | value |
 | tree | page id | page |
 
 A record of the block log is u8 version ‖ tip ‖ u32 segment ‖ u64 bytes of the consensus log ‖ block.
 
-Every family also holds its height stamp under the empty key: the same u64 in all of them, or the database is a mixture.
+The families of `STAMPED` also hold their height stamp under the empty key: the same u64 in all of them, or the database is a
+mixture. In the others keys rise with the height, and a stamp would make the key ranges of all their files overlap.
 """
 
 from __future__ import annotations
@@ -21,17 +22,20 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from hnnode.errors import CODES
-from hnnode.ports import BatchLocation, CommitRecord, LoggedBlock, StoredBlock, Tip, TxLocation
+from hnnode.ports import BatchLocation, CommitRecord, LoggedBlock, StoredBlock, Tip
 from hnnode.storage.failure import corrupt
 
-FORMAT = 2
+FORMAT = 3
 _BLOCK_FORMAT = 1
 FAMILIES = ("meta", "blocks", "receipts", "tx_index", "batch_index", "state", "tree")
+STAMPED = ("meta", "batch_index", "state", "tree")
 STAMP_KEY = b""
+PENDING_KEY = b"\x00"
+"""In the tree instead of the stamp while pages of the height are not written: its height, for nobody to read."""
 FORMAT_KEY = b"format"
 GENESIS_KEY = b"genesis"
 VALIDATORS_KEY = b"validators"
+SALT_KEY = b"salt"
 TIP_KEY = b"tip"
 LOG_KEY = b"log"
 REDO_KEY = b"redo"
@@ -39,7 +43,6 @@ AUTHOR_SEQ_PREFIX = b"seq"
 
 HEIGHT = struct.Struct(">Q")
 U32 = struct.Struct(">I")
-TX_LOCATION = struct.Struct(">QI")
 LOG_POSITION = struct.Struct(">IQ")
 BATCH_KEY = struct.Struct(">IQ")
 _TIP = struct.Struct(">Q32sQ32s32s32s")
@@ -47,14 +50,8 @@ _BLOCK = struct.Struct(">BQ32sIIIH")
 _BATCH = struct.Struct(">32sIIQI")
 _LOGGED = struct.Struct(">B144sIQ")
 
-# A receipt begins with u8 version ‖ tx_id ‖ u32 code (formats §11): enough to keep no second list of ids.
+# A receipt begins with u8 version ‖ tx_id (formats §11): enough to keep no second list of ids.
 RECEIPT_ID = slice(1, 33)
-RECEIPT_CODE = slice(33, 37)
-NOT_FINAL = frozenset(CODES[name].to_bytes(4, "big") for name in ("TX_DUPLICATE", "ACCOUNT_UNKNOWN"))
-"""Receipt codes that do not decide their transaction, so that the index must not name this place: a duplicate stands at
-an earlier one, and the signature of an unknown account could not be verified, so anybody could have made it to spoil the
-id of a transaction whose account is registered later."""
-
 # A batch is header ‖ signature ‖ body; the body repeats u32 length ‖ signed transaction (formats §3).
 _BATCH_BODY_START = 133 + 64
 
@@ -172,13 +169,6 @@ def unpack_receipts(packed: bytes) -> list[bytes]:
     if start != len(packed):
         raise corrupt(f"receipts end at {start} of {len(packed)} bytes")
     return receipts
-
-
-def decode_tx_location(data: bytes) -> TxLocation:
-    """Raises FatalError STORAGE_CORRUPT."""
-    if len(data) != TX_LOCATION.size:
-        raise corrupt(f"tx location has {len(data)} bytes, want {TX_LOCATION.size}")
-    return TxLocation(*TX_LOCATION.unpack(data))
 
 
 def tx_in_batch(batch: bytes, index: int) -> bytes:

@@ -3,11 +3,11 @@
 - `raw_mode` always: the default mode pickles values.
 - Atomic flush: all column families reach their files together, so a crash leaves an older height and not a mixture.
 - Keys that are hashes arrive in no order, so every file of such a family overlaps every other: universal compaction
-  rewrites them less often than levels do. Keys that rise with the height never overlap, and levels move their files
+  rewrites them less often than levels do. Keys that rise (heights, segments) hardly overlap, and levels move their files
   without rewriting.
-- Everything but ids packs: receipts and state repeat names, a tree page repeats most of its version before.
-- Whole-key bloom filters, in memory and in files, stand where keys are looked up that are often absent: a new transaction
-  is looked up in the index and its records in the state, and neither is there.
+- Receipts and state pack well, because they repeat names; entries of the transaction index and pages are hashes.
+- Whole-key bloom filters, in memory and in files, stand where keys are looked up that are often absent: the records of a
+  new transaction.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from rocksdict import (
     Cache,
     DBCompactionStyle,
     DBCompressionType,
-    MemtableFactory,
     Options,
     Rdict,
-    SliceTransform,
     UniversalCompactOptions,
     WriteBufferManager,
 )
@@ -34,13 +32,14 @@ _TABLE_FILE_BYTES = 64 * 1024 * 1024
 _ARENA_BYTES_MAX = 256 * 1024
 _LOG_BYTES_MAX = 4 * 1024 * 1024
 _PACKED = frozenset({"meta", "blocks", "receipts", "state"})
-_FILTERED = frozenset({"tx_index", "batch_index", "state", "tree"})
-_HASH_KEYED = frozenset({"tx_index", "state", "tree"})
-_POINT_READ = frozenset({"tx_index", "tree"})
-"""Never read in order, so their memtables are hash tables: a skip list of random keys costs a cache miss a level."""
-_MEMTABLE_BLOOM_RATIO = 0.02
-_KEY_BYTES = 32
-_BUFFER_BYTES_A_BUCKET = 1_024
+_HASH_KEYED = frozenset({"state", "tree"})
+_FILTERED = _HASH_KEYED | {"batch_index"}
+ROOM = 4
+"""RocksDB itself switches memtables at so many write buffers, which is never: who writes the families says when."""
+_MEMTABLE_BLOOM_RATIO = 0.02 / ROOM
+_RUNS_MAX = 8
+"""Sorted runs of a hash-keyed family before some are merged: each costs a look-up one filter, each merge writes rows
+again."""
 
 
 def database_options(buffer: WriteBufferManager) -> Options:
@@ -48,7 +47,7 @@ def database_options(buffer: WriteBufferManager) -> Options:
     options.create_if_missing(True)
     options.create_missing_column_families(True)
     options.set_atomic_flush(True)
-    options.set_allow_concurrent_memtable_write(False)  # one writer; memtables that are hash tables allow no other
+    options.set_allow_concurrent_memtable_write(False)  # there is one writer
     options.set_paranoid_checks(True)
     options.set_max_background_jobs(BACKGROUND_JOBS_MAX)
     options.set_max_subcompactions(1)
@@ -79,22 +78,15 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
     options = Options(raw_mode=True)
     if name in _FILTERED:
         table.set_bloom_filter(10, False)
-    if name in _POINT_READ:
-        options.set_prefix_extractor(SliceTransform.create_max_len_prefix(_KEY_BYTES))
-        options.set_memtable_factory(
-            MemtableFactory.hash_link_list(  # type: ignore[call-arg]  # the stub forgets the argument
-                bucket_count=max(1, config.write_buffer_bytes // _BUFFER_BYTES_A_BUCKET)
-            )
-        )
-    elif name in _FILTERED:
+    if name in _HASH_KEYED:
         options.set_memtable_whole_key_filtering(True)
         options.set_memtable_prefix_bloom_ratio(_MEMTABLE_BLOOM_RATIO)
-    if name in _HASH_KEYED:
         options.set_compaction_style(DBCompactionStyle.universal())
         options.set_universal_compaction_options(_universal())
+        options.set_level_zero_file_num_compaction_trigger(_RUNS_MAX)
     options.set_block_based_table_factory(table)
     options.set_compression_type(DBCompressionType.lz4() if name in _PACKED else DBCompressionType.none())
-    options.set_write_buffer_size(config.write_buffer_bytes)
+    options.set_write_buffer_size(ROOM * config.write_buffer_bytes)
     options.set_max_write_buffer_number(3)
     # Seven families share the write buffer: what each allocates at first must not fill it.
     options.set_arena_block_size(max(4096, min(_ARENA_BYTES_MAX, config.write_buffer_bytes // 64)))

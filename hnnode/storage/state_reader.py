@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from rocksdict import Rdict, Snapshot
@@ -12,6 +13,7 @@ from rocksdict import Rdict, Snapshot
 from hnnode.errors import Unavailable
 from hnnode.storage.failure import STORAGE
 from hnnode.storage.layout import STAMP_KEY
+from hnnode.storage.pending_pages import Pages, read_through
 
 _NOT_FOUND = ("key not found",)
 
@@ -24,9 +26,12 @@ class Frozen:
     height: int
     state: Snapshot | None
     tree: Snapshot | None
+    layers: tuple[Pages, ...]
+    """Pages of the height that the snapshot of the tree does not hold."""
 
     def release(self) -> None:
         self.state = self.tree = None
+        self.layers = ()
 
 
 class FrozenReader:
@@ -51,8 +56,8 @@ class FrozenReader:
 
     def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
         with STORAGE:
-            snapshot = _held(self._frozen.tree)
-            return [_snapshot_get(snapshot, page_id) for page_id in page_ids]
+            snapshot, layers = _held(self._frozen.tree), self._frozen.layers
+            return read_through(layers, page_ids, lambda absent: [_snapshot_get(snapshot, key) for key in absent])
 
     def _state(self) -> Snapshot:
         return _held(self._frozen.state)
@@ -91,10 +96,11 @@ class FrozenRing:
 class LiveReader:
     """ports.StateReader of what was written last, synced or not; for the thread that writes. Reads release the GIL."""
 
-    def __init__(self, height: int, state: Rdict, tree: Rdict) -> None:
+    def __init__(self, height: int, state: Rdict, tree: Rdict, layers: tuple[Pages, ...]) -> None:
         self.height = height
         self._state = state
         self._tree = tree
+        self._layers = layers
 
     def get(self, key: bytes) -> bytes | None:
         with STORAGE:
@@ -111,7 +117,7 @@ class LiveReader:
 
     def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
         with STORAGE:
-            return rows_of(self._tree, page_ids)
+            return read_through(self._layers, page_ids, partial(rows_of, self._tree))
 
 
 def rows_of(family: Rdict, keys: Sequence[bytes]) -> list[bytes | None]:

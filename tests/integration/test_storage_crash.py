@@ -23,7 +23,6 @@ from hnnode.errors import ConfigError, FatalError
 from hnnode.ports import BatchLocation, CommitRecord, Tip, TxLocation
 from hnnode.storage import Home, Storage, layout, open_storage
 from hnnode.storage import database as database_module
-from tests.kit.rows import index_rows
 
 CONFIG = StorageConfig(
     cache_bytes=1 << 20, write_buffer_bytes=8 << 20, segment_bytes=1 << 16, tree_cache_bytes=1 << 20, snapshots_max=4
@@ -52,7 +51,6 @@ def record_of(height: int, place: BatchLocation) -> CommitRecord:
         [(b"D" * 32, TXS, place)],
         TXS,
         layout.pack_receipts(receipts),
-        index_rows(height, receipts),
         writes,
         [(b"\x00", b"%d" % height)],
         [(b"A" * 20, height)],
@@ -102,7 +100,7 @@ def check_whole(storage: Storage) -> int:
         assert database.batch(block.batches[0][2]) == b"batch %d " % at * 40
         assert database.tx_ids(at) == [tx_id_of(at, i) for i in range(TXS)]
         assert database.tx_locations([tx_id_of(at, TXS - 1)]) == [TxLocation(at, TXS - 1)]
-    assert database.committed_flags([tx_id_of(height + 1, 0)]) == b"\x00"
+    assert database.committed_flags(tx_id_of(height + 1, 0)) == b"\x00"
     assert not storage.log_replaced
     return height
 

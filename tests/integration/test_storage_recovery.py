@@ -15,7 +15,6 @@ from hnnode.config import StorageConfig
 from hnnode.errors import ConfigError, FatalError
 from hnnode.ports import BatchLocation, CommitRecord, Tip
 from hnnode.storage import Home, SignState, Storage, layout, open_storage, reset_home, segment_to_recover
-from tests.kit.rows import index_rows
 
 CONFIG = StorageConfig(
     cache_bytes=1 << 20, write_buffer_bytes=8 << 20, segment_bytes=1 << 16, tree_cache_bytes=1 << 20, snapshots_max=4
@@ -36,7 +35,6 @@ def record_of(height: int, place: BatchLocation) -> CommitRecord:
         [(b"D" * 32, 1, place)],
         1,
         layout.pack_receipts(receipts),
-        index_rows(height, receipts),
         [(b"\x01ah", b"%d" % height)],
         [(b"\x00", b"%d" % height)],
     )

@@ -124,8 +124,8 @@ class MemoryChain:
     def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]:
         return [self.index.get(tx_id) for tx_id in tx_ids]
 
-    def committed_flags(self, tx_ids: Sequence[bytes]) -> bytes:
-        return bytes(tx_id in self.index for tx_id in tx_ids)
+    def committed_flags(self, tx_ids_packed: bytes, lowest_height: int = 0) -> bytes:
+        return bytes(tx_ids_packed[at : at + 32] in self.index for at in range(0, len(tx_ids_packed), 32))
 
     def state(self, height: int | None = None) -> MemoryState:
         wanted = self._tip.height if height is None else height
@@ -311,7 +311,7 @@ class MemoryNode:
     def _admit(self, txs: DecodedTxs) -> Admission:
         ids = txs.tx_ids()
         known = CODES["TX_DUPLICATE"]
-        committed = self.chain.committed_flags(ids)
+        committed = self.chain.committed_flags(txs.tx_ids_packed())
         codes = self.pool.admit(txs, self.accounts, committed, self.chain.tip().height)
         codes = [known if flag else code for code, flag in zip(codes, committed, strict=True)]
         if self.auto and self.scheduled is None:

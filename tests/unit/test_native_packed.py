@@ -61,13 +61,18 @@ def test_a_result_packs_what_its_lists_hold() -> None:
     assert result.tx_ids_packed == b"".join(result.tx_ids)
     assert result.receipts_packed == layout.pack_receipts(result.receipts)
     assert layout.unpack_receipts(result.receipts_packed) == result.receipts
-    final = [
-        (tx_id, layout.TX_LOCATION.pack(9, index))
-        for index, (tx_id, receipt) in enumerate(zip(result.tx_ids, result.receipts, strict=True))
-        if receipt[layout.RECEIPT_CODE] not in layout.NOT_FINAL
-    ]
-    assert result.index_rows == final
-    assert len(final) == 24
+    index = native.TxIndex(bytes(range(80)), [], 0)
+    index.add(1, result.receipts_packed)
+    search = index.search(result.tx_ids_packed, 0)
+    assert search.step() == []
+    unsettled = {CODES["TX_DUPLICATE"], CODES["ACCOUNT_UNKNOWN"]}
+    first: dict[bytes, tuple[int, int]] = {}
+    for i, (tx_id, code) in enumerate(zip(result.tx_ids, result.codes, strict=True)):
+        if code not in unsettled:
+            first[tx_id] = (1, i)
+    assert len(first) == 24
+    assert search.places() == [first.get(tx_id) for tx_id in result.tx_ids]
+    assert search.flags() == bytes(tx_id in first for tx_id in result.tx_ids)
     assert result.failed == [(i, code) for i, code in enumerate(result.codes) if code]
     assert (result.succeeded_count, result.failed_count) == (23, 25)
     assert result.codes[23] == CODES["PAYLOAD_INVALID"]
@@ -80,7 +85,7 @@ def test_an_empty_result_packs_an_empty_table() -> None:
     block.run_native()
     result = block.finish()
     assert result.receipts_packed == layout.pack_receipts([])
-    assert (result.index_rows, result.tx_ids_packed, result.failed) == ([], b"", [])
+    assert (result.tx_ids_packed, result.failed) == (b"", [])
     assert (result.succeeded_count, result.failed_count) == (0, 0)
 
 

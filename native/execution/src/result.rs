@@ -107,22 +107,6 @@ impl BlockResult {
         writes.map(|write| (write.key.key(), write.value.as_deref()))
     }
 
-    /// The rows of the index by id, in block order: id, and `u64 height ‖ u32 index`.
-    ///
-    /// Receipts that do not decide their transaction have none: a duplicate stands at an earlier place, and the signature
-    /// of an unknown account could not be verified, so that anybody could have made it to spoil the id of a transaction
-    /// whose account is registered later.
-    pub fn index_rows(&self) -> impl Iterator<Item = (&Hash32, [u8; 12])> {
-        let places = self.tx_ids.iter().zip(&self.codes).zip(0u32..);
-        let decided = places.filter(|((_, code), _)| !matches!(**code, codes::TX_DUPLICATE | codes::ACCOUNT_UNKNOWN));
-        decided.map(|((tx_id, _), index)| {
-            let mut place = [0; 12];
-            place[..8].copy_from_slice(&self.height.to_be_bytes());
-            place[8..].copy_from_slice(&index.to_be_bytes());
-            (tx_id, place)
-        })
-    }
-
     /// Position and code of each receipt that is no success, in block order.
     pub fn failed(&self) -> impl Iterator<Item = (u32, u32)> {
         let places = (0u32..).zip(self.codes.iter().copied());

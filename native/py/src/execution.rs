@@ -198,7 +198,6 @@ impl PyBlockExecution {
 #[pyclass(name = "BlockResult", frozen)]
 pub struct PyBlockResult(pub BlockResult);
 
-type IndexRow<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 type Write<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
 
 #[pymethods]
@@ -235,13 +234,6 @@ impl PyBlockResult {
     #[getter]
     fn tx_ids_packed<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.0.tx_ids.as_flattened())
-    }
-
-    #[getter]
-    fn index_rows<'py>(&self, py: Python<'py>) -> Vec<IndexRow<'py>> {
-        let rows = self.0.index_rows();
-        rows.map(|(id, place)| (PyBytes::new(py, id), PyBytes::new(py, &place)))
-            .collect()
     }
 
     #[getter]

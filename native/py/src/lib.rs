@@ -9,6 +9,7 @@ mod error;
 mod execution;
 mod formats;
 mod frames;
+mod index;
 mod merkle;
 mod objects;
 mod plane;
@@ -26,6 +27,7 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     formats::register(m)?;
     frames::register(m)?;
     objects::register(m)?;
+    index::register(m)?;
     merkle::register(m)?;
     plane::register(m)?;
     pool::register(m)?;
