@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, Protocol
 
-from hnnode_native import Batch
+from hnnode_native import Batch, PageLayer
 
 TxState = Literal["pending", "committed", "failed", "expired", "rejected", "unknown"]
 Wait = Literal["none", "accepted", "committed"]
@@ -153,7 +153,7 @@ class CommitRecord:
     tx_count: int
     receipts_packed: bytes
     writes: Sequence[tuple[bytes, bytes | None]]
-    pages: Sequence[tuple[bytes, bytes | None]]
+    pages: PageLayer
     author_seqs: Sequence[tuple[bytes, int]] = field(default=())
 
 

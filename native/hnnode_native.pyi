@@ -214,11 +214,32 @@ class StateTree:
         """Apply a block's updates. Returns the page ids to load first (nothing changed then), or [] when done."""
     def apply_pairs(self, updates: Sequence[tuple[bytes, bytes | None]]) -> list[bytes]:
         """As `apply`, from (key hash, value hash or None to delete)."""
-    def changed_pages(self) -> list[tuple[bytes, bytes | None]]:
-        """Pages that the last `apply` wrote (None: deleted)."""
+    def changed_pages(self) -> PageLayer:
+        """Pages that the last `apply` wrote or deleted."""
     def root(self) -> bytes: ...
     def prove(self, key_hash: bytes) -> bytes | list[bytes]:
         """The state proof, or the page ids to load first."""
+
+class PageLayer:
+    """Pages that changed together; of several with one id the last counts. No page is empty."""
+
+    def __init__(self, pages: Sequence[tuple[bytes, bytes | None]]) -> None: ...
+    def __len__(self) -> int: ...
+    def rows(self) -> list[tuple[bytes, bytes | None]]:
+        """(page id, page or None when it is gone), ascending."""
+
+class PageLayers:
+    """Changed pages that wait to be written; never changes. Any thread."""
+
+    byte_count: int
+    def __init__(self) -> None: ...
+    def __len__(self) -> int:
+        """Layers: sizes at least double from one to the one below, so there are few."""
+    def with_layer(self, layer: PageLayer) -> PageLayers: ...
+    def find(self, page_ids: Sequence[bytes]) -> tuple[list[bytes | None], list[int]]:
+        """The newest version of each page, None also where it did not change; and the positions of those that did not."""
+    def rows(self) -> list[tuple[bytes, bytes | None]]:
+        """Every changed page once, as `PageLayer.rows`."""
 
 class TxIndex:
     """Where committed transactions stand: newest ids in memory, all others in segments whose rows are the database's.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hnnode_native import Accounts, BlockExecution, BlockResult, DispatchTable, StateTree
+from hnnode_native import Accounts, BlockExecution, BlockResult, DispatchTable, PageLayer, StateTree
 
 from hnnode.errors import FatalError
 from hnnode.execution import Executor
@@ -108,16 +108,14 @@ class BlockWork:
 
     def _update_tree(
         self, result: BlockResult, read_pages: Callable[[Sequence[bytes]], list[bytes | None]]
-    ) -> list[tuple[bytes, bytes | None]]:
+    ) -> PageLayer:
         if result.update_count == 0:
-            return []
+            return PageLayer([])
         while needed := self._tree.apply(result):
             self._tree.load(list(zip(needed, read_pages(needed), strict=True)))
         return self._tree.changed_pages()
 
-    def _record(
-        self, decided: Decided, result: BlockResult, pages: Sequence[tuple[bytes, bytes | None]]
-    ) -> CommitRecord:
+    def _record(self, decided: Decided, result: BlockResult, pages: PageLayer) -> CommitRecord:
         seqs: dict[bytes, int] = {}
         for held in decided.batches:
             seqs[held.batch.author] = max(seqs.get(held.batch.author, 0), held.batch.seq)

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from hnnode_native import (
     NativeError,
+    PageLayer,
     StateTree,
     ValidatorSet,
     account_of,
@@ -98,7 +99,7 @@ class Genesis:
     names: dict[bytes, str]
     state_root: bytes
     writes: tuple[tuple[bytes, bytes | None], ...]
-    pages: tuple[tuple[bytes, bytes | None], ...]
+    pages: PageLayer
 
 
 def build_genesis(file: GenesisFile) -> Genesis:
@@ -132,12 +133,10 @@ def build_genesis(file: GenesisFile) -> Genesis:
         )
     except (NativeError, ValueError, KeyError, OverflowError) as e:
         raise ConfigError("GENESIS_INVALID", f"genesis: {e}") from e
-    return Genesis(
-        file, encoding, genesis_chain_id(encoding), validators, names, root, tuple(sorted(writes)), tuple(pages)
-    )
+    return Genesis(file, encoding, genesis_chain_id(encoding), validators, names, root, tuple(sorted(writes)), pages)
 
 
-def _state_root(updates: Sequence[tuple[bytes, bytes | None]]) -> tuple[bytes, list[tuple[bytes, bytes | None]]]:
+def _state_root(updates: Sequence[tuple[bytes, bytes | None]]) -> tuple[bytes, PageLayer]:
     tree = StateTree(256 * 1024 * 1024)
     while needed := tree.apply_pairs(updates):
         tree.load([(page_id, None) for page_id in needed])

@@ -9,7 +9,7 @@ Invariants:
 2. Nothing is written past `write`, `redo` and `write_genesis`. A crash leaves the database at an older height whole; the
    blocks above it are in the block log and are executed again (`redo`).
 3. Snapshots are taken by the writer between two writes, so state and tree of one snapshot belong to one height.
-4. Files that hold a height hold its tree: changed pages wait in memory (`PendingPages`) and are written by the block before
+4. Files that hold a height hold its tree: changed pages wait in memory (`PageLayers`) and are written by the block before
    memtables go to the files, which happens when this module says so and at no other time.
 5. After a failed write or flush every later one fails too.
 """
@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 
+from hnnode_native import PageLayer, PageLayers
 from rocksdict import WriteBatch
 
 from hnnode.config import StorageConfig
@@ -33,7 +34,6 @@ from hnnode.storage.block_log import BlockLog
 from hnnode.storage.failure import STORAGE, corrupt
 from hnnode.storage.families import Families
 from hnnode.storage.layout import HEIGHT, STAMP_KEY, STAMPED
-from hnnode.storage.pending_pages import PendingPages
 from hnnode.storage.state_reader import Frozen, FrozenRing, LiveReader, rows_of, scan_rows
 from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
@@ -62,7 +62,7 @@ class Database:
         self._unlogged: deque[LoggedBlock] = deque()
         self._log_position: LogPosition = lambda: (0, 0)
         self._failed = False
-        self._pages = PendingPages()
+        self._pages = PageLayers()
         self._buffer_bytes = config.write_buffer_bytes
         self._memtable_bytes = 0
         self.write_count = 0
@@ -111,7 +111,7 @@ class Database:
         genesis: bytes,
         validators: bytes,
         writes: Sequence[tuple[bytes, bytes | None]],
-        pages: Sequence[tuple[bytes, bytes | None]],
+        pages: PageLayer,
     ) -> None:
         """Height 0, durable on return: `tip.block_hash` is the chain id, the other bytes are kept as given."""
         invariant(self._tip is None and tip.height == 0, "genesis is written once, at height 0")
@@ -210,7 +210,7 @@ class Database:
 
     def pending_state(self) -> StateReader:
         """State after the last `write`; for the writing thread, good until its next write."""
-        return LiveReader(self._written, self._families["state"], self._families["tree"], self._pages.layers)
+        return LiveReader(self._written, self._families["state"], self._families["tree"], self._pages)
 
     def pending_height(self) -> int:
         """Height of the last `write`; -1 before genesis."""
@@ -297,9 +297,10 @@ class Database:
             return self._ring.reader(wanted, tip_height)
 
     def memory_bytes(self) -> int:
-        """Memtables and block cache in use, as RocksDB counts them."""
+        """Memtables and block cache in use, as RocksDB counts them, pages that wait, filters of the transaction index."""
+        filters = 0 if self._places is None else self._places.filter_bytes
         with STORAGE:
-            return self._families.memory_bytes()
+            return self._families.memory_bytes() + self._pages.byte_count + filters
 
     # ------------------------------------------------------------ inside
     def _finish(
@@ -307,7 +308,7 @@ class Database:
         batch: WriteBatch,
         tip: Tip,
         writes: Sequence[tuple[bytes, bytes | None]],
-        pages: Sequence[tuple[bytes, bytes | None]],
+        pages: PageLayer,
     ) -> None:
         """Add state, tree, stamps and tip, write, and freeze the height."""
         self._check_usable()
@@ -316,8 +317,8 @@ class Database:
             with STORAGE:
                 due = self._files_are_due(tip.height - in_files)
                 # Memtables go to the files as the block before left them, so they go only when that wrote all its pages.
-                switch = due and not self._pages.layers
-                self._pages.add(pages)
+                switch = due and not self._pages
+                self._pages = self._pages.with_layer(pages)
                 self._put_rows(batch, "state", writes)
                 self._put_pages(batch, tip.height, whole=due and not switch)
                 batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._families.handle("meta"))
@@ -355,16 +356,16 @@ class Database:
         pages beside a newer state would be noticed."""
         if whole:
             self._put_rows(batch, "tree", self._pages.rows())
-            self._pages.clear()
+            self._pages = PageLayers()
         stamp = HEIGHT.pack(height)
         for name in STAMPED:
-            pending = name == "tree" and bool(self._pages.layers)
+            pending = name == "tree" and bool(self._pages)
             batch.put(layout.PENDING_KEY if pending else STAMP_KEY, stamp, self._families.handle(name))
 
     def _freeze(self, height: int) -> None:
         with STORAGE:
             state, tree = self._families.snapshots(("state", "tree"))
-            frozen = Frozen(height, state, tree, self._pages.layers)
+            frozen = Frozen(height, state, tree, self._pages)
         with self._lock:
             self._ring.add(frozen)
 
@@ -417,7 +418,7 @@ class Database:
     def _drain(self) -> None:
         if self._written < 0:
             return
-        if self._pages.layers:
+        if self._pages:
             batch = WriteBatch(raw_mode=True)
             self._put_pages(batch, self._written, whole=True)
             self._families.write(batch, self._written)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
+from hnnode_native import PageLayers
 from rocksdict import Rdict, Snapshot
 
 from hnnode.errors import Unavailable
 from hnnode.storage.failure import STORAGE
 from hnnode.storage.layout import STAMP_KEY
-from hnnode.storage.pending_pages import Pages, read_through
 
 _NOT_FOUND = ("key not found",)
 
@@ -26,12 +26,12 @@ class Frozen:
     height: int
     state: Snapshot | None
     tree: Snapshot | None
-    layers: tuple[Pages, ...]
+    layers: PageLayers
     """Pages of the height that the snapshot of the tree does not hold."""
 
     def release(self) -> None:
         self.state = self.tree = None
-        self.layers = ()
+        self.layers = PageLayers()
 
 
 class FrozenReader:
@@ -96,7 +96,7 @@ class FrozenRing:
 class LiveReader:
     """ports.StateReader of what was written last, synced or not; for the thread that writes. Reads release the GIL."""
 
-    def __init__(self, height: int, state: Rdict, tree: Rdict, layers: tuple[Pages, ...]) -> None:
+    def __init__(self, height: int, state: Rdict, tree: Rdict, layers: PageLayers) -> None:
         self.height = height
         self._state = state
         self._tree = tree
@@ -123,6 +123,19 @@ class LiveReader:
 def rows_of(family: Rdict, keys: Sequence[bytes]) -> list[bytes | None]:
     """Batched look-up in a family; the GIL is released."""
     return cast("list[bytes | None]", family.get(keys if type(keys) is list else list(keys)))
+
+
+def read_through(
+    layers: PageLayers, page_ids: Sequence[bytes], read: Callable[[Sequence[bytes]], list[bytes | None]]
+) -> list[bytes | None]:
+    """Pages as of some layers: from those that changed them, the rest by `read`, in one call."""
+    if not layers:
+        return read(page_ids)
+    found, absent = layers.find(page_ids)
+    if absent:
+        for at, page in zip(absent, read([page_ids[at] for at in absent]), strict=True):
+            found[at] = page
+    return found
 
 
 def _held(snapshot: Snapshot | None) -> Snapshot:

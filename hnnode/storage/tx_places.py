@@ -19,6 +19,8 @@ from hnnode.storage.state_reader import rows_of
 SALT_BYTES = 80
 FILTER_BYTES_MAX = 128 * 1024 * 1024
 """Filters in memory: 2–4 bytes an id, so those of some forty million; older ones are read again for each search."""
+SEGMENT_IDS = SEGMENT_BLOCKS = 65_536
+"""So many ids or blocks become a segment; the receipts of fewer are read at a start."""
 _FAMILY = "tx_index"
 _ROW_KEY = struct.Struct(">QBI")
 _SEGMENT = 3
@@ -35,7 +37,7 @@ class TxPlaces:
         with STORAGE:
             rows = _segment_rows(families[_FAMILY])
         try:
-            self._index = TxIndex(salt, rows, FILTER_BYTES_MAX)
+            self._index = TxIndex(salt, rows, FILTER_BYTES_MAX, SEGMENT_IDS, SEGMENT_BLOCKS)
         except NativeError as e:
             raise corrupt(str(e)) from e
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hnnode_native import PageLayer
 
 from hnnode.config import StorageConfig
 from hnnode.errors import ConfigError, FatalError
@@ -52,7 +53,7 @@ def record_of(height: int, place: BatchLocation) -> CommitRecord:
         TXS,
         layout.pack_receipts(receipts),
         writes,
-        [(b"\x00", b"%d" % height)],
+        PageLayer([(b"\x00", b"%d" % height)]),
         [(b"A" * 20, height)],
     )
 
@@ -78,7 +79,9 @@ def redo(storage: Storage) -> int:
 def start(home: Home) -> Storage:
     storage = open_storage(home, CONFIG)
     if storage.database.is_empty():
-        storage.database.write_genesis(tip_of(0), b"genesis", b"validators", [(b"\x01ah", b"0")], [(b"\x00", b"0")])
+        storage.database.write_genesis(
+            tip_of(0), b"genesis", b"validators", [(b"\x01ah", b"0")], PageLayer([(b"\x00", b"0")])
+        )
     redo(storage)
     list(storage.batch_log.recover(0, storage.database.batches_committed))
     return storage

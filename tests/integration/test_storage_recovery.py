@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hnnode_native import PageLayer
 
 from hnnode.config import StorageConfig
 from hnnode.errors import ConfigError, FatalError
@@ -36,7 +37,7 @@ def record_of(height: int, place: BatchLocation) -> CommitRecord:
         1,
         layout.pack_receipts(receipts),
         [(b"\x01ah", b"%d" % height)],
-        [(b"\x00", b"%d" % height)],
+        PageLayer([(b"\x00", b"%d" % height)]),
     )
 
 
@@ -59,7 +60,7 @@ def opened(home: Home) -> Iterator[Storage]:
     storage = open_storage(home, CONFIG)
     try:
         if storage.database.is_empty():
-            storage.database.write_genesis(tip_of(0), b"genesis", b"validators", [], [])
+            storage.database.write_genesis(tip_of(0), b"genesis", b"validators", [], PageLayer([]))
         for logged in storage.redo():
             height = logged.tip.height
             assert storage.database.batch(logged.block.batches[0][2]) == b"batch %d" % height

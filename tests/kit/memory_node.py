@@ -199,7 +199,7 @@ class MemoryNode:
     def _grow(self, updates: list[tuple[bytes, bytes | None]], pages: dict[bytes, bytes]) -> bytes:
         while missing := self.tree.apply_pairs(updates):
             load_pages(self.tree, pages, missing)
-        for page, data in self.tree.changed_pages():
+        for page, data in self.tree.changed_pages().rows():
             if data is None:
                 pages.pop(page, None)
             else:
@@ -241,7 +241,7 @@ class MemoryNode:
         rows, pages = dict(state.rows), dict(state.page_rows)
         while missing := self.tree.apply(result):
             load_pages(self.tree, pages, missing)
-        for page, data in self.tree.changed_pages():
+        for page, data in self.tree.changed_pages().rows():
             pages[page] = data or b""
             if data is None:
                 del pages[page]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hnnode_native import PageLayer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,7 +66,7 @@ def record_of(height: int, tx_ids: list[bytes], batches: BatchLog, codes: list[i
         tx_count=len(tx_ids),
         receipts_packed=layout.pack_receipts(receipts),
         writes=[(b"\x01ahead", b"%d" % height), (b"\x01a%08d" % height, b"at %d" % height), (b"\x01agone", None)],
-        pages=[(b"\x00", b"page %d" % height)],
+        pages=PageLayer([(b"\x00", b"page %d" % height)]),
         author_seqs=[(AUTHOR, height * 10)],
     )
 
@@ -86,7 +87,7 @@ class Store:
 
     def genesis(self) -> None:
         self.database.write_genesis(
-            tip_of(0), b"genesis", b"validators", [(b"\x01ahead", b"0"), (b"\x01agone", b"x")], []
+            tip_of(0), b"genesis", b"validators", [(b"\x01ahead", b"0"), (b"\x01agone", b"x")], PageLayer([])
         )
 
     def commit(
@@ -220,7 +221,7 @@ def test_recent_heights_are_readable_and_older_ones_are_not(store: Store) -> Non
     for height in range(5, 9):
         reader = store.database.state(height)
         assert (reader.height, reader.get(b"\x01ahead")) == (height, b"%d" % height)
-        assert reader.pages([b"\x00", b"\x01no"]) == [b"page %d" % height, None]
+        assert reader.pages([b"\x00", b"\x01\x10"]) == [b"page %d" % height, None]
     for height in (0, 4, 9, -1):
         with pytest.raises(Unavailable, match="1005"):
             store.database.state(height)
@@ -246,7 +247,7 @@ def test_scan_walks_a_prefix_in_order_after_a_key(store: Store, view: str) -> No
         (b"\xff\xffz", b"6"),
     ]
     writes: list[tuple[bytes, bytes | None]] = [(b"\x01ahead", None), (b"\x01agone", None), *rows]
-    store.database.write(CommitRecord(tip_of(1), b"", b"", [], 0, layout.pack_receipts([]), writes, []))
+    store.database.write(CommitRecord(tip_of(1), b"", b"", [], 0, layout.pack_receipts([]), writes, PageLayer([])))
     store.database.flush()
     store.database.publish(1)
     reader = store.database.state() if view == "frozen" else store.database.pending_state()
@@ -513,7 +514,7 @@ places = st.builds(BatchLocation, numbers, st.integers(0, 2**64 - 1), numbers)
 def test_blocks_round_trip_and_refuse_other_lengths(
     value: bytes, certificate: bytes, batches: list[tuple[bytes, int, BatchLocation]]
 ) -> None:
-    record = CommitRecord(tip_of(9), value, certificate, batches, 2, b"", [], [])
+    record = CommitRecord(tip_of(9), value, certificate, batches, 2, b"", [], PageLayer([]))
     stored = layout.stored_block(record)
     data = layout.encode_block(stored)
     block = layout.decode_block(data)

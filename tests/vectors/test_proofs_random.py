@@ -78,7 +78,7 @@ steps = st.lists(
 def grow(tree: native.StateTree, updates: list[tuple[bytes, bytes | None]], pages: dict[bytes, bytes | None]) -> None:
     while missing := tree.apply_pairs(updates):
         tree.load([(page, pages.get(page)) for page in missing])
-    pages.update(tree.changed_pages())
+    pages.update(tree.changed_pages().rows())
 
 
 def prove(tree: native.StateTree, key_hash: bytes, pages: dict[bytes, bytes | None]) -> bytes:

@@ -1,4 +1,5 @@
 //! The index beside a plain map, over random chains, restarts and interrupted writes.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -3,12 +3,13 @@
 use crate::error::{array, codec, parameter, raise};
 use crate::formats::name;
 use hn_merkle::bundle::Item;
+use hn_merkle::state_tree::{Layer, Layers};
 use hn_merkle::{Applied, Bundle, InclusionProof, NeedPages, PageId, StateProof, StateTree, block_tree, state_tree};
 use hn_primitives::{Certificate, Genesis, Hash32, Header, Receipt, SignedTx, ValidatorSet};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Leaves of one call.
 const LEAVES_MAX: usize = 1 << 22;
@@ -18,6 +19,8 @@ type ItemRow = (u8, u8, PyBackedBytes, PyBackedBytes, PyBackedBytes, PyBackedByt
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyStateTree>()?;
+    m.add_class::<PyPageLayer>()?;
+    m.add_class::<PyPageLayers>()?;
     m.add_class::<PyBundleReport>()?;
     m.add_function(wrap_pyfunction!(empty_root, m)?)?;
     m.add_function(wrap_pyfunction!(block_root, m)?)?;
@@ -176,13 +179,8 @@ impl PyStateTree {
         self.update(py, &updates)
     }
 
-    fn changed_pages<'py>(&self, py: Python<'py>) -> Vec<Page<'py>> {
-        let guard = self.lock();
-        let row = |(id, page): (&PageId, Option<&[u8]>)| {
-            let page = page.map(|bytes| PyBytes::new(py, bytes));
-            (PyBytes::new(py, &id.encode()), page)
-        };
-        guard.changed.pages().map(row).collect()
+    fn changed_pages(&self, py: Python<'_>) -> PyPageLayer {
+        PyPageLayer(py.detach(|| Arc::new(Layer::of(&self.lock().changed))))
     }
 
     fn root<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
@@ -200,6 +198,83 @@ impl PyStateTree {
             Ok(proof) => Ok(PyBytes::new(py, &proof.encode()).into_any()),
             Err(needed) => Ok(PyList::new(py, page_ids(py, &needed))?.into_any()),
         }
+    }
+}
+
+type FoundPages<'py> = (Vec<Option<Bound<'py, PyBytes>>>, Vec<usize>);
+
+fn rows<'py>(py: Python<'py>, layer: &Layer) -> Vec<Page<'py>> {
+    let row = |(id, page): (&PageId, Option<&[u8]>)| {
+        let page = page.map(|bytes| PyBytes::new(py, bytes));
+        (PyBytes::new(py, &id.encode()), page)
+    };
+    layer.pages().map(row).collect()
+}
+
+/// Pages that changed together.
+#[pyclass(name = "PageLayer", frozen)]
+pub struct PyPageLayer(Arc<Layer>);
+
+#[pymethods]
+impl PyPageLayer {
+    #[new]
+    fn new(pages: Vec<(PyBackedBytes, Option<PyBackedBytes>)>) -> PyResult<Self> {
+        let pages = pages
+            .iter()
+            .map(|(id, page)| Ok((PageId::decode(id).map_err(codec)?, page.as_deref())))
+            .collect::<PyResult<Vec<_>>>()?;
+        Ok(Self(Arc::new(Layer::new(pages))))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn rows<'py>(&self, py: Python<'py>) -> Vec<Page<'py>> {
+        rows(py, &self.0)
+    }
+}
+
+/// Changed pages that wait to be written.
+#[pyclass(name = "PageLayers", frozen)]
+pub struct PyPageLayers(Layers);
+
+#[pymethods]
+impl PyPageLayers {
+    #[new]
+    fn new() -> Self {
+        Self(Layers::default())
+    }
+
+    #[pyo3(name = "with_layer")]
+    fn with(&self, py: Python<'_>, layer: &PyPageLayer) -> Self {
+        Self(py.detach(|| self.0.with(Layer::clone(&layer.0))))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    #[getter]
+    fn byte_count(&self) -> usize {
+        self.0.byte_count()
+    }
+
+    fn find<'py>(&self, py: Python<'py>, page_ids: Vec<PyBackedBytes>) -> PyResult<FoundPages<'py>> {
+        let (mut found, mut absent) = (Vec::with_capacity(page_ids.len()), Vec::new());
+        for (at, id) in page_ids.iter().enumerate() {
+            let page = self.0.get(&PageId::decode(id).map_err(codec)?);
+            if page.is_none() {
+                absent.push(at);
+            }
+            found.push(page.flatten().map(|bytes| PyBytes::new(py, bytes)));
+        }
+        Ok((found, absent))
+    }
+
+    fn rows<'py>(&self, py: Python<'py>) -> Vec<Page<'py>> {
+        let merged = py.detach(|| self.0.merged());
+        rows(py, &merged)
     }
 }
 

@@ -26,6 +26,7 @@ mod apply;
 mod arena;
 mod batch;
 mod encoding;
+mod layers;
 mod load;
 mod page;
 mod page_id;
@@ -35,6 +36,7 @@ mod refresh;
 mod walk;
 
 pub use apply::Applied;
+pub use layers::{Layer, Layers};
 pub use page_id::PageId;
 pub use proof::{DEPTH_MAX, StateProof, Terminal};
 

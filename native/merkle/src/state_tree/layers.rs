@@ -1,0 +1,196 @@
+//! Changed pages that wait to be written.
+//!
+//! Pages at the bottom of the tree change at random places, those above them with every block. Written once for many
+//! blocks instead of once a block, most versions are written never. Until then readers of recent heights want them.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::{Applied, PageId};
+
+/// Pages that changed, each once, ascending; some are gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layer {
+    /// Id, and where its page ends in `bytes`; a page without bytes is gone.
+    rows: Vec<(PageId, usize)>,
+    bytes: Vec<u8>,
+}
+
+impl Layer {
+    /// The pages of one batch of updates.
+    pub fn of(applied: &Applied) -> Self {
+        Self::ascending(applied.bytes_len(), applied.pages().map(|(id, page)| (*id, page)))
+    }
+
+    /// Any pages; of several with one id the last counts.
+    pub fn new(mut pages: Vec<(PageId, Option<&[u8]>)>) -> Self {
+        pages.sort_by_key(|(id, _)| *id);
+        let last_of = pages
+            .chunk_by(|(a, _), (b, _)| a == b)
+            .filter_map(|same| same.last().copied());
+        Self::ascending(0, last_of)
+    }
+
+    fn ascending<'a>(bytes_len: usize, pages: impl Iterator<Item = (PageId, Option<&'a [u8]>)>) -> Self {
+        let mut layer = Self {
+            rows: Vec::with_capacity(pages.size_hint().0),
+            bytes: Vec::with_capacity(bytes_len),
+        };
+        pages.for_each(|(id, page)| layer.push(id, page.unwrap_or_default()));
+        layer
+    }
+
+    fn push(&mut self, id: PageId, page: &[u8]) {
+        self.bytes.extend_from_slice(page);
+        self.rows.push((id, self.bytes.len()));
+    }
+
+    /// How many pages.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether it has no pages.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Pages (`None`: gone), ascending.
+    pub fn pages(&self) -> impl ExactSizeIterator<Item = (&PageId, Option<&[u8]>)> {
+        (0..self.rows.len()).map(|at| (&self.rows[at].0, self.page(at)))
+    }
+
+    /// The page, `Some(None)` when it is gone, `None` when it did not change.
+    pub fn get(&self, id: &PageId) -> Option<Option<&[u8]>> {
+        let at = self.rows.binary_search_by_key(&id, |(row, _)| row).ok()?;
+        Some(self.page(at))
+    }
+
+    fn page(&self, at: usize) -> Option<&[u8]> {
+        let start = at.checked_sub(1).map_or(0, |before| self.rows[before].1);
+        Some(&self.bytes[start..self.rows[at].1]).filter(|page| !page.is_empty())
+    }
+
+    /// Both, where the newer counts.
+    fn merge(older: &Self, newer: &Self) -> Self {
+        let mut merged = Self {
+            rows: Vec::with_capacity(older.len() + newer.len()),
+            bytes: Vec::with_capacity(older.bytes.len() + newer.bytes.len()),
+        };
+        let (mut old, mut new) = (older.pages().peekable(), newer.pages().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (Some((old, _)), Some((new, _))) => old.cmp(new),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return merged,
+            };
+            let from_old = if order.is_le() { old.next() } else { None };
+            let from_new = if order.is_ge() { new.next() } else { None };
+            if let Some((id, page)) = from_new.or(from_old) {
+                merged.push(*id, page.unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// Layers of changed pages, oldest first. They never change, so a copy stays what it was: as of its height.
+#[derive(Debug, Clone, Default)]
+pub struct Layers(Vec<Arc<Layer>>);
+
+impl Layers {
+    /// With the pages of one more block. Layers grow by doubling, so that there are few and a page is copied a few times.
+    #[must_use]
+    pub fn with(&self, layer: Layer) -> Self {
+        let mut layers = self.0.clone();
+        if !layer.is_empty() {
+            let mut newest = Arc::new(layer);
+            while let Some(below) = layers.pop_if(|below| below.len() < 2 * newest.len()) {
+                newest = Arc::new(Layer::merge(&below, &newest));
+            }
+            layers.push(newest);
+        }
+        Self(layers)
+    }
+
+    /// How many layers; their sizes at least double from one to the one below.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Bytes of ids and pages.
+    pub fn byte_count(&self) -> usize {
+        let row = size_of::<(PageId, usize)>();
+        self.0.iter().map(|layer| layer.bytes.len() + row * layer.len()).sum()
+    }
+
+    /// As [`Layer::get`], of the newest layer that has the page.
+    pub fn get(&self, id: &PageId) -> Option<Option<&[u8]>> {
+        self.0.iter().rev().find_map(|layer| layer.get(id))
+    }
+
+    /// All in one.
+    pub fn merged(&self) -> Arc<Layer> {
+        let merged = self
+            .0
+            .iter()
+            .cloned()
+            .reduce(|older, newer| Arc::new(Layer::merge(&older, &newer)));
+        merged.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn id(number: u8) -> PageId {
+        let depth = number % 4;
+        let path = [number & 0xf0, number, number];
+        let used = usize::from(depth.div_ceil(2));
+        let mut bytes = vec![depth];
+        bytes.extend(path.iter().take(used));
+        if depth % 2 == 1
+            && let Some(last) = bytes.last_mut()
+        {
+            *last &= 0xf0;
+        }
+        PageId::decode(&bytes).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn test_layers_are_what_a_plain_map_is_and_stay_so(
+            blocks in proptest::collection::vec(
+                proptest::collection::vec((any::<u8>(), proptest::option::of(1usize..40)), 0..30), 0..60),
+        ) {
+            let mut layers = Layers::default();
+            let mut twin: BTreeMap<PageId, Option<Vec<u8>>> = BTreeMap::new();
+            let mut kept = Vec::new();
+            for (height, block) in blocks.iter().enumerate() {
+                let pages: Vec<_> = block.iter().map(|(number, size)| (id(*number), size.map(|size| vec![height as u8; size]))).collect();
+                twin.extend(pages.iter().cloned());
+                layers = layers.with(Layer::new(pages.iter().map(|(id, page)| (*id, page.as_deref())).collect()));
+                prop_assert!(layers.len() <= 12);
+                kept.push((layers.clone(), twin.clone()));
+            }
+            for (layers, twin) in kept {
+                prop_assert_eq!(layers.is_empty(), twin.is_empty());
+                for number in 0..=255 {
+                    let want = twin.get(&id(number)).map(Option::as_deref);
+                    prop_assert_eq!(layers.get(&id(number)), want);
+                }
+                let merged = layers.merged();
+                let rows: Vec<_> = merged.pages().map(|(id, page)| (*id, page.map(<[u8]>::to_vec))).collect();
+                prop_assert_eq!(rows, twin.into_iter().collect::<Vec<_>>());
+            }
+        }
+    }
+}
