@@ -234,7 +234,7 @@ class PageLayers:
     byte_count: int
     def __init__(self) -> None: ...
     def __len__(self) -> int:
-        """Layers: sizes at least double from one to the one below, so there are few."""
+        """Layers, at most 32."""
     def with_layer(self, layer: PageLayer) -> PageLayers: ...
     def find(self, page_ids: Sequence[bytes]) -> tuple[list[bytes | None], list[int]]:
         """The newest version of each page, None also where it did not change; and the positions of those that did not."""

@@ -337,7 +337,7 @@ class Database:
 
     def _files_are_due(self, blocks_above: int) -> bool:
         """Whether memtables should go to the files. Waits for those on their way when the new ones have outgrown them."""
-        held = self._memtable_bytes + self._pages.byte_count
+        held = max(self._memtable_bytes, self._pages.byte_count)
         if held >= 2 * self._buffer_bytes:
             self._families.settle()
         return (held >= self._buffer_bytes or blocks_above > REDO_BLOCKS_MAX) and self._families.can_switch

@@ -3,10 +3,12 @@
 //! Pages at the bottom of the tree change at random places, those above them with every block. Written once for many
 //! blocks instead of once a block, most versions are written never. Until then readers of recent heights want them.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::{Applied, PageId};
+
+/// Layers before they are merged: a page is looked for in each, and merging copies every page.
+pub const LAYERS_MAX: usize = 32;
 
 /// Pages that changed, each once, ascending; some are gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,26 +73,18 @@ impl Layer {
         Some(&self.bytes[start..self.rows[at].1]).filter(|page| !page.is_empty())
     }
 
-    /// Both, where the newer counts.
-    fn merge(older: &Self, newer: &Self) -> Self {
-        let mut merged = Self {
-            rows: Vec::with_capacity(older.len() + newer.len()),
-            bytes: Vec::with_capacity(older.bytes.len() + newer.bytes.len()),
+    /// All in one, where the newest counts. Each page is copied once.
+    fn merge(layers: &[Arc<Self>]) -> Self {
+        let all = layers.iter().flat_map(|layer| layer.pages());
+        let mut pages: Vec<_> = all.map(|(id, page)| (*id, page)).collect();
+        // Stable: of several with one id the newest stays last.
+        pages.sort_by_key(|(id, _)| *id);
+        let last_of = || {
+            let same = pages.chunk_by(|(a, _), (b, _)| a == b);
+            same.filter_map(|same| same.last().copied())
         };
-        let (mut old, mut new) = (older.pages().peekable(), newer.pages().peekable());
-        loop {
-            let order = match (old.peek(), new.peek()) {
-                (Some((old, _)), Some((new, _))) => old.cmp(new),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (None, None) => return merged,
-            };
-            let from_old = if order.is_le() { old.next() } else { None };
-            let from_new = if order.is_ge() { new.next() } else { None };
-            if let Some((id, page)) = from_new.or(from_old) {
-                merged.push(*id, page.unwrap_or_default());
-            }
-        }
+        let bytes_len = last_of().filter_map(|(_, page)| page).map(<[u8]>::len).sum();
+        Self::ascending(bytes_len, last_of())
     }
 }
 
@@ -99,21 +93,20 @@ impl Layer {
 pub struct Layers(Vec<Arc<Layer>>);
 
 impl Layers {
-    /// With the pages of one more block. Layers grow by doubling, so that there are few and a page is copied a few times.
+    /// With the pages of one more block. More than [`LAYERS_MAX`] layers become one.
     #[must_use]
     pub fn with(&self, layer: Layer) -> Self {
         let mut layers = self.0.clone();
         if !layer.is_empty() {
-            let mut newest = Arc::new(layer);
-            while let Some(below) = layers.pop_if(|below| below.len() < 2 * newest.len()) {
-                newest = Arc::new(Layer::merge(&below, &newest));
-            }
-            layers.push(newest);
+            layers.push(Arc::new(layer));
+        }
+        if layers.len() > LAYERS_MAX {
+            layers = vec![Arc::new(Layer::merge(&layers))];
         }
         Self(layers)
     }
 
-    /// How many layers; their sizes at least double from one to the one below.
+    /// How many layers, at most [`LAYERS_MAX`].
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -135,13 +128,8 @@ impl Layers {
     }
 
     /// All in one.
-    pub fn merged(&self) -> Arc<Layer> {
-        let merged = self
-            .0
-            .iter()
-            .cloned()
-            .reduce(|older, newer| Arc::new(Layer::merge(&older, &newer)));
-        merged.unwrap_or_default()
+    pub fn merged(&self) -> Layer {
+        Layer::merge(&self.0)
     }
 }
 
@@ -178,7 +166,7 @@ mod tests {
                 let pages: Vec<_> = block.iter().map(|(number, size)| (id(*number), size.map(|size| vec![height as u8; size]))).collect();
                 twin.extend(pages.iter().cloned());
                 layers = layers.with(Layer::new(pages.iter().map(|(id, page)| (*id, page.as_deref())).collect()));
-                prop_assert!(layers.len() <= 12);
+                prop_assert!(layers.len() <= LAYERS_MAX);
                 kept.push((layers.clone(), twin.clone()));
             }
             for (layers, twin) in kept {

@@ -36,7 +36,7 @@ mod refresh;
 mod walk;
 
 pub use apply::Applied;
-pub use layers::{Layer, Layers};
+pub use layers::{LAYERS_MAX, Layer, Layers};
 pub use page_id::PageId;
 pub use proof::{DEPTH_MAX, StateProof, Terminal};
 
