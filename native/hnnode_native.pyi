@@ -428,6 +428,8 @@ class BlockExecution:
     def tx_ids_packed(self) -> bytes:
         """`tx_ids` joined, 32 bytes each."""
     def set_committed(self, flags: bytes) -> None: ...
+    def prove_absent(self, tree: StateTree) -> None:
+        """Leave out of `native_keys` what the tree, at the block before, shows to be absent. Between set_committed and supply."""
     def native_keys(self) -> list[bytes]:
         """State keys (database form, see `state_key`) the native handlers will read or write."""
     def supply(self, values: Sequence[bytes | None]) -> None: ...

@@ -98,6 +98,7 @@ class BlockWork:
             self._dispatch,
         )
         execution.set_committed(self._database.committed_flags(execution.tx_ids()))
+        execution.prove_absent(self._tree)
         execution.supply(state.get_many(execution.native_keys()))
         execution.run_native()
         for application, txs in execution.foreign_groups():

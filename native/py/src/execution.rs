@@ -128,6 +128,10 @@ impl PyBlockExecution {
         })
     }
 
+    fn prove_absent(&self, py: Python<'_>, tree: &crate::merkle::PyStateTree) -> PyResult<()> {
+        py.detach(|| self.step(|execution| tree.with(|tree| execution.prove_absent(tree))))
+    }
+
     fn native_keys<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let keys = self.step(|execution| execution.native_keys())?;
         Ok(keys.iter().map(|key| PyBytes::new(py, key.row())).collect())

@@ -29,7 +29,10 @@ fn ids_among<'py>(py: Python<'py>, joined: PyBackedBytes, ids: Vec<PyBackedBytes
     let found = py.detach(|| {
         let wanted: KeyedSet<&[u8]> = ids.iter().map(|id| &**id).collect();
         let joined = joined.as_chunks::<32>().0.iter();
-        joined.filter(|id| wanted.contains(id.as_slice())).copied().collect::<Vec<Hash32>>()
+        joined
+            .filter(|id| wanted.contains(id.as_slice()))
+            .copied()
+            .collect::<Vec<Hash32>>()
     });
     found.iter().map(|id| PyBytes::new(py, id)).collect()
 }
