@@ -361,8 +361,11 @@ def recheck_batches(batches: Sequence[Batch], accounts: Accounts) -> list[int]:
     """Verify the transactions whose sender was unknown when their batch came and is known now: 0, or BATCH_TX_INVALID."""
 
 def set_threads(count: int) -> None:
-    """Threads over which calls of more than 512 signatures or 1 MiB to hash are cut; without it RAYON_NUM_THREADS, else one a core.
+    """Threads over which calls of more than 4,096 signatures or 1 MiB to hash are cut; without it RAYON_NUM_THREADS, else one a core.
     Once, before any such call: NativeError PARAMETER_INVALID when the threads run already or `count` is not 1-1,024."""
+
+def ids_among(joined: bytes, ids: Sequence[bytes]) -> list[bytes]:
+    """Those of `ids` (32 bytes each) that stand in `joined`, in its order. Cost: one look-up for each id of `joined`."""
 
 def frame_count(data: bytes, count_max: int) -> int | None:
     """Frames in repeated `u32 length || bytes`; None for broken framing or more than `count_max`."""
@@ -493,6 +496,8 @@ class BlockExecution:
     def tx_ids_packed(self) -> bytes:
         """`tx_ids` joined, 32 bytes each."""
     def set_committed(self, flags: bytes) -> None: ...
+    def prove_absent(self, tree: StateTree) -> None:
+        """Leave out of `native_keys` what the tree, at the block before, shows to be absent. Between set_committed and supply."""
     def native_keys(self) -> list[bytes]:
         """State keys (database form, see `state_key`) the native handlers will read or write."""
     def supply(self, values: Sequence[bytes | None]) -> None: ...
@@ -521,8 +526,8 @@ class BlockResult:
     """(tx index, code) of the receipts whose code is not 0."""
     succeeded_count: int
     failed_count: int
-    writes: list[tuple[bytes, bytes | None]]
-    """(database state key, value or None)"""
+    writes: Sequence[tuple[bytes, bytes | None]]
+    """(database state key, value or None), made one at a time while they are read."""
     update_count: int
 
 def state_key(application: str, key: bytes) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from hnnode_native import Accounts, Pool, Receipt, SecretKey
+from hnnode_native import Accounts, Pool, Receipt, SecretKey, ids_among
 
 from hnnode.config import MempoolConfig
 from hnnode.errors import CODES, Rejected, Unavailable
@@ -171,10 +171,10 @@ class Mempool:
                 self._spacing = False
 
     # -------------------------------------------------------------- status and waiting
-    def on_commit(self, height: int, tx_ids: Sequence[bytes]) -> None:
-        """A block is durable: resolve its waiters, remember what the pool dropped."""
+    def on_commit(self, height: int, tx_ids: bytes) -> None:
+        """A block is durable: resolve its waiters, remember what the pool dropped. tx_ids: 32 bytes each, joined."""
         if self._waiters:
-            for tx_id in self._waiters.keys() & tx_ids:
+            for tx_id in ids_among(tx_ids, list(self._waiters)):
                 self._resolve(tx_id)
         for tx_id, code in self._pool.drain_dropped():
             self._dropped[tx_id] = code

@@ -80,7 +80,7 @@ class Pipeline:
         task = asyncio.create_task(self._commit(decided, executed), name=f"commit {decided.height}")
         self._flushes.add(task)
         task.add_done_callback(self._flushes.discard)
-        return executed.record.tip
+        return executed.tip
 
     async def drain(self) -> None:
         """Wait until everything written is durable and published."""
@@ -95,7 +95,13 @@ class Pipeline:
                 await loop.run_in_executor(self._storage_thread, self._database.flush)
                 self._metrics.fsyncs.labels("database").inc()
                 self._metrics.stage.labels("flush").observe(time.perf_counter() - started)
-                self._publish(decided, executed)
+                self._database.publish(decided.height)
+                # After the block is seen: until then its transactions are the pool's to answer for.
+                batches = [held.batch for held in decided.batches]
+                await loop.run_in_executor(
+                    self._storage_thread, self._pool.on_commit, decided.height, batches, self._accounts
+                )
+                self._published(decided.height, executed)
         except asyncio.CancelledError:
             raise
         except BaseException as e:
@@ -104,11 +110,8 @@ class Pipeline:
         finally:
             self._unflushed.release()
 
-    def _publish(self, decided: Decided, executed: Executed) -> None:
-        height = decided.height
-        self._database.publish(height)
+    def _published(self, height: int, executed: Executed) -> None:
         self._consensus_log.drop_through(height)
-        self._pool.on_commit(height, [h.batch for h in decided.batches], self._accounts)
         now = time.monotonic()
         self._metrics.block_interval.observe(now - self.last_commit_at)
         self.last_commit_at = now

@@ -1,7 +1,7 @@
 //! Execution of one block: from batches to receipts, writes and roots.
 //!
 //! Flow: [`BlockExecution::begin`] → [`tx_ids`](BlockExecution::tx_ids), which the host looks up →
-//! [`set_committed`](BlockExecution::set_committed) → [`native_keys`](BlockExecution::native_keys), which the host reads →
+//! [`set_committed`](BlockExecution::set_committed) → ([`prove_absent`](BlockExecution::prove_absent) →) [`native_keys`](BlockExecution::native_keys), which the host reads →
 //! [`supply`](BlockExecution::supply) → [`run_native`](BlockExecution::run_native), and beside it
 //! [`foreign_groups`](BlockExecution::foreign_groups) → plugin host → [`complete`](BlockExecution::complete) →
 //! [`finish`](BlockExecution::finish).
@@ -37,7 +37,7 @@ struct TxState {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+pub(crate) enum Stage {
     Begun,
     Checked,
     Supplied,
@@ -50,7 +50,7 @@ pub struct BlockExecution {
     batches: Vec<Arc<Batch>>,
     applications: Arc<Applications>,
     txs: Vec<TxState>,
-    namespaces: Vec<Namespace>,
+    pub(crate) namespaces: Vec<Namespace>,
     /// Receipts in the order in which they were made.
     log: Vec<u8>,
     stage: Stage,
@@ -138,7 +138,7 @@ impl BlockExecution {
         Ok(())
     }
 
-    /// Every key the native applications may reach, each once; the answer goes to [`BlockExecution::supply`].
+    /// Every key the native applications may reach and nobody knows to be absent, each once; the answer goes to [`BlockExecution::supply`].
     ///
     /// # Errors
     /// Before [`BlockExecution::set_committed`].
@@ -165,8 +165,7 @@ impl BlockExecution {
         count("values", values.len(), want)?;
         let mut values = values.into_iter();
         for namespace in &mut self.namespaces {
-            let count = namespace.overlay.key_count();
-            namespace.overlay.supply(values.by_ref().take(count));
+            namespace.overlay.supply(&mut values);
         }
         self.stage = Stage::Supplied;
         Ok(())
@@ -340,10 +339,11 @@ impl BlockExecution {
         }
         let receipts_root = block_tree::root(&receipts);
         let receipts = Receipts::pack(&receipts);
-        let (mut writes, mut applications) = (Vec::new(), Vec::with_capacity(self.namespaces.len()));
+        let (mut writes, mut key_hashes) = (Vec::new(), Vec::new());
+        let mut applications = Vec::with_capacity(self.namespaces.len());
         for (index, namespace) in self.namespaces.into_iter().enumerate() {
             let start = writes.len();
-            namespace.append_writes(&mut writes);
+            namespace.append_writes(&mut writes, &mut key_hashes);
             let name = self.applications.name(index);
             applications.extend(name.map(|name| (*name, start..writes.len())));
         }
@@ -354,13 +354,13 @@ impl BlockExecution {
             tx_ids,
             codes,
             receipts,
-            state_updates: state_updates(&writes),
+            state_updates: state_updates(&writes, key_hashes),
             writes,
             applications,
         })
     }
 
-    fn expect(&self, stage: Stage, message: &'static str) -> Result<(), ExecutionError> {
+    pub(crate) fn expect(&self, stage: Stage, message: &'static str) -> Result<(), ExecutionError> {
         if self.stage == stage {
             Ok(())
         } else {

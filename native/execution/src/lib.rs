@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod absent;
 mod application;
 mod block;
 mod check;

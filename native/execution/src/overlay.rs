@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hn_primitives::codec::put_name;
-use hn_primitives::{KeyedMap, Name, Write, codes, put_event, put_write};
+use hn_primitives::{Hash32, KeyedMap, Name, Write, codes, put_event, put_write};
 
 use crate::application::Failure;
 use crate::limits::{
@@ -22,6 +22,10 @@ use crate::result::{StateKey, StateWrite};
 struct Slot {
     /// Row key, see [`StateKey`].
     row: Arc<[u8]>,
+    /// Hash of the row key, once somebody needed it.
+    hash: Option<Hash32>,
+    /// Known to have no value before the block.
+    absent: bool,
     value: Option<Vec<u8>>,
     written: bool,
 }
@@ -86,20 +90,34 @@ impl Overlay {
         KeySink { overlay: self, start }
     }
 
-    /// Every declared key once, in order of first declaration.
+    /// Row key of every declared key, once, in order of first declaration.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        self.slots.iter().map(|slot| &*slot.row)
+    }
+
+    /// Takes the hash of every key of [`Overlay::rows`], and whether it is known to be absent.
+    pub(crate) fn learn(&mut self, facts: impl Iterator<Item = (Hash32, bool)>) {
+        for (slot, (hash, absent)) in self.slots.iter_mut().zip(facts) {
+            slot.hash = Some(hash);
+            slot.absent = absent;
+        }
+    }
+
+    /// The declared keys whose values are asked for, in order of first declaration.
     pub(crate) fn keys(&self) -> impl Iterator<Item = StateKey> {
-        self.slots.iter().map(|slot| StateKey::from_row(slot.row.clone()))
+        let open = self.slots.iter().filter(|slot| !slot.absent);
+        open.map(|slot| StateKey::from_row(slot.row.clone()))
     }
 
-    /// Number of distinct declared keys.
+    /// Number of [`Overlay::keys`].
     pub(crate) fn key_count(&self) -> usize {
-        self.slots.len()
+        self.slots.iter().filter(|slot| !slot.absent).count()
     }
 
-    /// Fills in the values before the block, in the order of [`Overlay::keys`].
-    pub(crate) fn supply(&mut self, values: impl Iterator<Item = Option<Vec<u8>>>) {
-        for (slot, value) in self.slots.iter_mut().zip(values) {
-            slot.value = value;
+    /// Fills in the values before the block, in the order of [`Overlay::keys`]; takes as many as there are keys.
+    pub(crate) fn supply(&mut self, values: &mut impl Iterator<Item = Option<Vec<u8>>>) {
+        for slot in self.slots.iter_mut().filter(|slot| !slot.absent) {
+            slot.value = values.next().flatten();
         }
     }
 
@@ -243,25 +261,28 @@ impl Namespace {
         }
     }
 
-    /// Appends the written keys with their last values, ascending.
-    pub fn append_writes(self, writes: &mut Vec<StateWrite>) {
+    /// Appends the written keys with their last values, ascending, and the hash of each key where it is known.
+    pub fn append_writes(self, writes: &mut Vec<StateWrite>, key_hashes: &mut Vec<Option<Hash32>>) {
         let (application, prefix) = (self.overlay.application, self.overlay.prefix_bytes());
         let written = self.overlay.slots.into_iter().filter(|slot| slot.written);
-        let native = written.map(|slot| (StateKey::from_row(slot.row), slot.value));
+        let native = written.map(|slot| (StateKey::from_row(slot.row), slot.value, slot.hash));
         let foreign = self.foreign_writes.into_iter();
-        let foreign = foreign.map(|(key, value)| (StateKey::new(&application, &key), value));
+        let foreign = foreign.map(|(key, value)| (StateKey::new(&application, &key), value, None));
         // The first bytes of the key decide nearly always, and are at hand; a short key is filled with zeros.
-        let mut sorted: Vec<(u64, StateWrite)> = native
+        let mut sorted: Vec<(u64, StateWrite, Option<Hash32>)> = native
             .chain(foreign)
-            .map(|(key, value)| {
+            .map(|(key, value, hash)| {
                 let mut front = [0; 8];
                 let own = key.row().get(prefix..).unwrap_or_default();
                 front.iter_mut().zip(own).for_each(|(byte, own)| *byte = *own);
-                (u64::from_be_bytes(front), StateWrite { key, value })
+                (u64::from_be_bytes(front), StateWrite { key, value }, hash)
             })
             .collect();
-        sorted.sort_unstable_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.key.row().cmp(other.key.row())));
-        writes.extend(sorted.into_iter().map(|(_, write)| write));
+        sorted.sort_unstable_by(|(a, one, _), (b, other, _)| a.cmp(b).then_with(|| one.key.row().cmp(other.key.row())));
+        for (_, write, hash) in sorted {
+            writes.push(write);
+            key_hashes.push(hash);
+        }
     }
 }
 
@@ -295,6 +316,8 @@ impl KeySink<'_> {
                 let row: Arc<[u8]> = overlay.row.as_slice().into();
                 overlay.slots.push(Slot {
                     row: row.clone(),
+                    hash: None,
+                    absent: false,
                     value: None,
                     written: false,
                 });

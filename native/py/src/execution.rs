@@ -6,15 +6,19 @@ use hn_execution::{
     Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ForeignEvent, ForeignResult, StateKey,
 };
 use hn_primitives::{Batch, Name};
+use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyDispatchTable>()?;
     m.add_class::<PyBlockExecution>()?;
     m.add_class::<PyBlockResult>()?;
+    m.add_class::<PyStateRows>()?;
+    m.add_class::<PyStateRowsIter>()?;
     m.add_function(wrap_pyfunction!(native_actions, m)?)?;
     m.add_function(wrap_pyfunction!(state_key, m)?)
 }
@@ -122,6 +126,10 @@ impl PyBlockExecution {
             let flags: Vec<bool> = flags.iter().map(|flag| *flag != 0).collect();
             self.step(|execution| execution.set_committed(&flags))
         })
+    }
+
+    fn prove_absent(&self, py: Python<'_>, tree: &crate::merkle::PyStateTree) -> PyResult<()> {
+        py.detach(|| self.step(|execution| tree.with(|tree| execution.prove_absent(tree))))
     }
 
     fn native_keys<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
@@ -257,19 +265,62 @@ impl PyBlockResult {
     }
 
     #[getter]
-    fn writes<'py>(&self, py: Python<'py>) -> Vec<Write<'py>> {
-        self.0
-            .writes
-            .iter()
-            .map(|write| {
-                let key = PyBytes::new(py, write.key.row());
-                (key, write.value.as_ref().map(|value| PyBytes::new(py, value)))
-            })
-            .collect()
+    fn writes(slf: Py<Self>) -> PyStateRows {
+        PyStateRows(slf)
     }
 
     #[getter]
     fn update_count(&self) -> usize {
         self.0.state_updates.len()
+    }
+}
+
+/// The writes of a block as a sequence. Its rows become objects one at a time, when they are asked for, and none lives
+/// longer than its user: ten thousand rows at once are memory that no cache holds.
+#[pyclass(name = "StateRows", frozen, sequence)]
+struct PyStateRows(Py<PyBlockResult>);
+
+impl PyStateRows {
+    fn row<'py>(&self, py: Python<'py>, index: usize) -> Option<Write<'py>> {
+        let write = self.0.get().0.writes.get(index)?;
+        let value = write.value.as_ref().map(|value| PyBytes::new(py, value));
+        Some((PyBytes::new(py, write.key.row()), value))
+    }
+}
+
+#[pymethods]
+impl PyStateRows {
+    fn __len__(&self) -> usize {
+        self.0.get().0.writes.len()
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Write<'py>> {
+        self.row(py, index)
+            .ok_or_else(|| PyIndexError::new_err("row index out of range"))
+    }
+
+    fn __iter__(slf: Py<Self>) -> PyStateRowsIter {
+        PyStateRowsIter {
+            rows: slf,
+            next: AtomicUsize::new(0),
+        }
+    }
+}
+
+/// One pass over the rows.
+#[pyclass(name = "StateRowsIter", frozen)]
+struct PyStateRowsIter {
+    rows: Py<PyStateRows>,
+    next: AtomicUsize,
+}
+
+#[pymethods]
+impl PyStateRowsIter {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> Option<Write<'py>> {
+        self.rows.get().row(py, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }

@@ -105,6 +105,11 @@ impl PyStateTree {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Looks at the tree.
+    pub fn with<T>(&self, look: impl FnOnce(&StateTree) -> T) -> T {
+        look(&self.lock().tree)
+    }
+
     /// Applies updates; the page ids that are needed first, or nothing when done.
     pub fn update<'py>(
         &self,

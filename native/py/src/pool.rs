@@ -4,7 +4,7 @@ use crate::crypto::PySecretKey;
 use crate::error::{array, packed, parameter, raise};
 use crate::plane::{PyAccounts, PyBatch};
 use hn_pool::{Accounts, DecodedTxs, Pool, PoolLimits, TxStatus};
-use hn_primitives::{Batch, Hash32, codes};
+use hn_primitives::{Batch, Hash32, KeyedSet, codes};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -19,7 +19,22 @@ const GATHER_BYTES_MAX: usize = 64 << 20;
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyDecodedTxs>()?;
     m.add_class::<PyPool>()?;
+    m.add_function(wrap_pyfunction!(ids_among, m)?)?;
     m.add_function(wrap_pyfunction!(set_threads, m)?)
+}
+
+/// Those of `ids` that stand in `joined`, in the order of `joined`.
+#[pyfunction]
+fn ids_among<'py>(py: Python<'py>, joined: PyBackedBytes, ids: Vec<PyBackedBytes>) -> Vec<Bound<'py, PyBytes>> {
+    let found = py.detach(|| {
+        let wanted: KeyedSet<&[u8]> = ids.iter().map(|id| &**id).collect();
+        let joined = joined.as_chunks::<32>().0.iter();
+        joined
+            .filter(|id| wanted.contains(id.as_slice()))
+            .copied()
+            .collect::<Vec<Hash32>>()
+    });
+    found.iter().map(|id| PyBytes::new(py, id)).collect()
 }
 
 /// Threads of one call at most.

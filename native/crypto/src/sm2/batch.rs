@@ -7,8 +7,8 @@ use super::words;
 use crate::kernel::Kernel;
 use rayon::prelude::*;
 
-/// How a call is cut over the pool. Inversions are shared and caches are finite; waking another thread costs more than it
-/// saves for less than about a millisecond of work, on a machine that has other work for it.
+/// How a call is cut over the pool. Inversions are shared and caches are finite; waking other threads, which then look for
+/// more work, costs more than it saves for less than some milliseconds, on a machine that has other work for them.
 struct Cut {
     /// Items up to which a call stays on its own thread.
     alone: usize,
@@ -22,7 +22,7 @@ const WORDS: Cut = Cut {
 };
 #[cfg(target_arch = "x86_64")]
 const LANES: Cut = Cut {
-    alone: 512,
+    alone: 4096,
     task: (256, 512),
 };
 
@@ -52,10 +52,11 @@ fn in_chunks(
     cut: &Cut,
     verify: impl Fn(&[BatchItem<'_>], &[Found]) -> Vec<VerifyStatus> + Sync,
 ) -> Vec<VerifyStatus> {
-    if items.len() <= cut.alone {
-        return verify(items, tables);
-    }
     let (least, most) = cut.task;
+    if items.len() <= cut.alone || rayon::current_num_threads() == 1 {
+        let chunks = items.chunks(most).zip(tables.chunks(most));
+        return chunks.flat_map(|(items, tables)| verify(items, tables)).collect();
+    }
     let chunk = items.len().div_ceil(rayon::current_num_threads()).clamp(least, most);
     let chunks: Vec<Vec<VerifyStatus>> = items
         .par_chunks(chunk)

@@ -1,8 +1,8 @@
 //! A chain in memory: state, committed ids, accounts. Execution does not look at signatures, so these carry none.
 
 use hn_crypto::sm2::{KeyCache, SecretKey, generate};
-use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ForeignResult, ForeignTx};
-use hn_merkle::block_tree;
+use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ForeignResult, ForeignTx, StateKey};
+use hn_merkle::{StateTree, block_tree, state_tree};
 use hn_pool::Accounts;
 use hn_primitives::{
     Account, AccountRecord, Batch, Hash32, Name, Receipt, SignedTx, Text16, TxBody, ZERO_HASH, account_of,
@@ -120,11 +120,36 @@ impl Chain {
         BlockExecution::begin(info, batches.to_vec(), &self.accounts, self.applications.clone())
     }
 
-    /// Executes without committing.
+    /// Executes without committing: once with every key read, once with those alone that the state tree holds.
     pub fn execute(&self, batches: &[Arc<Batch>]) -> BlockResult {
+        let mut tree = StateTree::with_root(1 << 20, ZERO_HASH);
+        let hashes = self.state.keys().map(|(name, key)| state_tree::key_hash(name, key));
+        tree.apply(&hashes.map(|hash| (hash, Some([1; 32]))).collect::<Vec<_>>())
+            .unwrap();
+        let result = self.execute_by(batches, None);
+        assert_eq!(self.execute_by(batches, Some(&tree)), result);
+        result
+    }
+
+    fn execute_by(&self, batches: &[Arc<Batch>], tree: Option<&StateTree>) -> BlockResult {
         let mut block = self.begin(batches);
         let committed: Vec<bool> = block.tx_ids().iter().map(|id| self.committed.contains(id)).collect();
         block.set_committed(&committed).unwrap();
+        let all = block.native_keys().unwrap();
+        if let Some(tree) = tree {
+            block.prove_absent(tree).unwrap();
+            let held = |key: &StateKey| {
+                self.state
+                    .contains_key(&(key.application().to_owned(), key.key().to_vec()))
+            };
+            assert!(
+                block
+                    .native_keys()
+                    .unwrap()
+                    .iter()
+                    .eq(all.iter().filter(|key| held(key)))
+            );
+        }
         let keys = block.native_keys().unwrap().into_iter();
         let values = keys
             .map(|key| {

@@ -22,6 +22,7 @@
 //! 4. `load` must read from a store that already has the pages of every earlier [`Applied`].
 //! 5. A cached page's parent is cached and was used no longer ago.
 
+mod absent;
 mod apply;
 mod arena;
 mod batch;

@@ -98,7 +98,7 @@ fn answer_group(jobs: &[Job<'_>], sums: &mut Sums, answers: &mut Vec<Answer>) {
     let half = count.div_ceil(2);
     sums.begin(1, half);
     for (at, (digits, picked)) in picked.iter().enumerate() {
-        sums.points[at % half][at / half] = digits.gather(picked);
+        digits.gather(picked, &mut sums.points[at % half][at / half]);
     }
     if odd {
         sums.points[half - 1][1] = load(&[Entry::new(&G, Form::Lanes); LANES]);

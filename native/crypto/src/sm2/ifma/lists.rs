@@ -161,7 +161,7 @@ impl ListSums {
             for (point, picked) in points.iter_mut().zip(picked.as_chunks::<8>().0) {
                 let entries: [&Entry; 8] = picked.map(|pick| &table[usize::from(pick >> 1)]);
                 // SAFETY: references to entries may be read.
-                *point = unsafe { transpose(entries.map(std::ptr::from_ref)) };
+                unsafe { transpose(&entries.map(std::ptr::from_ref), point) };
                 let negative = (0..8).fold(0, |mask, lane| mask | (picked[lane] as u8 & 1) << lane);
                 for (limb, p) in point.y.0.iter_mut().zip(P52) {
                     *limb = _mm512_mask_sub_epi64(*limb, negative, _mm512_set1_epi64(p as i64), *limb);
