@@ -7,8 +7,6 @@ import html.parser
 import json
 import os
 import re
-import shutil
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -293,33 +291,6 @@ def test_report_is_written_in_all_forms(tmp_path: Path) -> None:
     done = runner.invoke(application, ["bench", "report", str(tmp_path / "a.json"), "--into", str(tmp_path / "all")])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "all" / "report.html").exists()
-
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.mark.skipif(
-    not any(map(shutil.which, BROWSERS)), reason="no headless browser: install the Debian package chromium"
-)
-def test_page_is_laid_out_by_a_real_browser(tmp_path: Path) -> None:
-    (place,) = write_report(tmp_path / "page.html", _result())
-    browser = next(filter(None, map(shutil.which, BROWSERS)))
-    done = subprocess.run(
-        [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--window-size=900,2000",
-            f"--print-to-pdf={tmp_path / 'page.pdf'}",
-            place.as_uri(),
-        ],
-        capture_output=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-500:]
-    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_tables_take_the_place_between_the_marks() -> None:
