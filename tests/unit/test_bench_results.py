@@ -265,11 +265,14 @@ def test_page_loads_nothing_and_escapes_what_it_shows() -> None:
 
 
 def test_charts_draw_nothing_from_nothing_and_leave_gaps() -> None:
-    assert charts.lines({"a": []}, "s", "a") == charts.columns([], "s", "a") == charts.bars({}, "s", "a") == ""
+    assert charts.lines({"a": []}, "s", "a") == charts.columns([], "s", "n", "a") == charts.bars({}, "s", "a", {}) == ""
     assert charts.curve([(1.0, None), (2.0, 3.0)], "x", "y", "z") == ""
     drawn = charts.lines({"a": [1.0, 2.0, None, 4.0]}, "s", "a")
-    assert (drawn.count("<polyline"), drawn.count("<circle")) == (1, 1)
-    assert [charts.nice_top(value) for value in (0, 0.7, 1, 3, 2300, 99)] == [1, 1, 1, 5, 2500, 100]
+    assert (drawn.count("<polyline"), drawn.count("<circle"), drawn.count("<rect")) == (1, 1, 0)
+    assert charts.lines({"a": [1.0], "b": [2.0]}, "s", "a").count("<rect") == 2, "two lines need a key"
+    named = charts.bars({"a": 1.0, "b": 2.0}, "s", "a", {"a": "甲"})
+    assert all(f'lang="{language}"' in named and f">{text}<" in named for language, text in (("zh", "甲"), ("en", "a")))
+    assert [charts.nice_top(value) for value in (0, 0.7, 1, 3, 2300, 99)] == [1, 0.8, 1, 3, 3000, 100]
 
 
 def test_items_of_the_standard_name_the_command_that_is_missing() -> None:
