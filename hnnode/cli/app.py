@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from hnnode.cli import (
     bench,
@@ -28,6 +29,7 @@ from hnnode.cli import (
 )
 from hnnode.cli.language import LANGUAGES, Language, localize, say, set_language, take_language, two
 from hnnode.cli.output import notes
+from hnnode.cli.parser_text import frame_help, show_usage_error
 from hnnode.cli.session import session
 
 application = typer.Typer(
@@ -82,6 +84,8 @@ def command_tree(language: Language) -> Any:
     """A fresh command tree with its texts in one language."""
     tree = typer.main.get_command(application)
     localize(tree, language)
+    if language == "zh":
+        frame_help(tree)
     return tree
 
 
@@ -90,7 +94,13 @@ def run(arguments: list[str] | None = None) -> None:
     language, rest = take_language(sys.argv[1:] if arguments is None else arguments)
     set_language(language)
     try:
-        command_tree(language)(args=rest, prog_name="hnnode")
+        status = command_tree(language)(args=rest, prog_name="hnnode", standalone_mode=False)
+    except TyperException as e:
+        show_usage_error(e, language)
+        sys.exit(e.exit_code)
+    except typer.Abort:
+        notes().print(say("已中止", "aborted"))
+        sys.exit(failure.ERROR)
     except Exception as e:
         if os.environ.get("HNNODE_DEBUG") == "1":
             raise
@@ -101,4 +111,4 @@ def run(arguments: list[str] | None = None) -> None:
             text += say("（HNNODE_DEBUG=1 显示堆栈）", " (HNNODE_DEBUG=1 shows the traceback)")
             status = failure.ERROR
         notes().print(f"hnnode: {text}", style="red", markup=False)
-        sys.exit(status)
+    sys.exit(status if isinstance(status, int) else failure.OK)  # a verb gives nothing, `typer.Exit` its code
