@@ -28,6 +28,7 @@ from hnnode.cli import (
     tx,
 )
 from hnnode.cli.language import LANGUAGES, Language, localize, say, set_language, take_language, two
+from hnnode.cli.options import optional
 from hnnode.cli.output import notes
 from hnnode.cli.parser_text import frame_help, show_usage_error
 from hnnode.cli.session import session
@@ -49,28 +50,19 @@ for verb in (network, node, doctor, query, error):
 def root(
     home: Annotated[
         Path | None,
-        typer.Option(
-            "--home", envvar="HNNODE_HOME", metavar="DIR", show_default=False, help=two("节点目录", "home of the node")
-        ),
+        optional("--home", envvar="HNNODE_HOME", metavar="DIR", help=two("节点目录", "home of the node")),
     ] = None,
     node_url: Annotated[
-        str | None,
-        typer.Option(
-            "--node", envvar="HNNODE_NODE", metavar="URL", show_default=False, help=two("节点地址", "node URL")
-        ),
+        str | None, optional("--node", envvar="HNNODE_NODE", metavar="URL", help=two("节点地址", "node URL"))
     ] = None,
     key_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--key-dir", envvar="HNNODE_KEY_DIR", metavar="DIR", show_default=False, help=two("密钥目录", "key folder")
-        ),
+        Path | None, optional("--key-dir", envvar="HNNODE_KEY_DIR", metavar="DIR", help=two("密钥目录", "key folder"))
     ] = None,
     lang: Annotated[
         str | None,
-        typer.Option(
+        optional(
             "--lang",
             metavar="zh|en",
-            show_default=False,
             help=two("语言，默认取自 HNNODE_LANG 或系统区域", "language, default from HNNODE_LANG or the locale"),
         ),
     ] = None,
