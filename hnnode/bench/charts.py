@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH = 720
-HEIGHT = 220
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 34
+HEIGHT = 236
+LEFT, RIGHT, TOP, BOTTOM = 64, 20, 30, 34
 TICKS = 4
 
 
 def nice_top(value: float) -> float:
-    """Smallest of 1, 2, 2.5, 5 times a power of ten that is not below `value`; 1 for nothing."""
+    """Smallest of 1, 2, 3, 4, 6, 8 times a power of ten that is not below `value`; 1 for nothing."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * (1 - 1e-9))
+    return next(step * power for step in (1, 2, 3, 4, 6, 8, 10) if step * power >= value * (1 - 1e-9))
 
 
 def short(value: float) -> str:
@@ -37,14 +37,16 @@ def _y(share: float) -> float:
     return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
 
-def _frame(top: float, unit: str, below: Sequence[tuple[float, str]], label: str) -> list[str]:
+def _frame(top: float, units: tuple[str, str], below: Sequence[tuple[float, str]], label: str) -> list[str]:
+    """Grid and scales; units: of the scale below, which may be none, and of the one at the left."""
     parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">']
     for tick in range(TICKS + 1):
         y = _y(tick / TICKS)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{short(top * tick / TICKS)}</text>')
-    parts += [f'<text x="{_x(at)}" y="{HEIGHT - 14}" text-anchor="middle">{escape(text)}</text>' for at, text in below]
-    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 1}" text-anchor="end">{escape(unit)}</text>')
+    parts += [f'<text x="{_x(at)}" y="{HEIGHT - 16}" text-anchor="middle">{escape(text)}</text>' for at, text in below]
+    parts.append(f'<text x="{LEFT - 6}" y="{TOP - 14}" text-anchor="end">{escape(units[1])}</text>')
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 2}" text-anchor="end">{escape(units[0])}</text>')
     return parts
 
 
@@ -56,7 +58,7 @@ def lines(series: Mapping[str, Sequence[float | None]], unit: str, label: str) -
         return ""
     top = nice_top(max(values))
     below = [(i / 5, f"{round(i * length / 5)} s") for i in range(6)]
-    parts = _frame(top, unit, below, label)
+    parts = _frame(top, ("", unit), below, label)
     for index, (name, own) in enumerate(series.items()):
         for run in _runs(own):
             points = " ".join(f"{_x((i + 0.5) / length)},{_y(value / top)}" for i, value in run)
@@ -66,9 +68,10 @@ def lines(series: Mapping[str, Sequence[float | None]], unit: str, label: str) -
             else:
                 x, _, y = points.partition(",")
                 parts.append(f'<circle class="s{index}" cx="{x}" cy="{y}" r="2"><title>{escape(name)}</title></circle>')
-        left = LEFT + 8 + 110 * index
-        parts.append(f'<rect class="s{index}" x="{left}" y="{TOP - 6}" width="10" height="10"/>')
-        parts.append(f'<text x="{left + 14}" y="{TOP + 3}">{escape(name)}</text>')
+        if len(series) > 1:  # one line needs no key: its chart has a title
+            left = LEFT + 8 + 110 * index
+            parts.append(f'<rect class="s{index}" x="{left}" y="{TOP - 23}" width="10" height="10"/>')
+            parts.append(f'<text x="{left + 14}" y="{TOP - 14}">{escape(name)}</text>')
     return "".join(parts) + "</svg>"
 
 
@@ -83,14 +86,14 @@ def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
     return [run for run in runs if run]
 
 
-def columns(pairs: Sequence[tuple[float, int]], unit: str, label: str) -> str:
-    """One column a bucket `(upper bound, count)`; empty text for nothing to draw."""
+def columns(pairs: Sequence[tuple[float, int]], unit: str, counted: str, label: str) -> str:
+    """One column a bucket `(upper bound in unit, count of what is counted)`; empty text for nothing to draw."""
     if not pairs:
         return ""
     top = nice_top(max(count for _, count in pairs))
     every = max(1, len(pairs) // 8)
     below = [((i + 0.5) / len(pairs), short(bound)) for i, (bound, _) in enumerate(pairs) if i % every == 0]
-    parts = _frame(top, unit, below, label)
+    parts = _frame(top, (unit, counted), below, label)
     width = max(1.0, round((WIDTH - LEFT - RIGHT) / len(pairs) - 1, 1))
     for i, (bound, count) in enumerate(pairs):
         y = _y(count / top)
@@ -108,7 +111,7 @@ def curve(points: Sequence[tuple[float, float | None]], unit_x: str, unit_y: str
         return ""
     top_x, top_y = nice_top(max(x for x, _ in known)), nice_top(max(y for _, y in known))
     below = [(i / 5, short(top_x * i / 5)) for i in range(6)]
-    parts = _frame(top_y, f"{unit_x} → {unit_y}", below, label)
+    parts = _frame(top_y, (unit_x, unit_y), below, label)
     places = [(_x(x / top_x), _y(y / top_y)) for x, y in known]
     parts.append(f'<polyline class="s0" points="{" ".join(f"{x},{y}" for x, y in places)}"/>')
     for (x, y), (value_x, value_y) in zip(places, known, strict=True):
@@ -117,8 +120,8 @@ def curve(points: Sequence[tuple[float, float | None]], unit_x: str, unit_y: str
     return "".join(parts) + "</svg>"
 
 
-def bars(values: Mapping[str, float], unit: str, label: str) -> str:
-    """One horizontal bar a name, with its value; empty text for nothing to draw."""
+def bars(values: Mapping[str, float], unit: str, label: str, chinese: Mapping[str, str]) -> str:
+    """One horizontal bar a name, with its value; `chinese`: the names in Chinese. Empty text for nothing to draw."""
     if not values or max(values.values()) <= 0:
         return ""
     top, row = max(values.values()), 22
@@ -127,7 +130,8 @@ def bars(values: Mapping[str, float], unit: str, label: str) -> str:
     for i, (name, value) in enumerate(values.items()):
         y = 4 + i * row
         width = round(max(0.0, value) / top * (WIDTH - 300), 1)
-        parts.append(f'<text x="130" y="{y + 14}" text-anchor="end">{escape(name)}</text>')
+        for language, text in (("zh", chinese.get(name, name)), ("en", name)):
+            parts.append(f'<text lang="{language}" x="130" y="{y + 14}" text-anchor="end">{escape(text)}</text>')
         parts.append(f'<rect class="s0" x="140" y="{y + 2}" width="{width}" height="{row - 6}"/>')
         parts.append(f'<text x="{146 + width}" y="{y + 14}">{short(value)} {escape(unit)}</text>')
     return "".join(parts) + "</svg>"

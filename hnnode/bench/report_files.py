@@ -10,7 +10,7 @@ import orjson
 
 from hnnode.bench import standard
 from hnnode.bench.report import flatten
-from hnnode.bench.report_page import NAMES, page, where
+from hnnode.bench.report_page import NAMES, page, title, where
 
 
 def write_report(place: Path, *results: Mapping[str, Any], language: str = "zh") -> list[Path]:
@@ -46,7 +46,7 @@ def markdown(*results: Mapping[str, Any]) -> str:
     ]
     for result in results:
         figures = dict(flatten(result))
-        lines += ["", f"## {result.get('scenario')} · {result.get('app')}", ""]
+        lines += ["", f"## {title(result)}", ""]
         lines += [where(result), ""]
         lines += ["| 数据 | figure | value |", "|---|---|---|"]
         lines += [f"| {zh} | {en} | {_text(figures[name])} |" for name, (zh, en) in NAMES.items() if name in figures]

@@ -16,10 +16,13 @@ _STYLE = """
 --s0:#64b5f6;--s1:#fb923c;--s2:#4ade80}}
 body{font:15px/1.5 "Noto Sans CJK SC","Microsoft YaHei",system-ui,sans-serif;color:var(--ink);
 background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}p.note{color:var(--soft)}
+h1{font-size:1.5rem}h2{font-size:1.25rem;margin-top:3rem;border-bottom:2px solid var(--rule)}
+h3{font-size:1rem;margin:1.5rem 0 .25rem}p.note{color:var(--soft)}
+.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
+th{font-weight:600}
 td.number{text-align:right;font-variant-numeric:tabular-nums}
-svg.chart{width:100%;height:auto}svg text{font-size:12px;fill:var(--soft)}svg .grid{stroke:var(--rule)}
+svg.chart{width:100%;height:auto;min-width:32rem}svg text{font-size:12px;fill:var(--soft)}svg .grid{stroke:var(--rule)}
 polyline{fill:none;stroke-width:2}
 polyline.s0{stroke:var(--s0)}polyline.s1{stroke:var(--s1)}polyline.s2{stroke:var(--s2)}
 rect.s0,circle.s0{fill:var(--s0)}rect.s1,circle.s1{fill:var(--s1)}rect.s2,circle.s2{fill:var(--s2)}
@@ -59,6 +62,26 @@ NAMES: Mapping[str, tuple[str, str]] = {
 }
 """What the main table shows, of the figures a result has."""
 
+PARTS: Mapping[str, tuple[str, str]] = {
+    "targets": ("目标", "targets"),
+    "overload": ("过载", "overload"),
+    "idle": ("空闲", "idle"),
+}
+"""Titles of further parts of a result; others stand under the name they have there."""
+
+STAGES_ZH: Mapping[str, str] = {
+    "admission": "准入",
+    "batch store": "批次落盘",
+    "gossip": "广播",
+    "consensus": "共识",
+    "execution": "执行",
+    "receipts": "回执",
+    "state tree": "状态树",
+    "database": "数据库",
+    "gateway": "网关",
+    "other": "其他",
+}
+
 
 def both(zh: str, en: str) -> str:
     """A text in both languages, of which the page shows one."""
@@ -87,24 +110,25 @@ def _standard(results: Sequence[Mapping[str, Any]]) -> str:
     for item in standard.items(results):
         value = escape(item.value) if item.value else both(f"未测量：{item.command}", f"not measured: {item.command}")
         rows.append(f"<tr><th>{both(item.zh, item.en)}</th><td>{value}</td></tr>")
-    title = both("JR/T 0193-2020 性能项目", "Performance items of JR/T 0193-2020")
-    return f"<h2>{title}</h2><table>{''.join(rows)}</table>"
+    heading = both("JR/T 0193-2020 性能项目", "Performance items of JR/T 0193-2020")
+    return f"<h2>{heading}</h2>{_wide(''.join(rows))}"
 
 
 def _section(result: Mapping[str, Any]) -> str:
-    parts = [f"<h2>{escape(_title(result))}</h2>", f'<p class="note">{escape(where(result))}</p>']
+    parts = [f"<h2>{escape(title(result))}</h2>", f'<p class="note">{escape(where(result))}</p>']
     figures = dict(flatten(result))
     rows = [(both(*NAMES[name]), figures[name]) for name in NAMES if name in figures]
     parts.append(_table(rows))
-    for title, chart in _charts(result):
+    for heading, chart in _charts(result):
         if chart:
-            parts += [f"<h2>{title}</h2>", chart]
+            parts.append(f'<h3>{heading}</h3><div class="wide">{chart}</div>')
     for name, rows in result.items():
         if is_records(rows) and name != "runs":
-            parts += [f"<h2>{escape(name)}</h2>", _records([dict(flatten(row)) for row in rows])]
+            parts += [f"<h3>{both(*PARTS.get(name, (name, name)))}</h3>", _records([dict(flatten(r)) for r in rows])]
     for name in ("overload", "idle"):
         if name in result:
-            parts += [f"<h2>{escape(name)}</h2>", _table((escape(key), value) for key, value in flatten(result[name]))]
+            facts = _table((escape(key), value) for key, value in flatten(result[name]))
+            parts += [f"<h3>{both(*PARTS[name])}</h3>", facts]
     rest = [
         (escape(key), value) for key, value in figures.items() if not key.startswith(("series.", "latency_histogram"))
     ]
@@ -112,7 +136,8 @@ def _section(result: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _title(result: Mapping[str, Any]) -> str:
+def title(result: Mapping[str, Any]) -> str:
+    """Scenario and size of a result."""
     words = [str(result.get("scenario", "")), str(result.get("app", ""))]
     if "nodes" in result:
         words.append(f"{result['nodes']} nodes")
@@ -134,15 +159,20 @@ def where(result: Mapping[str, Any]) -> str:
 
 
 def _records(rows: Sequence[Mapping[str, Any]]) -> str:
-    titles = list(dict.fromkeys(title for row in rows for title in row))
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    body = "".join("<tr>" + "".join(_cell(row.get(title)) for title in titles) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "".join("<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>" for row in rows)
+    return _wide(f"<tr>{head}</tr>{body}")
 
 
 def _table(rows: Iterable[tuple[str, Any]]) -> str:
     cells = [f"<tr><th>{name}</th>{_cell(value)}</tr>" for name, value in rows]
-    return f"<table>{''.join(cells)}</table>"
+    return _wide("".join(cells))
+
+
+def _wide(rows: str) -> str:
+    """A table that scrolls by itself on a narrow screen."""
+    return f'<div class="wide"><table>{rows}</table></div>'
 
 
 def _cell(value: Any) -> str:
@@ -154,7 +184,7 @@ def _cell(value: Any) -> str:
         text = f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
     else:
         text = f"{value:,}" if isinstance(value, int) else str(value)
-    return f'<td class="number">{escape(text)}</td>'
+    return f"<td>{escape(text)}</td>" if isinstance(value, str) else f'<td class="number">{escape(text)}</td>'
 
 
 def _charts(result: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -167,10 +197,12 @@ def _charts(result: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     yield both("延迟", "Latency"), charts.lines(latency, "ms", "latency over time")
     yield (
         both("延迟分布", "Latency distribution"),
-        charts.columns([tuple(pair) for pair in result.get("latency_histogram_ms", ())], "ms", "latency distribution"),
+        charts.columns(
+            [tuple(pair) for pair in result.get("latency_histogram_ms", ())], "ms", "tx", "latency distribution"
+        ),
     )
     stages = (result.get("budget") or {}).get("stages_us", {})
-    yield both("各阶段 CPU", "CPU by stage"), charts.bars(stages, "µs/tx", "CPU by stage")
+    yield both("各阶段 CPU", "CPU by stage"), charts.bars(stages, "µs/tx", "CPU by stage", STAGES_ZH)
     yield (
         both("节点 CPU", "CPU of the nodes"),
         charts.lines({"cores": series.get("node_cores", ())}, "cores", "node CPU"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from hnnode.cli import (
     bench,
@@ -27,7 +28,9 @@ from hnnode.cli import (
     tx,
 )
 from hnnode.cli.language import LANGUAGES, Language, localize, say, set_language, take_language, two
+from hnnode.cli.options import optional
 from hnnode.cli.output import notes
+from hnnode.cli.parser_text import frame_help, show_usage_error
 from hnnode.cli.session import session
 
 application = typer.Typer(
@@ -47,28 +50,19 @@ for verb in (network, node, doctor, query, error):
 def root(
     home: Annotated[
         Path | None,
-        typer.Option(
-            "--home", envvar="HNNODE_HOME", metavar="DIR", show_default=False, help=two("节点目录", "home of the node")
-        ),
+        optional("--home", envvar="HNNODE_HOME", metavar="DIR", help=two("节点目录", "home of the node")),
     ] = None,
     node_url: Annotated[
-        str | None,
-        typer.Option(
-            "--node", envvar="HNNODE_NODE", metavar="URL", show_default=False, help=two("节点地址", "node URL")
-        ),
+        str | None, optional("--node", envvar="HNNODE_NODE", metavar="URL", help=two("节点地址", "node URL"))
     ] = None,
     key_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--key-dir", envvar="HNNODE_KEY_DIR", metavar="DIR", show_default=False, help=two("密钥目录", "key folder")
-        ),
+        Path | None, optional("--key-dir", envvar="HNNODE_KEY_DIR", metavar="DIR", help=two("密钥目录", "key folder"))
     ] = None,
     lang: Annotated[
         str | None,
-        typer.Option(
+        optional(
             "--lang",
             metavar="zh|en",
-            show_default=False,
             help=two("语言，默认取自 HNNODE_LANG 或系统区域", "language, default from HNNODE_LANG or the locale"),
         ),
     ] = None,
@@ -82,6 +76,8 @@ def command_tree(language: Language) -> Any:
     """A fresh command tree with its texts in one language."""
     tree = typer.main.get_command(application)
     localize(tree, language)
+    if language == "zh":
+        frame_help(tree)
     return tree
 
 
@@ -90,7 +86,13 @@ def run(arguments: list[str] | None = None) -> None:
     language, rest = take_language(sys.argv[1:] if arguments is None else arguments)
     set_language(language)
     try:
-        command_tree(language)(args=rest, prog_name="hnnode")
+        status = command_tree(language)(args=rest, prog_name="hnnode", standalone_mode=False)
+    except TyperException as e:
+        show_usage_error(e, language)
+        sys.exit(e.exit_code)
+    except typer.Abort:
+        notes().print(say("已中止", "aborted"))
+        sys.exit(failure.ERROR)
     except Exception as e:
         if os.environ.get("HNNODE_DEBUG") == "1":
             raise
@@ -101,4 +103,4 @@ def run(arguments: list[str] | None = None) -> None:
             text += say("（HNNODE_DEBUG=1 显示堆栈）", " (HNNODE_DEBUG=1 shows the traceback)")
             status = failure.ERROR
         notes().print(f"hnnode: {text}", style="red", markup=False)
-        sys.exit(status)
+    sys.exit(status if isinstance(status, int) else failure.OK)  # a verb gives nothing, `typer.Exit` its code

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hnnode.cli import bench_chain, bench_locust, bench_query, bench_results, bench_sync
+from hnnode.cli.bench_scene import ToOption, save
 from hnnode.cli.dev import Interrupted, interruptible
 from hnnode.cli.language import say, two
 from hnnode.cli.options import OutputOption
-from hnnode.cli.output import Format, console, emit, notes
+from hnnode.cli.output import Format, console, emit, notes, progress_bar
 from hnnode.errors import HnError
 
 application = typer.Typer(name="bench", help=two("性能测量", "measurements"), no_args_is_help=True)
@@ -83,15 +83,7 @@ def crypto(
             help=two("有一项低于下限时以 1 退出", "exit with 1 when a figure is below its floor"),
         ),
     ] = False,
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            "--to",
-            metavar="FILE",
-            show_default=False,
-            help=two("另把 JSON 结果写入文件", "also write the JSON result to a file"),
-        ),
-    ] = None,
+    to: ToOption = None,
     output: OutputOption = Format.table,
 ) -> None:
     import hnnode_native as native
@@ -116,14 +108,7 @@ def crypto(
         state_keys or (QUICK_STATE_KEYS if quick else STATE_KEYS),
         quick,
     )
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=notes(),
-        transient=True,
-    )
+    bar = progress_bar()
     with interruptible(), bar:
         task = bar.add_task(say("测量", "measuring"), total=None)
         try:
@@ -134,8 +119,7 @@ def crypto(
             raise HnError("INTERNAL_ERROR", str(e)) from e
         except Interrupted as e:
             raise typer.Exit(130) from e
-    if to is not None:
-        to.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+    save(result, to)
     emit(output, result, lambda: render(result))
     below = [target.title for target in missed(result)] if check_floors else []
     if below:

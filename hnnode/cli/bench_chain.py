@@ -11,6 +11,8 @@ from hnnode.cli.bench_scene import (
     BatchOption,
     FlavourOption,
     KeepOption,
+    PayloadOption,
+    PreloadOption,
     ReportOption,
     SeedOption,
     ToOption,
@@ -46,16 +48,7 @@ def chain(
         ),
     ] = None,
     batch: BatchOption = 200,
-    payload: Annotated[
-        int | None,
-        typer.Option(
-            "--payload",
-            metavar="BYTES",
-            min=1,
-            show_default=False,
-            help=two("载荷长度（evidence）", "length of the payload (evidence)"),
-        ),
-    ] = None,
+    payload: PayloadOption = None,
     hot_keys: Annotated[
         int,
         typer.Option(
@@ -66,16 +59,7 @@ def chain(
             help=two("落在 16 个热点键上的交易占比（evidence）", "share of transactions on 16 hot keys (evidence)"),
         ),
     ] = 0,
-    preload: Annotated[
-        int,
-        typer.Option(
-            "--preload",
-            metavar="KEYS",
-            min=0,
-            max=100_000_000,
-            help=two("测量前先写入状态的键数", "keys put into the state before the measured part"),
-        ),
-    ] = 0,
+    preload: PreloadOption = 0,
     gateways: Annotated[
         int,
         typer.Option("--gateways", min=0, max=64, help=two("节点旁的网关进程数", "gateway processes beside the nodes")),

@@ -13,6 +13,7 @@ from hnnode.cli.bench_scene import (
     AppOption,
     FlavourOption,
     KeepOption,
+    PayloadOption,
     ReportOption,
     SeedOption,
     ToOption,
@@ -45,16 +46,7 @@ def presign(
     ] = 100_000,
     app: AppOption = "evidence",
     flavour: FlavourOption = "declare",
-    payload: Annotated[
-        int | None,
-        typer.Option(
-            "--payload",
-            metavar="BYTES",
-            min=1,
-            show_default=False,
-            help=two("载荷长度（evidence）", "length of the payload (evidence)"),
-        ),
-    ] = None,
+    payload: PayloadOption = None,
     seed: SeedOption = 1,
     node: NodeOption = None,
 ) -> None:

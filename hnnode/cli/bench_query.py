@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hnnode.cli.bench_scene import KeepOption, ReportOption, SeedOption, ToOption, deliver, scene
+from hnnode.cli.bench_scene import KeepOption, PreloadOption, ReportOption, SeedOption, ToOption, deliver, scene
 from hnnode.cli.language import two
 from hnnode.cli.network import NodesOption
 from hnnode.cli.options import OutputOption
@@ -21,16 +21,7 @@ def query(
     clients: Annotated[
         int, typer.Option("--clients", min=1, max=1000, help=two("并发连接数", "connections at a time"))
     ] = 16,
-    preload: Annotated[
-        int,
-        typer.Option(
-            "--preload",
-            metavar="KEYS",
-            min=0,
-            max=100_000_000,
-            help=two("查询前先写入状态的键数", "keys put into the state before"),
-        ),
-    ] = 0,
+    preload: PreloadOption = 0,
     seed: SeedOption = 1,
     keep: KeepOption = None,
     to: ToOption = None,

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 from rich.console import RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hnnode.cli.dev import CHAIN_NAME, Interrupted, interruptible
 from hnnode.cli.language import say, two
 from hnnode.cli.network import make_homes
-from hnnode.cli.output import Format, emit, notes
+from hnnode.cli.options import optional
+from hnnode.cli.output import Format, emit, notes, progress_bar
 
 if TYPE_CHECKING:  # opening these rooms takes time that most verbs need not spend
     from hnnode_native import SecretKey
@@ -49,30 +49,37 @@ BatchOption = Annotated[
     int, typer.Option("--batch", min=1, max=1000, help=two("每个请求的交易数", "transactions in one request"))
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help=two("负载的种子", "seed of the workload"))]
+PayloadOption = Annotated[
+    int | None,
+    optional("--payload", metavar="BYTES", min=1, help=two("载荷长度（evidence）", "length of the payload (evidence)")),
+]
+PreloadOption = Annotated[
+    int,
+    typer.Option(
+        "--preload",
+        metavar="KEYS",
+        min=0,
+        max=100_000_000,
+        help=two("测量前先写入状态的键数", "keys put into the state before the measured part"),
+    ),
+]
 KeepOption = Annotated[
     Path | None,
-    typer.Option(
+    optional(
         "--keep",
         metavar="DIR",
-        show_default=False,
         help=two("网络放在这个新目录并保留", "put the network into this new folder and keep it"),
     ),
 ]
 ToOption = Annotated[
     Path | None,
-    typer.Option(
-        "--to",
-        metavar="FILE",
-        show_default=False,
-        help=two("另把 JSON 结果写入文件", "also write the JSON result to a file"),
-    ),
+    optional("--to", metavar="FILE", help=two("另把 JSON 结果写入文件", "also write the JSON result to a file")),
 ]
 ReportOption = Annotated[
     Path | None,
-    typer.Option(
+    optional(
         "--report",
         metavar="DIR|FILE.html",
-        show_default=False,
         help=two(
             "写出报告：目录内为 JSON、Markdown 和网页，.html 则只有网页",
             "write the report: JSON, Markdown and a page into a folder, or the page alone for FILE.html",
@@ -107,14 +114,7 @@ def scene(nodes: int, plan: Plan, keep: Path | None, setting: Setting) -> Iterat
     from hnnode.bench.network import running
     from hnnode.bench.people import person
 
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=notes(),
-        transient=True,
-    )
+    bar = progress_bar()
     tasks: dict[str, Any] = {}
 
     def progress(stage: str, done: int, total: int) -> None:
@@ -148,12 +148,17 @@ def scene(nodes: int, plan: Plan, keep: Path | None, setting: Setting) -> Iterat
         raise typer.Exit(130) from e
 
 
+def save(result: Mapping[str, Any], to: Path | None) -> None:
+    """Write a result as JSON where it was asked for."""
+    if to is not None:
+        to.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+
+
 def deliver(
     result: Mapping[str, Any], output: Format, to: Path | None, report: Path | None, table: Callable[[], RenderableType]
 ) -> None:
     """Print a result, and write it where it was asked for."""
-    if to is not None:
-        to.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+    save(result, to)
     if report is not None:
         from hnnode.bench.report_files import write_report
 

@@ -9,7 +9,7 @@ import typer
 
 from hnnode.cli.connection import get_json
 from hnnode.cli.language import say, two
-from hnnode.cli.options import NodeOption, OutputOption
+from hnnode.cli.options import CountOption, NodeOption, OutputOption
 from hnnode.cli.output import Format, emit, emit_line, value_table
 from hnnode.cli.session import node_url
 
@@ -49,10 +49,7 @@ def tail(
             "--from", min=1, show_default=False, help=two("起始高度，默认最新", "first height, default the latest")
         ),
     ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option("--count", min=1, show_default=False, help=two("显示这么多后结束", "end after so many")),
-    ] = None,
+    count: CountOption = None,
     node: NodeOption = None,
     output: OutputOption = Format.table,
 ) -> None:

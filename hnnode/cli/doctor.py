@@ -20,7 +20,7 @@ from hnnode.cli import failure
 from hnnode.cli.language import say, two
 from hnnode.cli.options import HomeOption, NodeOption, OutputOption
 from hnnode.cli.output import Format, columns, emit
-from hnnode.cli.session import node_home, node_url
+from hnnode.cli.session import node_home, node_url, session
 from hnnode.config import Config, load_config
 from hnnode.crypto import read_key_file
 from hnnode.errors import HnError
@@ -168,6 +168,9 @@ def _clock(header: str | None, received_s: float) -> Finding:
         return Finding("warn", "clock", say("节点没有给出时间", "the node tells no time"))
     skew_s = received_s - parsedate_to_datetime(header).timestamp()
     level: Level = "ok" if abs(skew_s) <= CLOCK_S_MAX else "fail"
+    if level == "ok":
+        text = say(f"与节点的时钟一致（{CLOCK_S_MAX:.0f} 秒之内）", f"agrees with the node's to {CLOCK_S_MAX:.0f} s")
+        return Finding("ok", "clock", text)
     return Finding(
         level, "clock", say(f"与节点的时差约 {skew_s:+.1f} 秒", f"about {skew_s:+.1f} s off the node's clock")
     )
@@ -232,6 +235,19 @@ def examine(url: str, home: Home | None) -> list[Finding]:
     return found
 
 
+def _url(node: str | None, home: Path | None) -> str:
+    """A home that was named is that of the node to ask, unless a node was named too."""
+    named = home or session.home
+    if named is None or node is not None or session.node is not None:
+        return node_url(node)
+    try:
+        gateway = load_config(Home(named).config).gateway
+    except HnError:
+        return node_url(None)  # reported by the home checks
+    host = "127.0.0.1" if gateway.host in ("0.0.0.0", "::") else gateway.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{gateway.port}"
+
+
 _MARKS: dict[Level, str] = {"ok": "✓", "warn": "!", "fail": "✗"}
 
 
@@ -243,7 +259,7 @@ def doctor(
     ] = False,
     output: OutputOption = Format.table,
 ) -> None:
-    found = examine(node_url(node), Home(node_home(home)))
+    found = examine(_url(node, home), Home(node_home(home)))
     failed = sum(f.level == "fail" or (strict and f.level == "warn") for f in found)
     data = {"findings": [{"level": f.level, "check": f.check, "text": f.text} for f in found], "failed": failed}
     emit(

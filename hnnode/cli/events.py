@@ -10,7 +10,7 @@ import typer
 
 from hnnode.cli.connection import open_client
 from hnnode.cli.language import two
-from hnnode.cli.options import NodeOption, OutputOption
+from hnnode.cli.options import CountOption, NodeOption, OutputOption
 from hnnode.cli.output import Format, emit_line
 from hnnode.cli.session import node_url
 from hnnode.client import Event
@@ -45,10 +45,7 @@ def tail(
     name: Annotated[
         str | None, typer.Option("--name", show_default=False, help=two("只看一种事件", "of one name"))
     ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option("--count", min=1, show_default=False, help=two("显示这么多后结束", "end after so many")),
-    ] = None,
+    count: CountOption = None,
     node: NodeOption = None,
     output: OutputOption = Format.table,
 ) -> None:

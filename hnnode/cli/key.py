@@ -7,17 +7,20 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
-from hnnode_native import SecretKey, account_of, public_key_to_pem
+from hnnode_native import SecretKey, account_of, public_key_to_pem, tagged_hash
 
 from hnnode.cli import passphrase
+from hnnode.cli.connection import get_json
 from hnnode.cli.language import say, two
-from hnnode.cli.options import KeyDirOption, OutputOption, PassphraseFdOption
+from hnnode.cli.options import KeyDirOption, NodeOption, OutputOption, PassphraseFdOption, optional
 from hnnode.cli.output import Format, columns, emit, grid, notes
-from hnnode.cli.session import key_dir, key_path
+from hnnode.cli.session import key_dir, key_path, node_url
 from hnnode.crypto import read_key_file, read_public_key_file, write_key_file, write_public_key_file
 from hnnode.crypto.keys import generate_key
 from hnnode.errors import ConfigError
+from hnnode.primitives.hex_text import decode_hash
 
 application = typer.Typer(name="key", help=two("账户密钥", "keys of accounts"), no_args_is_help=True)
 
@@ -65,6 +68,13 @@ def _show(output: Format, facts: dict[str, Any]) -> None:
         (say("文件", "file"), facts["file"]),
     ]
     emit(output, facts, lambda: grid(rows))
+
+
+def _secret(path: Path, passphrase_fd: int | None) -> str | None:
+    """What opens a key file; None for a plain one."""
+    if not passphrase.is_encrypted(path):
+        return None
+    return passphrase.ask(say(f"{path.name} 的口令", f"passphrase of {path.name}"), passphrase_fd)
 
 
 @application.command("new", help=two("生成新密钥", "make a new key"))
@@ -166,16 +176,11 @@ def export(
     path = key_path(name, directory)
     if private and to is None:
         raise typer.BadParameter(say("导出私钥需要 --to", "a private key needs --to"), param_hint="--to")
-    encrypted = passphrase.is_encrypted(path)
     public = path.with_suffix(".pub")
     if not private and public.is_file():
         public_key = read_public_key_file(public)
     else:
-        secret = (
-            passphrase.ask(say(f"{path.name} 的口令", f"passphrase of {path.name}"), passphrase_fd)
-            if encrypted
-            else None
-        )
+        secret = _secret(path, passphrase_fd)
         key = read_key_file(path, secret)
         public_key = key.public_key()
         if private and to is not None:
@@ -186,3 +191,52 @@ def export(
         if not private:
             write_public_key_file(to, public_key)
         notes().print(say(f"已写入 {to}", f"wrote {to}"), markup=False)
+
+
+@application.command(
+    "request",
+    help=two(
+        "生成账户登记申请，交给链的管理员提交",
+        "make the request by which an administrator of the chain registers this key",
+    ),
+)
+def request(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help=two("密钥名称或文件", "key name or file"))],
+    organisation: Annotated[str, typer.Option("--organisation", help=two("机构名称", "name of the organisation"))],
+    roles: Annotated[
+        str,
+        optional(
+            "--roles", metavar="ROLE,ROLE", help=two("申请的角色，逗号分隔", "roles asked for, separated by commas")
+        ),
+    ] = "",
+    chain_id: Annotated[
+        str | None,
+        optional("--chain-id", metavar="HEX", help=two("链标识，默认问节点", "chain id, default: ask a node")),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        optional(
+            "--to", metavar="FILE", help=two("写入新文件，默认标准输出", "new file to write, default standard output")
+        ),
+    ] = None,
+    passphrase_fd: PassphraseFdOption = None,
+    directory: KeyDirOption = None,
+    node: NodeOption = None,
+) -> None:
+    """The payload of `identity register`: it proves that whoever asks holds the key of this account."""
+    path = key_path(name, directory)
+    chain = decode_hash(chain_id or get_json(node_url(node), "/v1/status")["chain_id"], "--chain-id")
+    key = read_key_file(path, _secret(path, passphrase_fd))
+    payload = {
+        "public_key": key.public_key().hex(),
+        "organisation": organisation,
+        "roles": sorted(filter(None, roles.split(","))),
+        "proof": key.sign(tagged_hash("hn/register/v1", chain + key.public_key())).hex(),
+    }
+    text = orjson.dumps(payload, option=orjson.OPT_INDENT_2) + b"\n"
+    if to is None:
+        sys.stdout.write(text.decode())
+        return
+    with to.open("xb") as file:
+        file.write(text)
+    notes().print(say(f"已写入 {to}", f"wrote {to}"), markup=False)

@@ -22,7 +22,7 @@ from hnnode.cli.options import HomeOption, OutputOption
 from hnnode.cli.output import Format, columns, emit, grid
 from hnnode.cli.session import node_home
 from hnnode.config import Config, NetworkConfig, Peer
-from hnnode.crypto import read_key_file, write_key_file
+from hnnode.crypto import read_key_file, read_public_key_file, write_key_file
 from hnnode.crypto.keys import generate_key
 from hnnode.errors import ConfigError
 from hnnode.primitives.genesis import ROLES
@@ -169,8 +169,11 @@ def init(
     public_key = read_key_file(place.key).public_key()
     if checked is not None:
         save_genesis(place.genesis, checked)
-    place.config.write_text(config_text(Config(name=name, peers=peers, network=NetworkConfig(host=host))), "utf-8")
-    place.config.chmod(0o600)
+    if (
+        checked is not None or peers
+    ):  # with neither, this was for the key alone: the same command finishes the home later
+        place.config.write_text(config_text(Config(name=name, peers=peers, network=NetworkConfig(host=host))), "utf-8")
+        place.config.chmod(0o600)
     facts = {
         "home": str(place.root),
         "name": name,
@@ -194,7 +197,7 @@ def genesis(
         list[str],
         typer.Option(
             "--validator",
-            metavar="NAME=KEY[:POWER]",
+            metavar="NAME=KEY|FILE[:POWER]",
             help=two("验证者公钥，可重复", "public key of a validator, may be repeated"),
         ),
     ],
@@ -202,7 +205,7 @@ def genesis(
         list[str],
         typer.Option(
             "--account",
-            metavar="ORG=KEY[:ROLE,ROLE]",
+            metavar="ORG=KEY|FILE[:ROLE,ROLE]",
             help=two("登记的账户，可重复", "registered account, may be repeated"),
         ),
     ],
@@ -232,11 +235,14 @@ def genesis(
 
 
 def _split(text: str, option: str) -> tuple[str, str, str]:
-    """NAME=KEY[:REST] with a key of 130 hexadecimal digits."""
-    found = re.fullmatch(r"([^=]{1,200})=([0-9a-fA-F]{130})(?::(.*))?", text, re.DOTALL)
+    """NAME=KEY[:REST] with a key of 130 hexadecimal digits, or a file of a public key."""
+    found = re.fullmatch(r"([^=]{1,200})=([^:]+)(?::(.*))?", text, re.DOTALL)
     if found is None:
-        raise typer.BadParameter(f"{text[:60]!r}: NAME=KEY", param_hint=option)
-    return found.group(1), found.group(2).lower(), found.group(3) or ""
+        raise typer.BadParameter(f"{text[:60]!r}: NAME=KEY|FILE", param_hint=option)
+    key = found.group(2)
+    if not re.fullmatch(r"[0-9a-fA-F]{130}", key):
+        key = read_public_key_file(Path(key)).hex()
+    return found.group(1), key.lower(), found.group(3) or ""
 
 
 def _validator(text: str) -> GenesisValidator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,54 +18,56 @@ OutputOption = Annotated[
         help=two("输出格式：table 供人读，json 供程序读", "output format: table for people, json for programs"),
     ),
 ]
+
+
+def optional(*names: str, metavar: str, help: str, **more: Any) -> Any:
+    """An option that may be left out and then has no value of its own to show."""
+    return typer.Option(*names, metavar=metavar, show_default=False, help=help, **more)
+
+
 NodeOption = Annotated[
     str | None,
-    typer.Option(
+    optional(
         "--node",
         metavar="URL",
-        show_default=False,
         help=two("节点地址，默认 http://127.0.0.1:20200", "node URL, default http://127.0.0.1:20200"),
     ),
 ]
 HomeOption = Annotated[
     Path | None,
-    typer.Option(
-        "--home",
-        metavar="DIR",
-        show_default=False,
-        help=two("节点目录，默认 ~/.hnnode/node", "home of the node, default ~/.hnnode/node"),
+    optional(
+        "--home", metavar="DIR", help=two("节点目录，默认 ~/.hnnode/node", "home of the node, default ~/.hnnode/node")
     ),
 ]
 KeyDirOption = Annotated[
     Path | None,
-    typer.Option(
-        "--key-dir",
-        metavar="DIR",
-        show_default=False,
-        help=two("密钥目录，默认 ~/.hnnode/keys", "key folder, default ~/.hnnode/keys"),
+    optional(
+        "--key-dir", metavar="DIR", help=two("密钥目录，默认 ~/.hnnode/keys", "key folder, default ~/.hnnode/keys")
     ),
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option(
+    optional(
         "--key",
         "-k",
         metavar="NAME|FILE",
-        show_default=False,
         help=two("签名密钥：名称或文件，默认 $HNNODE_KEY", "signing key: name or file, default $HNNODE_KEY"),
     ),
 ]
 PassphraseFdOption = Annotated[
     int | None,
-    typer.Option(
+    optional(
         "--passphrase-fd",
         metavar="FD",
-        show_default=False,
         help=two(
             "从这个文件描述符读口令（一行），不询问",
             "read the passphrase (one line) from this descriptor instead of asking",
         ),
     ),
+]
+CountOption = Annotated[
+    int | None,
+    typer.Option("--count", min=1, show_default=False, help=two("显示这么多后结束", "end after so many")),
 ]
 TimeoutOption = Annotated[
     float,

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 import orjson
 from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -107,3 +108,9 @@ def _cell(value: Any) -> str:
     if value is None:
         return "–"
     return value if isinstance(value, str) else orjson.dumps(value, default=_plain).decode()
+
+
+def progress_bar() -> Progress:
+    """A bar on stderr with done, total and time, gone when it ends."""
+    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*parts, console=notes(), transient=True)

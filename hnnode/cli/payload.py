@@ -8,6 +8,8 @@ from pathlib import Path
 import orjson
 import typer
 
+from hnnode.cli.language import say
+
 INPUT_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -23,7 +25,7 @@ def read_argument(text: str) -> bytes:
     else:
         data = text.encode("utf-8")
     if len(data) > INPUT_BYTES_MAX:
-        raise typer.BadParameter(f"more than {INPUT_BYTES_MAX} bytes")
+        raise typer.BadParameter(say(f"超过 {INPUT_BYTES_MAX} 字节", f"more than {INPUT_BYTES_MAX} bytes"))
     return data
 
 
@@ -33,7 +35,7 @@ def read_json_argument(text: str, option: str) -> bytes:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as e:
-        raise typer.BadParameter(f"not JSON: {e}", param_hint=option) from e
+        raise typer.BadParameter(say(f"不是 JSON：{e}", f"not JSON: {e}"), param_hint=option) from e
     if not isinstance(value, dict):
-        raise typer.BadParameter("want a JSON object", param_hint=option)
+        raise typer.BadParameter(say("应为 JSON 对象", "want a JSON object"), param_hint=option)
     return data

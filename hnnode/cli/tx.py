@@ -10,14 +10,13 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hnnode.cli import failure
 from hnnode.cli.connection import get_json, open_client
 from hnnode.cli.jobs import Job, jobs_of_epcis, jobs_of_lines
 from hnnode.cli.language import say, two
 from hnnode.cli.options import KeyDirOption, KeyOption, NodeOption, OutputOption, PassphraseFdOption, TimeoutOption
-from hnnode.cli.output import Format, columns, emit, grid, notes, value_table
+from hnnode.cli.output import Format, columns, emit, grid, progress_bar, value_table
 from hnnode.cli.passphrase import open_signer
 from hnnode.cli.payload import read_argument, read_json_argument
 from hnnode.cli.session import account_named, key_names, key_path, node_url
@@ -278,11 +277,6 @@ def _batch_row(result: dict[str, Any]) -> list[Any]:
     return [f"{result['application']} {result['action']}", result["tx_id"], result["height"] or "–", outcome]
 
 
-def _bar() -> Progress:
-    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*parts, console=notes(), transient=True)
-
-
 def _outcome(
     job: Job, tx: SignedTx, state: str, code: int = 0, rule: str = "", height: int | None = None
 ) -> dict[str, Any]:
@@ -302,7 +296,7 @@ def _in_order(
 ) -> list[dict[str, Any]]:
     """Stops at the first that fails: what follows depends on it."""
     results: list[dict[str, Any]] = []
-    with _bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task(say("提交", "submitting"), total=len(jobs))
         for job, signer in zip(jobs, signers, strict=True):
             tx = client.sign(job.application, job.action, [job.payload], signer)[0]
@@ -322,7 +316,7 @@ def _in_order(
 def _together(
     client: Client, jobs: Sequence[Job], signers: Sequence[FileSigner], deadline: float
 ) -> list[dict[str, Any]]:
-    with _bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task(say("签名", "signing"), total=len(jobs))
         txs: list[SignedTx] = []
         for job, signer in zip(jobs, signers, strict=True):

@@ -26,6 +26,7 @@ from hnnode.consensus.proposals import Proposals
 from hnnode.errors import FatalError, name_of
 from hnnode.metrics import Metrics
 from hnnode.ports import Channel, ConsensusLog, Decided, Kind, Network, SignState, Tip
+from hnnode.primitives.guard import guarded
 
 log = structlog.get_logger("consensus")
 
@@ -320,7 +321,7 @@ class ConsensusDriver:
             )
             self._take(self._engine.propose(height, round_, value))
 
-        self._proposing = asyncio.create_task(self._fatal_on_error(run), name=f"propose {height}/{round_}")
+        self._proposing = asyncio.create_task(guarded(run, self._on_fatal), name=f"propose {height}/{round_}")
 
     def _validate(self, effect: Effect) -> None:
         if effect.block_hash in self._validations:
@@ -335,19 +336,9 @@ class ConsensusDriver:
                 log.warning("proposal refused", height=height, code=code, name=name_of(code), proposer=proposer.hex())
             self._take(self._engine.validity(height, block_hash, code == 0))
 
-        task = asyncio.create_task(self._fatal_on_error(run), name=f"validate {height}")
+        task = asyncio.create_task(guarded(run, self._on_fatal), name=f"validate {height}")
         self._validations[block_hash] = task
         task.add_done_callback(lambda _: self._validations.pop(block_hash, None))
-
-    async def _fatal_on_error(self, work: Callable[[], Awaitable[None]]) -> None:
-        # Called here, so that a task which is cancelled before it began leaves no coroutine behind.
-        try:
-            await work()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as e:
-            self._on_fatal(e)
-            raise
 
     async def _decide(self, effect: Effect) -> None:
         if effect.height != self._tip.height + 1:

@@ -90,7 +90,7 @@ def _submit_paths(prefix: str) -> Document:
         ),
         f"{prefix}/txs:batch": operation(
             "submit_batch",
-            "Submit up to 1,000 signed transactions; binary: repeated `u32 length || transaction`",
+            "Submit up to 1,000 signed transactions; binary: repeated u32 length ‖ transaction",
             "SubmitBatch",
             "SubmittedBatch",
             {"200": "One result an item, in order; binary (by `Accept`): its code alone, u32 big-endian"},

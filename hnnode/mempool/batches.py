@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -30,6 +30,7 @@ from hnnode.mempool.intake import BatchIntake
 from hnnode.mempool.writer import BatchWriter
 from hnnode.metrics import Metrics
 from hnnode.ports import BatchLog, Channel, HeldBatch, Kind, Network
+from hnnode.primitives.guard import guarded
 
 log = structlog.get_logger("mempool")
 
@@ -88,7 +89,7 @@ class BatchBuffer:
     def start(self) -> None:
         self._network.on_frames(Channel.BULK, self._on_bulk_frames)
         for work, name in ((self._intake.run, "batches"), (self._push_again, "batches again")):
-            self._tasks.append(asyncio.create_task(self._guarded(work), name=name))
+            self._tasks.append(asyncio.create_task(guarded(work, self._on_fatal), name=name))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -96,15 +97,6 @@ class BatchBuffer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._fetch.stop()
         await self._writer.stop()
-
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as e:
-            self._on_fatal(e)
-            raise
 
     def restore(self, batches: Iterable[HeldBatch], author_seqs: Iterable[tuple[bytes, int]]) -> None:
         """Fill from disk before `start`: the uncommitted tail of the batch log and the last committed seq of each author."""

@@ -6,63 +6,45 @@ gateway. Stop runs backwards.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 from hnnode_native import (
-    Accounts,
-    Batch,
     DispatchTable,
     Engine,
     NativeError,
     Pool,
     SecretKey,
-    Value,
     account_of,
-    empty_root,
-    verify_batches,
 )
 
 from hnnode import __version__
 from hnnode.config import Config, load_config
 from hnnode.consensus.driver import ConsensusDriver
-from hnnode.consensus.order import ProposerOrder
 from hnnode.consensus.proposals import Proposals
 from hnnode.crypto.keys import read_key_file
 from hnnode.errors import ConfigError, Unavailable
 from hnnode.events import EventFeed
-from hnnode.execution import Host, application_prefix
+from hnnode.execution import Host
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.node.genesis import Genesis, load_genesis
-from hnnode.node.interpreter import background_gives_way, give_way
-from hnnode.node.loop_profile import name_threads
+from hnnode.node.health import Health
+from hnnode.node.opening import load_accounts, load_host, open_chain, proposer_order, waiting_batches
 from hnnode.node.pipeline import Pipeline
 from hnnode.node.redo import redo_blocks
-from hnnode.ports import Channel, HeldBatch, Kind, Network, NodeFacts, PeerAddress, PeerInfo, Tip
+from hnnode.node.threads import Threads
+from hnnode.ports import Channel, Kind, Network, NodeFacts, PeerAddress, PeerInfo
 from hnnode.proofs import ProofBuilder
-from hnnode.storage import Home, Storage, disk_free_bytes, open_storage, segment_to_recover
+from hnnode.storage import Home, Storage, open_storage
 from hnnode.sync.blocks import BlockSync
 
 log = structlog.get_logger("node")
-
-ADMISSION_THREADS = 2
-VERIFY_THREADS = 2
-ACCOUNT_PAGE = 10_000
-DISK_CHECK_S = 5.0
-LAG_CHECK_S = 0.05
-LAG_CHECK_IDLE_S = 0.5
-IDLE_S = 5.0
-"""Without a block for this long the node looks at its own delay less often."""
-FRAME_OVERHEAD_BYTES = 256 * 1024
-
 
 NetworkFactory = Callable[[Config, bytes, SecretKey, Metrics], Network]
 """(configuration, chain id, node key, metrics) → the node's links to its peers."""
@@ -89,10 +71,7 @@ class ChainNode:
         self._make_network = make_network or tcp_network
         self._started_at = time.monotonic()
         self._stopping = False
-        self._loop_lag_s = 0.0
-        self._disk_free = disk_free_bytes(home.root)
-        self._tasks: list[asyncio.Task[None]] = []
-        host = self._load_plugins()
+        host = load_host(self.genesis_facts, self.config.network.frame_bytes_max)
         self.applications = host.node_applications()
         self.storage: Storage = open_storage(home, self.config.storage)
         try:
@@ -101,41 +80,13 @@ class ChainNode:
             self.storage.close()
             raise
 
-    def _load_plugins(self) -> Host:
-        facts = self.genesis_facts
-        host = Host.load(facts.file.applications)
-        if host.plugins_hash().hex() != facts.file.plugins_hash:
-            installed = ", ".join(sorted({f"{e[0]} {e[1]}" for e in host.plugin_entries()}))
-            raise ConfigError(
-                "PLUGIN_SET_INVALID",
-                f"plugins installed here ({installed}) are not those of the genesis: got hash {host.plugins_hash().hex()}, "
-                f"want {facts.file.plugins_hash}",
-            )
-        if facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES > self.config.network.frame_bytes_max:
-            raise ConfigError(
-                "CONFIG_INVALID",
-                f"network.frame_bytes_max: got {self.config.network.frame_bytes_max}, want at least "
-                f"{facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES} (a whole block fits one frame)",
-            )
-        return host
-
     def _build(self, key: SecretKey, host: Host) -> None:
         config, facts, metrics = self.config, self.genesis_facts, self.metrics
         chain_id, validators = facts.chain_id, facts.validators
         database = self.chain = self.storage.database
-        if database.is_empty():
-            self._write_genesis()
-        elif database.genesis() != facts.encoding:
-            raise ConfigError("GENESIS_INVALID", f"{self.home.genesis}: the data of this home belong to another chain")
-        # Apart from each other, so that a crowd at the door never holds up peers' batches, nor those the consensus.
-        self.admission_threads = ThreadPoolExecutor(ADMISSION_THREADS, "admission", initializer=give_way)
-        self.verify_threads = ThreadPoolExecutor(VERIFY_THREADS, "verify")
-        self.hash_thread = ThreadPoolExecutor(1, "hash")
-        self.execution_thread = ThreadPoolExecutor(1, "execution")
-        self.storage_thread = ThreadPoolExecutor(1, "storage")
-        self.batch_thread = ThreadPoolExecutor(1, "batch-log")
-        self.log_thread = ThreadPoolExecutor(1, "consensus-log")
-        accounts = self._load_accounts()
+        open_chain(database, facts, self.home.genesis)
+        threads = self.threads = Threads()
+        accounts = load_accounts(database, config.key_cache_bytes)
         work = BlockWork(
             chain_id=chain_id,
             valid_blocks_max=facts.file.valid_blocks_max,
@@ -168,11 +119,12 @@ class ChainNode:
             batch_log=self.storage.batch_log,
             network=self.network,
             metrics=metrics,
-            verify_threads=self.verify_threads,
-            disk_thread=self.batch_thread,
+            verify_threads=threads.verify,
+            disk_thread=threads.batch_log,
             on_fatal=self._on_fatal,
         )
-        self._restore_batches(accounts, pool)
+        waiting = waiting_batches(self.storage, config, facts, accounts, pool)
+        self.batches.restore(waiting, database.author_seqs().items())
         self.pipeline = Pipeline(
             work=work,
             database=database,
@@ -181,8 +133,8 @@ class ChainNode:
             batches=self.batches,
             consensus_log=self.storage.consensus_log,
             metrics=metrics,
-            execution_thread=self.execution_thread,
-            storage_thread=self.storage_thread,
+            execution_thread=threads.execution,
+            storage_thread=threads.storage,
             on_fatal=self._on_fatal,
         )
         is_validator = validators.index_of(self.account) is not None
@@ -197,7 +149,7 @@ class ChainNode:
             block_tx_count_max=facts.file.block_tx_count_max,
             batches=self.batches,
             now_ms=_now_ms,
-            hash_threads=self.hash_thread,
+            hash_threads=threads.hash,
         )
         tip = database.tip()
         tip_block = database.block(tip.height)
@@ -209,9 +161,9 @@ class ChainNode:
             proposals=proposals,
             consensus_log=self.storage.consensus_log,
             sign_state=self.storage.sign_state,
-            log_thread=self.log_thread,
+            log_thread=threads.consensus_log,
             metrics=metrics,
-            order=self._proposer_order(tip),
+            order=proposer_order(database, validators, tip),
             tip=tip,
             tip_block=None if tip_block is None else (tip_block.value, tip_block.certificate),
             results_open=tip_block is not None and tip_block.tx_count > 0,
@@ -231,7 +183,7 @@ class ChainNode:
             chain=database,
             batches=self.batches,
             metrics=metrics,
-            verify_threads=self.admission_threads,
+            verify_threads=threads.admission,
             # Wall-clock microseconds: above every seq of an earlier run, also when its last batches were lost.
             seq_start=max(
                 int(time.time() * 1e6), 1 + max((seq for a, seq in self._own_seqs() if a == self.account), default=0)
@@ -253,54 +205,25 @@ class ChainNode:
             applier=self.consensus,
             network=self.network,
             metrics=metrics,
-            verify_threads=self.verify_threads,
+            verify_threads=threads.verify,
             on_fatal=self._on_fatal,
         )
         self.batches.on_other_bulk(self.sync.on_bulk)
         self.network.on_frames(Channel.CONSENSUS, self._on_consensus_frames)
         self.network.on_peer(self.sync.on_peer)
         self.network.on_peer(self.batches.on_peer)
-        self._pool = pool
-
-    # -------------------------------------------------------------- opening
-    def _write_genesis(self) -> None:
-        facts = self.genesis_facts
-        tip = Tip(0, facts.chain_id, facts.file.time_ms, empty_root(), facts.state_root, empty_root())
-        self.chain.write_genesis(tip, facts.encoding, facts.validators.encode(), facts.writes, facts.pages)
-
-    def _load_accounts(self) -> Accounts:
-        accounts = Accounts(self.config.key_cache_bytes)
-        prefix = application_prefix("identity")
-        state = self.chain.pending_state()
-        records: list[tuple[bytes, bytes]] = []
-        after: bytes | None = None
-        while rows := state.scan(prefix, after, ACCOUNT_PAGE):
-            records += [(key[len(prefix) :], value) for key, value in rows]
-            after = rows[-1][0]
-        accounts.load(records)
-        return accounts
+        self._health = Health(
+            root=self.home.root,
+            metrics=metrics,
+            pool=pool,
+            network=self.network,
+            pipeline=self.pipeline,
+            consensus=self.consensus,
+            on_fatal=self._on_fatal,
+        )
 
     def _own_seqs(self) -> list[tuple[bytes, int]]:
         return [*self.chain.author_seqs().items(), *((h.batch.author, h.batch.seq) for h in self.batches.held())]
-
-    def _restore_batches(self, accounts: Accounts, pool: Pool) -> None:
-        """Batches that were durable and not committed when the node stopped: verified again, because the accounts may have changed."""
-        config = self.config
-        in_flight = config.mempool.author_bytes_max * len(self.genesis_facts.validators.validators)
-        start = segment_to_recover(self.storage.batch_log, config.storage.segment_bytes, in_flight)
-        seqs = self.chain.author_seqs()
-        found = []
-        for location, data in self.storage.batch_log.recover(start, self.chain.batches_committed):
-            try:
-                batch = Batch.decode(data)
-            except NativeError:
-                continue
-            if batch.seq > seqs.get(batch.author, -1):
-                found.append(HeldBatch(batch, location))
-        codes = verify_batches(
-            [h.batch for h in found], self.genesis_facts.chain_id, self.genesis_facts.validators, accounts, pool
-        )
-        self.batches.restore([h for h, code in zip(found, codes, strict=True) if code == 0], seqs.items())
 
     def _engine(self, key: SecretKey | None) -> Engine:
         c = self.config.consensus
@@ -316,18 +239,6 @@ class ChainNode:
             c.cap_ms,
         )
 
-    def _proposer_order(self, tip: Tip) -> ProposerOrder:
-        order = ProposerOrder(self.genesis_facts.validators)
-        for height in range(max(1, order.cycle_start(tip.height)), tip.height + 1):
-            order.note(height, self._proposer_of(height))
-        return order
-
-    def _proposer_of(self, height: int) -> bytes:
-        block = self.chain.block(height)
-        if block is None:
-            raise ConfigError("CONFIG_INVALID", f"block {height} is missing below the tip")
-        return Value.decode(block.value).header.proposer
-
     # -------------------------------------------------------------- life
     async def start(self) -> None:
         self.batches.start()
@@ -335,10 +246,7 @@ class ChainNode:
         self.consensus.start(list(self.storage.consensus_log.records(self.chain.tip().height)))
         self.mempool.start()
         self.sync.start()
-        self._tasks = [
-            asyncio.create_task(self._guarded(self._watch), name="watch"),
-            asyncio.create_task(self._lag(), name="lag"),
-        ]
+        self._health.start()
         if self.storage.log_replaced:
             log.warning("the consensus log was lost or is an older copy; it was begun anew")
         log.info(
@@ -352,9 +260,7 @@ class ChainNode:
     async def stop(self) -> None:
         """Stop in order; what was acknowledged is durable already."""
         self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._health.stop()
         self.events.close()
         await self.mempool.stop()
         await self.sync.stop()
@@ -362,57 +268,9 @@ class ChainNode:
         await self.batches.stop()
         await self.pipeline.drain()
         await self.network.stop()
-        pools = (
-            self.admission_threads,
-            self.verify_threads,
-            self.hash_thread,
-            self.execution_thread,
-            self.storage_thread,
-            self.batch_thread,
-            self.log_thread,
-        )
-        await asyncio.gather(*(asyncio.to_thread(pool.shutdown) for pool in pools))
+        await self.threads.stop()
         self.storage.close()
         log.info("node stopped", name=self.config.name)
-
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as e:
-            self._on_fatal(e)
-            raise
-
-    async def _watch(self) -> None:
-        seen: set[str] = set()
-        while True:
-            self._disk_free = await asyncio.to_thread(disk_free_bytes, self.home.root)
-            m = self.metrics
-            m.disk_free.set(self._disk_free)
-            m.pool_txs.set(self._pool.count())
-            m.pool_bytes.set(self._pool.bytes_used())
-            m.peers.set(len(self.network.connected()))
-            for figure, count in self.network.figures().items():
-                m.network.labels(figure).set(count)
-            m.commit_age.set(time.monotonic() - self.pipeline.last_commit_at)
-            stats = self.consensus.stats()
-            m.round.set(int(stats["round"]))
-            m.votes_verified.set(int(stats["verified"]))
-            background_gives_way(seen)
-            await asyncio.sleep(DISK_CHECK_S)
-
-    async def _lag(self) -> None:
-        named: set[int] = set()
-        while True:
-            name_threads(named)  # pools start their threads when they are first used
-            before = time.monotonic()
-            is_idle = before - self.pipeline.last_commit_at > IDLE_S
-            pause_s = LAG_CHECK_IDLE_S if is_idle else LAG_CHECK_S
-            await asyncio.sleep(pause_s)
-            self._loop_lag_s = max(0.0, time.monotonic() - before - pause_s)
-            self.metrics.loop_lag.set(self._loop_lag_s)
-            self.metrics.event_loop_lag.observe(self._loop_lag_s)
 
     # -------------------------------------------------------------- frames
     def _on_consensus_frames(self, peer: bytes, frames: Sequence[tuple[int, bytes]]) -> None:
@@ -432,8 +290,9 @@ class ChainNode:
             raise Unavailable("NOT_READY", "the node is stopping")
         if self.sync.syncing:
             raise Unavailable("SYNCING", f"catching up at height {self.chain.tip().height}", retry_after_ms=1_000)
-        if self._disk_free < self.config.storage.disk_free_bytes_min:
-            raise Unavailable("DISK_LOW", f"{self._disk_free} bytes are free", retry_after_ms=10_000)
+        free = self._health.disk_free_bytes
+        if free < self.config.storage.disk_free_bytes_min:
+            raise Unavailable("DISK_LOW", f"{free} bytes are free", retry_after_ms=10_000)
 
     # -------------------------------------------------------------- ports.Node
     def facts(self) -> NodeFacts:
@@ -457,8 +316,8 @@ class ChainNode:
             peers_connected=len(self.network.connected()),
             peers_known=len(self.config.peers),
             pool=self.mempool.depth(),
-            disk_free_bytes=self._disk_free,
-            loop_lag_ms=self._loop_lag_s * 1000,
+            disk_free_bytes=self._health.disk_free_bytes,
+            loop_lag_ms=self._health.loop_lag_s * 1000,
             uptime_s=time.monotonic() - self._started_at,
         )
 

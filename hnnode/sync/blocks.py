@@ -25,6 +25,7 @@ from hnnode.config import SyncConfig
 from hnnode.errors import CODES, FatalError, PeerFault, name_of
 from hnnode.metrics import Metrics
 from hnnode.ports import Batches, BlockApplier, Chain, Channel, Kind, Network
+from hnnode.primitives.guard import guarded
 from hnnode.sync.frames import REQUEST_BLOCKS_MAX, BlockRequest, BlockResponse, Status
 
 log = structlog.get_logger("sync")
@@ -87,22 +88,13 @@ class BlockSync:
 
     def start(self) -> None:
         for work, name in ((self._gossip, "status"), (self._run, "sync")):
-            self._tasks.append(asyncio.create_task(self._guarded(work), name=name))
+            self._tasks.append(asyncio.create_task(guarded(work, self._on_fatal), name=name))
 
     async def stop(self) -> None:
         tasks = [*self._tasks, *self._serving]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _guarded(self, work: Callable[[], object]) -> None:
-        try:
-            await work()  # type: ignore[misc]
-        except asyncio.CancelledError:
-            raise
-        except BaseException as e:
-            self._on_fatal(e)
-            raise
 
     # -------------------------------------------------------------- status
     async def _gossip(self) -> None:

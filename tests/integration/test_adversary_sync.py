@@ -152,7 +152,7 @@ def test_slow_execution_of_a_synced_block_is_not_fatal(tmp_path: Path) -> None:
 
         victim.consensus.apply_synced = apply_synced  # type: ignore[method-assign]
         stalled = threading.Event()
-        victim.execution_thread.submit(stalled.wait)
+        victim.threads.execution.submit(stalled.wait)
         try:
             c.hub.heal()
             await c.until(lambda: bool(c.errors[3]) or outcomes.count(False) >= 2, "given up twice", PATIENCE_S)

@@ -13,56 +13,45 @@ from hnnode_native import Batch, Value, build_value, state_key
 from hnnode.errors import CODES, FatalError
 from hnnode.ports import Channel, Kind
 from hnnode.sync.frames import BlockRequest, BlockResponse, Status
+from tests.kit.byzantine import STRANGER, Stranger
 from tests.kit.cluster import Cluster, run_cluster
-from tests.kit.loopback import LoopbackNetwork
-
-
-class Stranger:
-    """A linked peer that speaks raw frames; `heard` holds what it was told."""
-
-    def __init__(self, c: Cluster, name: bytes = b"\x07" * 20) -> None:
-        self.network = LoopbackNetwork(c.hub, name)
-        self.heard: list[tuple[int, bytes]] = []
-        for channel in Channel:
-            self.network.on_frames(channel, lambda _peer, frames: self.heard.extend(frames))
-
-    async def send(self, target: bytes, channel: Channel, kind: int, payload: bytes) -> None:
-        self.network.send(target, channel, kind, payload)
-        await asyncio.sleep(0)
 
 
 def test_malformed_frames_cost_the_peer_and_nothing_else(tmp_path: Path) -> None:
     async def story(c: Cluster) -> None:
         ids = await c.commit(3)
         await c.settle()
-        stranger = Stranger(c)
-        await stranger.network.start()
-        target = c.node(0)
-        block = target.chain.block(1)
-        assert block is not None
-        batch = target.chain.batch(block.batches[0][2])
-        rng = random.Random(20260101)
-        for kind, channel, good in (
-            (Kind.BATCH, Channel.BULK, batch),
-            (Kind.BATCH_REQUEST, Channel.BULK, bytes(64)),
-            (Kind.BLOCK_REQUEST, Channel.BULK, BlockRequest(1, 4).encode()),
-            (Kind.BLOCK_RESPONSE, Channel.BULK, BlockResponse(9, block.value, block.certificate, (batch,)).encode()),
-            (Kind.CONSENSUS_MESSAGE, Channel.CONSENSUS, b"\1\1" + bytes(128)),
-            (Kind.BATCH_ACK, Channel.CONSENSUS, bytes(64)),
-            (Kind.STATUS, Channel.CONSENSUS, Status(1, 2, 0).encode()),
-            (99, Channel.BULK, b"x"),
-        ):
-            for _ in range(60):
-                data = bytearray(good)
-                for _ in range(rng.randint(1, 4)):
-                    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-                cut = bytes(data[: rng.randint(0, len(data))]) if rng.random() < 0.3 else bytes(data)
-                await stranger.send(target.account, channel, kind, cut + (b"\0" if rng.random() < 0.1 else b""))
-        await asyncio.sleep(0.3)
-        assert any(peer == b"\x07" * 20 for _, peer, _ in c.hub.punished)
-        codes = {code for _, peer, code in c.hub.punished if peer == b"\x07" * 20}
-        assert {CODES["BATCH_MALFORMED"], CODES["FRAME_MALFORMED"]} <= codes
-        await stranger.network.stop()
+        async with Stranger(c) as stranger:
+            target = c.node(0)
+            block = target.chain.block(1)
+            assert block is not None
+            batch = target.chain.batch(block.batches[0][2])
+            rng = random.Random(20260101)
+            for kind, channel, good in (
+                (Kind.BATCH, Channel.BULK, batch),
+                (Kind.BATCH_REQUEST, Channel.BULK, bytes(64)),
+                (Kind.BLOCK_REQUEST, Channel.BULK, BlockRequest(1, 4).encode()),
+                (
+                    Kind.BLOCK_RESPONSE,
+                    Channel.BULK,
+                    BlockResponse(9, block.value, block.certificate, (batch,)).encode(),
+                ),
+                (Kind.CONSENSUS_MESSAGE, Channel.CONSENSUS, b"\1\1" + bytes(128)),
+                (Kind.BATCH_ACK, Channel.CONSENSUS, bytes(64)),
+                (Kind.STATUS, Channel.CONSENSUS, Status(1, 2, 0).encode()),
+                (99, Channel.BULK, b"x"),
+            ):
+                for _ in range(60):
+                    data = bytearray(good)
+                    for _ in range(rng.randint(1, 4)):
+                        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+                    cut = bytes(data[: rng.randint(0, len(data))]) if rng.random() < 0.3 else bytes(data)
+                    stranger.send(target.account, channel, kind, cut + (b"\0" if rng.random() < 0.1 else b""))
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0.3)
+            assert any(peer == STRANGER for _, peer, _ in c.hub.punished)
+            codes = {code for _, peer, code in c.hub.punished if peer == STRANGER}
+            assert {CODES["BATCH_MALFORMED"], CODES["FRAME_MALFORMED"]} <= codes
         await c.commit(5)
         await c.settle()
         assert all(target.mempool.status(tx_id).state == "committed" for tx_id in ids)
@@ -80,13 +69,13 @@ def test_batch_that_its_author_did_not_sign_is_refused(tmp_path: Path) -> None:
         forged = Batch.decode(bytes(good))
         # A new seq would change the digest; the same bytes with another signature are the same digest, which is committed already.
         assert forged.digest == block.batches[0][0]
-        stranger = Stranger(c)
-        await stranger.network.start()
-        header = bytearray(good[:133])
-        header[53] ^= 1  # first byte of seq: a later seq and another digest, so the signature cannot be right
-        await stranger.send(c.node(1).account, Channel.BULK, Kind.BATCH, bytes(header) + bytes(good[133:]))
-        await c.until(lambda: any(code == CODES["BATCH_SIGNATURE_INVALID"] for *_, code in c.hub.punished), "refusal")
-        await stranger.network.stop()
+        async with Stranger(c) as stranger:
+            header = bytearray(good[:133])
+            header[53] ^= 1  # first byte of seq: a later seq and another digest, so the signature cannot be right
+            stranger.send(c.node(1).account, Channel.BULK, Kind.BATCH, bytes(header) + bytes(good[133:]))
+            await c.until(
+                lambda: any(code == CODES["BATCH_SIGNATURE_INVALID"] for *_, code in c.hub.punished), "refusal"
+            )
 
     run_cluster(tmp_path, story)
 
@@ -101,8 +90,6 @@ def test_sync_peer_with_forged_blocks_is_refused(tmp_path: Path) -> None:
         victim = c.node(3)
         c.hub.cut(accounts[3:], accounts[:3])
         height = victim.chain.tip().height
-        stranger = Stranger(c)
-        await stranger.network.start()
         tip = victim.chain.tip()
         facts = victim.genesis_facts
         forged = build_value(
@@ -122,24 +109,12 @@ def test_sync_peer_with_forged_blocks_is_refused(tmp_path: Path) -> None:
         old = victim.chain.block(height)
         assert old is not None
 
-        async def lie() -> None:
-            sent = 0
-            while sent < 3:
-                await stranger.send(
-                    victim.account, Channel.CONSENSUS, Kind.STATUS, Status(height + 50, height + 51, 0).encode()
-                )
-                asked = [p for k, p in stranger.heard if k == Kind.BLOCK_REQUEST]
-                stranger.heard.clear()
-                for _ in asked:
-                    answer = BlockResponse(height + 1, forged, old.certificate, ()).encode()
-                    await stranger.send(victim.account, Channel.BULK, Kind.BLOCK_RESPONSE, answer)
-                    sent += 1
-                await asyncio.sleep(0.05)
-
-        await asyncio.wait_for(lie(), 20)
-        await c.until(lambda: any(code == CODES["SYNC_PEER_FAULT"] for *_, code in c.hub.punished), "fault")
-        assert victim.chain.tip().height == height
-        await stranger.network.stop()
+        async with Stranger(c) as stranger:
+            lie = BlockResponse(height + 1, forged, old.certificate, ()).encode()
+            stranger.on(Kind.BLOCK_REQUEST, lambda peer, _: stranger.send(peer, Channel.BULK, Kind.BLOCK_RESPONSE, lie))
+            async with stranger.claiming(victim.account, height + 50):
+                await c.until(lambda: CODES["SYNC_PEER_FAULT"] in stranger.charges(victim), "fault")
+            assert victim.chain.tip().height == height
         await c.commit(10)
         c.hub.heal()
         await c.until(lambda: victim.chain.tip().height >= c.node(0).chain.tip().height, "rejoined")
@@ -221,7 +196,7 @@ def test_proposal_with_a_wrong_field_is_refused_with_its_code(tmp_path: Path, fi
         wrong: dict[str, object] = {
             "height": tip.height + 2,
             "time_ms": tip.time_ms,
-            "proposer": b"\x07" * 20,
+            "proposer": STRANGER,
             "parent_hash": bytes(32),
             "receipts_root": bytes(32),
             "state_root": bytes(32),

@@ -61,7 +61,7 @@ class Stranger:
         """Answer frames of this kind; all others are ignored."""
         self._handlers[kind] = handler
 
-    def send(self, target: bytes, channel: Channel, kind: Kind, payload: bytes) -> None:
+    def send(self, target: bytes, channel: Channel, kind: int, payload: bytes) -> None:
         self._network.send(target, channel, kind, payload)
 
     def tell(self, nodes: Iterable[ChainNode], message: bytes) -> None:

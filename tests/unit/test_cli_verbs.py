@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hnnode_native import tagged_hash, verify
 
 from hnnode.cli import app, failure
 from hnnode.cli.query import argument_value, arguments_of
@@ -311,12 +312,15 @@ def test_homes_of_a_testnet_and_of_separate_organisations(hnnode: Hnnode, tmp_pa
     assert hnnode("testnet", tmp_path / "net").code == failure.ERROR
 
     first = hnnode("init", "--name", "a", "--home", tmp_path / "a", "-o", "json").json()
-    (tmp_path / "a" / "config.toml").unlink()
+    assert not (tmp_path / "a" / "config.toml").exists(), "the same command finishes the home"
+    assert hnnode("key", "new", "admin", "--plain").code == 0
+    assert hnnode("key", "export", "admin", "--to", tmp_path / "admin.pub").code == 0
     genesis = tmp_path / "genesis.json"
     account = f"某单位={first['public_key']}:admin"
     facts = hnnode(
         *("genesis", genesis, "--chain", "hn_test", "--plugins", "evidence"),
         *("--validator", f"a={first['public_key']}", "--account", account, "-o", "json"),
+        *("--account", f"another={tmp_path / 'admin.pub'}:admin"),
     )
     assert facts.code == 0, facts.err
     peer = f"b={first['public_key']}@10.0.0.2:30300"
@@ -330,3 +334,26 @@ def test_homes_of_a_testnet_and_of_separate_organisations(hnnode: Hnnode, tmp_pa
     checks = {f["check"]: f["level"] for f in healthy["findings"]}
     assert (checks["config"], checks["genesis"]) == ("ok", "ok")
     assert hnnode("stop", "--home", tmp_path / "a").code == failure.UNAVAILABLE
+    assert hnnode("doctor", "--home", tmp_path / "a").err == ""
+    unasked = hnnode("doctor", "--home", tmp_path / "a", "-o", "json").json()["findings"]
+    port = (tmp_path / "a" / "config.toml").read_text().partition("[gateway]")[2].partition("port = ")[2].split()[0]
+    (asked,) = (f["text"] for f in unasked if f["check"] == "node")
+    assert f"http://127.0.0.1:{port} " in asked, "the node of the home is asked"
+
+
+def test_a_request_registers_its_key(hnnode: Hnnode, live: LiveNode, tmp_path: Path) -> None:
+    made = hnnode("key", "new", "registrar", "--plain", "-o", "json").json()
+    place = tmp_path / "request.json"
+    asked = ("key", "request", "registrar", "--organisation", "登记处", "--roles", "b,a", "--to", place)
+    assert hnnode("--node", live.url, *asked).code == 0
+    request = json.loads(place.read_bytes())
+    assert (request["public_key"], request["organisation"], request["roles"]) == (
+        made["public_key"],
+        "登记处",
+        ["a", "b"],
+    )
+    signed = tagged_hash("hn/register/v1", live.node.facts().chain_id + bytes.fromhex(made["public_key"]))
+    assert verify(bytes.fromhex(made["public_key"]), signed, bytes.fromhex(request["proof"]))
+    assert hnnode("--node", live.url, *asked).code == failure.ERROR, "nothing is overwritten"
+    shown = hnnode("key", "request", "registrar", "--organisation", "x", "--chain-id", "00" * 32)
+    assert json.loads(shown.out)["proof"] != request["proof"], "good on one chain alone"

@@ -93,7 +93,7 @@ pub fn secret_key_from_encrypted_pem(text: &str, pass: &[u8]) -> Result<SecretKe
     secret_key_from_der(&plain).map_err(|_| CryptoError::Decrypt)
 }
 
-/// PBKDF2-params: salt, rounds, optional length 16, HMAC-SM3 with or without NULL.
+/// PBKDF2-params: salt, rounds, optional length 16, HMAC-SM3 under either of its identifiers, with or without NULL.
 fn read_kdf_parameters<'a>(kdf: &mut Reader<'a>) -> Result<(&'a [u8], u32), CryptoError> {
     let mut parameters = kdf.nested(tag::SEQUENCE)?;
     let salt = parameters.read(tag::OCTET_STRING)?;
@@ -107,7 +107,9 @@ fn read_kdf_parameters<'a>(kdf: &mut Reader<'a>) -> Result<(&'a [u8], u32), Cryp
     }
     let mut prf = parameters.nested(tag::SEQUENCE)?;
     parameters.finish()?;
-    expect_oid(&mut prf, oid::HMAC_SM3, "PBKDF2 function (want HMAC-SM3)")?;
+    if ![oid::HMAC_SM3, oid::HMAC_SM3_NEWER].contains(&prf.read(tag::OID)?) {
+        return Err(CryptoError::Unsupported("PBKDF2 function (want HMAC-SM3)"));
+    }
     if prf.next_is(tag::NULL) && !prf.read(tag::NULL)?.is_empty() {
         return Err(CryptoError::Der("NULL is not empty"));
     }

@@ -93,6 +93,23 @@ fn a_table_is_earned_by_the_third_use() {
 }
 
 #[test]
+fn a_key_that_is_named_again_is_prepared_once() {
+    let named = |key: &SecretKey, count| vec![key.public_key().clone(); count];
+    let keys = keys(3);
+    let repeated: Vec<PublicKey> = keys.iter().flat_map(|key| named(key, 3)).collect();
+    let cache = KeyCache::new(3 * PreparedKey::BYTES);
+    cache.prepare(&repeated);
+    assert_eq!(cache.len(), 3, "no room goes to a second table of a key");
+    // Room for three wide tables, not for nine.
+    let once = KeyCache::new(12 * PreparedKey::BYTES);
+    once.prepare(&keys.iter().flat_map(|key| named(key, 1)).collect::<Vec<_>>());
+    let cache = KeyCache::new(12 * PreparedKey::BYTES);
+    cache.prepare(&repeated);
+    assert_eq!((cache.len(), cache.bytes()), (3, once.bytes()));
+    assert!(once.bytes() > 3 * PreparedKey::BYTES);
+}
+
+#[test]
 fn the_cache_keeps_its_bound_and_its_busy_keys() {
     let keys = keys(12);
     let public: Vec<PublicKey> = keys.iter().map(|key| key.public_key().clone()).collect();

@@ -5,6 +5,7 @@
 mod batch;
 mod bytes;
 mod edges;
+mod encrypted;
 mod hinted;
 mod keys;
 mod openssl;

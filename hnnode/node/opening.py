@@ -1,0 +1,100 @@
+"""What a node reads from its home before its rooms are built: plugins, accounts, batches that wait, the order of proposers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hnnode_native import Accounts, Batch, NativeError, Pool, ValidatorSet, Value, empty_root, verify_batches
+
+from hnnode.config import Config
+from hnnode.consensus.order import ProposerOrder
+from hnnode.errors import ConfigError
+from hnnode.execution import Host, application_prefix
+from hnnode.node.genesis import Genesis
+from hnnode.ports import HeldBatch, Tip
+from hnnode.storage import Database, Storage, segment_to_recover
+
+ACCOUNT_PAGE = 10_000
+FRAME_OVERHEAD_BYTES = 256 * 1024
+
+
+def load_host(facts: Genesis, frame_bytes_max: int) -> Host:
+    """The plugins of a chain.
+
+    Raises: ConfigError: PLUGIN_SET_INVALID (others are installed here), CONFIG_INVALID (frames are too small for a block).
+    """
+    host = Host.load(facts.file.applications)
+    if host.plugins_hash().hex() != facts.file.plugins_hash:
+        installed = ", ".join(sorted({f"{e[0]} {e[1]}" for e in host.plugin_entries()}))
+        raise ConfigError(
+            "PLUGIN_SET_INVALID",
+            f"plugins installed here ({installed}) are not those of the genesis: got hash {host.plugins_hash().hex()}, "
+            f"want {facts.file.plugins_hash}",
+        )
+    if facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES > frame_bytes_max:
+        raise ConfigError(
+            "CONFIG_INVALID",
+            f"network.frame_bytes_max: got {frame_bytes_max}, want at least "
+            f"{facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES} (a whole block fits one frame)",
+        )
+    return host
+
+
+def open_chain(database: Database, facts: Genesis, genesis: Path) -> None:
+    """Write the genesis into an empty database; `genesis` is its file, named in the error.
+
+    Raises: ConfigError: GENESIS_INVALID (the database holds another chain).
+    """
+    if database.is_empty():
+        tip = Tip(0, facts.chain_id, facts.file.time_ms, empty_root(), facts.state_root, empty_root())
+        database.write_genesis(tip, facts.encoding, facts.validators.encode(), facts.writes, facts.pages)
+    elif database.genesis() != facts.encoding:
+        raise ConfigError("GENESIS_INVALID", f"{genesis}: the data of this home belong to another chain")
+
+
+def load_accounts(database: Database, cache_bytes: int) -> Accounts:
+    """Every registered account, with a cache of prepared keys of this size."""
+    accounts = Accounts(cache_bytes)
+    prefix = application_prefix("identity")
+    state = database.pending_state()
+    records: list[tuple[bytes, bytes]] = []
+    after: bytes | None = None
+    while rows := state.scan(prefix, after, ACCOUNT_PAGE):
+        records += [(key[len(prefix) :], value) for key, value in rows]
+        after = rows[-1][0]
+    accounts.load(records)
+    return accounts
+
+
+def waiting_batches(
+    storage: Storage, config: Config, facts: Genesis, accounts: Accounts, pool: Pool
+) -> list[HeldBatch]:
+    """Batches that were durable and not committed when the node stopped: verified again, because the accounts may have changed."""
+    database = storage.database
+    in_flight = config.mempool.author_bytes_max * len(facts.validators.validators)
+    start = segment_to_recover(storage.batch_log, config.storage.segment_bytes, in_flight)
+    seqs = database.author_seqs()
+    found = []
+    for location, data in storage.batch_log.recover(start, database.batches_committed):
+        try:
+            batch = Batch.decode(data)
+        except NativeError:
+            continue
+        if batch.seq > seqs.get(batch.author, -1):
+            found.append(HeldBatch(batch, location))
+    codes = verify_batches([h.batch for h in found], facts.chain_id, facts.validators, accounts, pool)
+    return [h for h, code in zip(found, codes, strict=True) if code == 0]
+
+
+def proposer_order(database: Database, validators: ValidatorSet, tip: Tip) -> ProposerOrder:
+    """The order of proposers above the tip, from the proposers of the blocks below it.
+
+    Raises: ConfigError: CONFIG_INVALID (a block is missing).
+    """
+    order = ProposerOrder(validators)
+    for height in range(max(1, order.cycle_start(tip.height)), tip.height + 1):
+        block = database.block(height)
+        if block is None:
+            raise ConfigError("CONFIG_INVALID", f"block {height} is missing below the tip")
+        order.note(height, Value.decode(block.value).header.proposer)
+    return order
