@@ -409,6 +409,11 @@ class DispatchTable:
 
     def __init__(self, foreign: Sequence[tuple[str, str, Sequence[str]]]) -> None: ...
 
+def pack_results(
+    results: list[tuple[int, int, str, int, dict[bytes, bytes | None], list[tuple[str, str, bytes]]]],
+) -> bytes:
+    """results: (tx_index, code, rule, steps, writes {key: value or None}, events (name, entity, data)). Packed results may be joined."""
+
 class BlockExecution:
     def __init__(
         self,
@@ -431,12 +436,8 @@ class BlockExecution:
     def run_native(self) -> None: ...
     def foreign_groups(self) -> list[tuple[str, list[tuple[int, bytes, bytes, str, bytes]]]]:
         """[(application, [(tx_index, tx_id, sender, action, payload)])] in block order."""
-    def complete(
-        self,
-        application: str,
-        results: Sequence[tuple[int, int, str, int, list[tuple[bytes, bytes | None]], list[tuple[str, str, bytes]]]],
-    ) -> None:
-        """results: (tx_index, code, rule, steps, writes (key, value or None), events (name, entity, data)), one a tx, in order."""
+    def complete(self, application: str, packed: bytes) -> None:
+        """packed: `pack_results` of all transactions of the group, in order."""
     def finish(self) -> BlockResult: ...
 
 class BlockResult:

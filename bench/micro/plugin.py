@@ -86,7 +86,7 @@ class Blocks:
             groups = block.foreign_groups()
             at = _until(spent, "groups", at)
             for application, txs in groups:
-                results = self._executor.execute_group(application, txs, state, height, time_ms, self._accounts)
+                results = self._executor.execute_packed(application, txs, state, height, time_ms, self._accounts)
                 at = _until(spent, "execute", at)
                 block.complete(application, results)
                 at = _until(spent, "complete", at)

@@ -11,6 +11,7 @@ from hnnode.plugin_api.model import ModelError, check_model
 
 _JSON = msgspec.json.Encoder(order="sorted")
 _PLAIN = frozenset((int, str, bool, type(None)))
+_TEXT = frozenset((str,))
 _checked: dict[type, bool] = {}
 
 
@@ -28,6 +29,8 @@ def canonical_json(data: msgspec.Struct | Mapping[str, Any]) -> bytes:
             _checked[kind] = True
         return _JSON.encode(data)
     plain = _PLAIN
+    if _TEXT.issuperset(map(type, data)) and plain.issuperset(map(type, data.values())):
+        return _JSON.encode(data)
     for key, value in data.items():
         kind = type(value)
         if type(key) is not str:

@@ -1,6 +1,6 @@
 """What a handler and a query see of the chain.
 
-A `Context` serves one transaction. Its writes and events stay with it until the executor takes them; a refused
+A `Context` stands at one transaction. Its writes and events stay with it until the executor takes them; a refused
 transaction is dropped whole. Keys and values are those of the application: another application's state cannot be named.
 """
 
@@ -53,30 +53,34 @@ class TxInfo(Protocol):
 
 
 class StateView(dict[bytes, bytes | None]):
-    """Values of one application in one block: read once from storage, then as the block's transactions left them."""
+    """Values of one application in one block: fetched together where a transaction declared them, read one by one where
+    not, then as the block's transactions left them.
+    """
 
-    __slots__ = ("_get", "prefix")
+    __slots__ = ("_read",)
 
-    def __init__(self, state: StateReader, prefix: bytes) -> None:
+    def __init__(self, read: Callable[[bytes], bytes | None]) -> None:
+        """`read` gives the value of a key of the application after the block before."""
         super().__init__()
-        self._get = state.get
-        self.prefix = prefix
+        self._read = read
 
     def __missing__(self, key: bytes) -> bytes | None:
-        value = self._get(self.prefix + key)
+        if len(key) > KEY_BYTES_MAX:
+            raise TxRefused(_LIMIT_EXCEEDED)
+        value = self._read(key)
         self[key] = value
         return value
 
 
 class Context:
-    """One transaction, for its handler.
+    """The transaction that is being handled. One object serves a whole block: it stands at one transaction after the
+    other, so a handler does not keep it.
 
     Attributes: height and block_time_ms of the block, tx_id (32 bytes), sender (account, 20 bytes).
     """
 
     __slots__ = (
         "_events",
-        "_sender_facts",
         "_sender_of",
         "_steps",
         "_view",
@@ -88,21 +92,18 @@ class Context:
     )
 
     def __init__(
-        self,
-        tx_id: bytes,
-        sender: bytes,
-        height: int,
-        block_time_ms: int,
-        view: StateView,
-        sender_of: Callable[[bytes], Sender],
+        self, height: int, block_time_ms: int, view: StateView, sender_of: Callable[[bytes], Sender]
     ) -> None:
-        self.tx_id = tx_id
-        self.sender = sender
         self.height = height
         self.block_time_ms = block_time_ms
         self._view = view
         self._sender_of = sender_of
-        self._sender_facts: Sender | None = None
+        self._begin(b"", b"")
+
+    def _begin(self, tx_id: bytes, sender: bytes) -> None:
+        """Stand at the next transaction, with nothing written yet."""
+        self.tx_id = tx_id
+        self.sender = sender
         self._writes: dict[bytes, bytes | None] = {}
         self._events: list[tuple[str, str, bytes]] = []
         self._steps = 0
@@ -110,55 +111,68 @@ class Context:
     @property
     def organisation(self) -> str:
         """Name under which the sender is registered."""
-        return self._facts()[0]
+        return self._sender_of(self.sender)[0]
 
     @property
     def roles(self) -> tuple[str, ...]:
         """Roles of the sender, ascending."""
-        return self._facts()[1]
-
-    def _facts(self) -> Sender:
-        if self._sender_facts is None:
-            self._sender_facts = self._sender_of(self.sender)
-        return self._sender_facts
+        return self._sender_of(self.sender)[1]
 
     def get(self, key: bytes, /) -> bytes | None:
         """Value as of this point of the block, or None."""
-        self._step()
-        if key in self._writes:
-            return self._writes[key]
-        if len(key) > KEY_BYTES_MAX:
+        self._steps = steps = self._steps + 1
+        if steps > STEPS_MAX:
             raise TxRefused(_LIMIT_EXCEEDED)
+        writes = self._writes
+        if key in writes:
+            return writes[key]
         return self._view[key]
 
     def put(self, key: bytes, value: bytes) -> None:
         """Write a value of at most 64 KiB under a key of at most 256 bytes."""
         if type(key) is not bytes or type(value) is not bytes:
             raise TypeError("keys and values are bytes")
-        if len(value) > VALUE_BYTES_MAX:
+        self._steps = steps = self._steps + 1
+        writes = self._writes
+        if (
+            len(value) > VALUE_BYTES_MAX
+            or steps > STEPS_MAX
+            or (key not in writes and (len(writes) >= WRITES_MAX or not 0 < len(key) <= KEY_BYTES_MAX))
+        ):
             raise TxRefused(_LIMIT_EXCEEDED)
-        self._write(key, value)
+        writes[key] = value
 
     def delete(self, key: bytes) -> None:
         """Remove a key; removing an absent one is allowed."""
         if type(key) is not bytes:
             raise TypeError("keys are bytes")
-        self._write(key, None)
+        self._steps = steps = self._steps + 1
+        writes = self._writes
+        if steps > STEPS_MAX or (
+            key not in writes and (len(writes) >= WRITES_MAX or not 0 < len(key) <= KEY_BYTES_MAX)
+        ):
+            raise TxRefused(_LIMIT_EXCEEDED)
+        writes[key] = None
 
     def emit(self, name: str, entity: str, data: msgspec.Struct | Mapping[str, Any]) -> None:
         """Add an event; `entity` is what it is about, such as a batch id. Data is canonical JSON with sorted keys."""
-        self._step()
+        self._steps = steps = self._steps + 1
+        if steps > STEPS_MAX:
+            raise TxRefused(_LIMIT_EXCEEDED)
+        if type(name) is not str or type(entity) is not str:
+            name, entity = _text(name), _text(entity)
         if not name:
             raise ValueError("an event needs a name")
         encoded = canonical_json(data)
+        events = self._events
         if (
-            len(self._events) >= EVENTS_MAX
+            len(events) >= EVENTS_MAX
             or len(encoded) > EVENT_DATA_BYTES_MAX
-            or len(name.encode()) > EVENT_NAME_BYTES_MAX
-            or len(entity.encode()) > EVENT_ENTITY_BYTES_MAX
+            or (len(name) if name.isascii() else len(name.encode())) > EVENT_NAME_BYTES_MAX
+            or (len(entity) if entity.isascii() else len(entity.encode())) > EVENT_ENTITY_BYTES_MAX
         ):
             raise TxRefused(_LIMIT_EXCEEDED)
-        self._events.append((name, entity, encoded))
+        events.append((name, entity, encoded))
 
     def require(self, rule_id: str, condition: bool) -> None:
         """Refuse the transaction under a registered rule unless the condition holds."""
@@ -169,17 +183,12 @@ class Context:
         """Refuse the transaction under a registered rule."""
         raise TxRefused(_RULE_VIOLATION, rule_id)
 
-    def _write(self, key: bytes, value: bytes | None) -> None:
-        self._step()
-        writes = self._writes
-        if key not in writes and (len(writes) >= WRITES_MAX or not 0 < len(key) <= KEY_BYTES_MAX):
-            raise TxRefused(_LIMIT_EXCEEDED)
-        writes[key] = value
 
-    def _step(self) -> None:
-        self._steps += 1
-        if self._steps > STEPS_MAX:
-            raise TxRefused(_LIMIT_EXCEEDED)
+def _text(value: object) -> str:
+    """Plain text for a value of a type derived from it, such as a member of a StrEnum."""
+    if not isinstance(value, str):
+        raise TypeError("an event's name and entity are text")
+    return str.__str__(value)
 
 
 class QueryView:

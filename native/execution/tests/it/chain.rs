@@ -146,7 +146,7 @@ impl Chain {
             })
             .collect();
         for (application, results) in results {
-            block.complete(&application, results).unwrap();
+            block.complete(&application, &ForeignResult::pack(&results)).unwrap();
         }
         block.finish().unwrap()
     }
