@@ -8,6 +8,7 @@ rules that both keep.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
@@ -74,10 +75,16 @@ class Executor:
         Raises: FatalError: the application is not loaded, or the host is out of memory. Errors of `state` pass through.
         Cost: 3 µs a transaction besides reads, decoding and the handler's own work; `bench/micro/plugin.py`.
         """
-        rows = self._rows(application, txs, state, height, time_ms, accounts)
         packed = []
-        while part := list(islice(rows, PACKED_ROWS)):
-            packed.append(hnnode_native.pack_results(part))
+        collecting = gc.isenabled()
+        gc.disable()  # tens of thousands of objects and no cycle among them: looking for some took 5 % of the time
+        try:
+            rows = self._rows(application, txs, state, height, time_ms, accounts)
+            while part := list(islice(rows, PACKED_ROWS)):
+                packed.append(hnnode_native.pack_results(part))
+        finally:
+            if collecting:
+                gc.enable()
         return b"".join(packed)
 
     def _rows(

@@ -182,7 +182,7 @@ class Group:
     def _fault_or_raise(self, tx: Context, action: Action, fault: BaseException) -> None:
         if isinstance(fault, MemoryError):
             raise self._out_of_memory(action) from fault
-        if not isinstance(fault, (Exception, TxRefused)):
+        if isinstance(fault, FatalError) or not isinstance(fault, (Exception, TxRefused)):
             raise fault
         self._report(tx, action, fault)
 

@@ -4,9 +4,11 @@ measured them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hn_coldchain.models import CommitTemperatures
-from hn_coldchain.state import ENDED, SEGMENTS, Segment, load, store
-from hnnode.plugin_api import Context
+from hn_coldchain.state import ENDED, SEGMENTS, Segment, batch_key, load, store
+from hnnode.plugin_api import Context, TxInfo
 
 CLOCK_SKEW_MS = 600_000
 """How far a sensor's clock may run ahead of the block."""
@@ -14,6 +16,11 @@ CLOCK_SKEW_MS = 600_000
 
 def segment_key(batch: str, from_ms: int, root: bytes) -> bytes:
     return batch.encode() + b"/" + from_ms.to_bytes(8, "big") + root
+
+
+def segment_keys(_: TxInfo, payload: CommitTemperatures) -> Sequence[bytes]:
+    segment = segment_key(payload.batch, payload.from_ms, bytes.fromhex(payload.root))
+    return batch_key(payload.batch), SEGMENTS.key(segment)
 
 
 def commit_temperatures(tx: Context, payload: CommitTemperatures) -> None:
