@@ -131,7 +131,6 @@ def measure(blocks: Blocks, seconds: float) -> dict[str, Any]:
 
 def run(*, tiny: bool, application: str = "coldchain") -> dict[str, Any]:
     count = 24 if tiny else 5_000
-    native.set_threads(1)
     return {
         "scenario": "micro",
         "machine": machine.facts(),
@@ -153,6 +152,7 @@ def main() -> None:
     parser.add_argument("--app", default="coldchain")
     parser.add_argument("--to", type=Path)
     options = parser.parse_args()
+    native.set_threads(1)
     text = json.dumps(run(tiny=options.tiny, application=options.app), indent=2) + "\n"
     if options.to is not None:
         options.to.write_text(text, "utf-8")

@@ -129,6 +129,7 @@ def _moves(r: Registry) -> None:
         temperatures.commit_temperatures,
         roles=(*STAGES[:-1], CARRIER),
         keys=temperatures.segment_keys,
+        execute_batch=temperatures.commit_many,
         title_zh="提交温度根",
         title_en="Commit temperature readings",
     )

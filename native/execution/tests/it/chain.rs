@@ -141,7 +141,7 @@ impl Chain {
             .map(|g| {
                 (
                     g.application.to_owned(),
-                    g.txs.iter().map(|tx| (self.host)(g.application, tx)).collect(),
+                    g.txs.iter().map(|tx| (self.host)(g.application, tx)).collect::<Vec<_>>(),
                 )
             })
             .collect();

@@ -1,6 +1,6 @@
 use crate::chain::{Chain, batch, body, hex};
 use crate::foreign::{chain, result, tx};
-use hn_execution::BlockExecution;
+use hn_execution::{BlockExecution, ForeignResult};
 use hn_primitives::codes;
 
 fn block() -> BlockExecution {
