@@ -1,6 +1,6 @@
 """Runs the transactions of one block that belong to one Python application.
 
-    transactions → group: keys → one get_many → group: rows → packed results for the core
+    transactions → group: keys → one get_many → group: packed results → core
 
 The executor is the host's side: it reads the state and knows the accounts. `group.py` is the plugin's side, with the
 rules that both keep.
@@ -9,14 +9,13 @@ rules that both keep.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import hnnode_native
 
 from hnnode.errors import FatalError
-from hnnode.execution.group import ForeignTx, Group, Row
+from hnnode.execution.group import ForeignTx, Group
 from hnnode.execution.records import AccountRecord
 from hnnode.execution.table import Application
 from hnnode.plugin_api.context import Sender
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 Write = tuple[bytes, bytes | None]
 ForeignResult = tuple[int, int, str, int, list[Write], list[tuple[str, str, bytes]]]
 """(tx_index, code, rule, steps, writes in key order, events)."""
-
-PACKED_ROWS = 256
-"""Rows that wait to be packed: few, so that their objects are still in the processor's cache and soon free again."""
 
 
 class AccountRecords(Protocol):
@@ -54,8 +50,7 @@ class Executor:
         accounts: AccountRecords,
     ) -> list[ForeignResult]:
         """Results of `txs`, one each, in the same order; for tests and tools. Arguments and errors as `execute_packed`."""
-        rows = self._rows(application, txs, state, height, time_ms, accounts)
-        return [(*row[:4], sorted(row[4].items()), list(row[5])) for row in rows]
+        return hnnode_native.unpack_results(self.execute_packed(application, txs, state, height, time_ms, accounts))
 
     def execute_packed(
         self,
@@ -75,36 +70,21 @@ class Executor:
         Raises: FatalError: the application is not loaded, or the host is out of memory. Errors of `state` pass through.
         Cost: 3 µs a transaction besides reads, decoding and the handler's own work; `bench/micro/plugin.py`.
         """
-        packed = []
-        collecting = gc.isenabled()
-        gc.disable()  # tens of thousands of objects and no cycle among them: looking for some took 5 % of the time
-        try:
-            rows = self._rows(application, txs, state, height, time_ms, accounts)
-            while part := list(islice(rows, PACKED_ROWS)):
-                packed.append(hnnode_native.pack_results(part))
-        finally:
-            if collecting:
-                gc.enable()
-        return b"".join(packed)
-
-    def _rows(
-        self,
-        application: str,
-        txs: Sequence[ForeignTx],
-        state: StateReader,
-        height: int,
-        time_ms: int,
-        accounts: AccountRecords,
-    ) -> Iterator[Row]:
         table = self._applications.get(application)
         if table is None:
             raise FatalError("PLUGIN_SET_INVALID", f"application: {application} is not loaded (height={height})")
-        group = Group(table, height, time_ms)
-        wanted = group.declare(txs)
-        prefix, get = table.prefix, state.get
-        found = state.get_many([prefix + key for key in wanted]) if wanted else []
-        values = dict(zip(wanted, found, strict=True))
-        return group.run(values, lambda key: get(prefix + key), _Senders(accounts).facts)
+        collecting = gc.isenabled()
+        gc.disable()  # tens of thousands of objects and no cycle among them: looking for some took 5 % of the time
+        try:
+            group = Group(table, height, time_ms)
+            wanted = group.declare(txs)
+            prefix, get = table.prefix, state.get
+            found = state.get_many([prefix + key for key in wanted]) if wanted else []
+            values = dict(zip(wanted, found, strict=True))
+            return group.run(values, lambda key: get(prefix + key), _Senders(accounts).facts)
+        finally:
+            if collecting:
+                gc.enable()
 
 
 class _Senders:

@@ -1,13 +1,13 @@
 """The transactions of one application in one block, on the side of the plugin.
 
-    host: transactions → declare → keys → host: values of these, read together → run → rows
+    host: transactions → declare → keys → host: values of these, read together → run → packed results
 
-A group knows no database and no other application: what it needs comes as values, what it finds leaves as rows. So a
+A group knows no database and no other application: what it needs comes as values, what it finds leaves as bytes. So a
 group runs in the node's process or in one of its own, with one message each way for the keys and one for the results.
 
 Invariants:
 1. The answer depends on the block, the state and the plugin's code alone: no clock, no limit by time or memory.
-2. A failing transaction leaves no write and no event, and its row carries zero steps.
+2. A failing transaction leaves no write and no event, and its result carries zero steps.
 3. A later transaction sees the writes of the earlier ones of its application and block; nobody else does until the
    block commits.
 4. A handler's exception becomes HANDLER_FAILED on every node; its text stays in this node's log. MemoryError is about
@@ -20,7 +20,7 @@ Invariants:
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -28,17 +28,19 @@ import structlog
 
 from hnnode.errors import CODES, FatalError
 from hnnode.execution.table import Action, Application
-from hnnode.plugin_api.context import Context, Sender, StateView
+from hnnode.plugin_api.context import Context, Sender, make_context
 from hnnode.plugin_api.limits import KEY_BYTES_MAX, PREFETCH_KEYS_MAX
 from hnnode.plugin_api.outcome import TxRefused
+from hnnode.plugin_api.registry import BatchHandler
 
 ForeignTx = tuple[int, bytes, bytes, str, bytes]
 """(tx_index, tx_id, sender, action, payload), as `BlockExecution.foreign_groups` hands them out."""
 
-Row = tuple[int, int, str, int, dict[bytes, bytes | None], list[tuple[str, str, bytes]]]
-"""(tx_index, code, rule, steps, writes, events), as `hnnode_native.pack_results` takes them."""
-
 _Call = tuple[int, bytes, bytes, Action, Any]
+"""What to call for a transaction: (tx_index, tx_id, sender, action, payload)."""
+
+_Refusal = tuple[int, int]
+"""A transaction refused before its handler: (tx_index, code)."""
 
 _ACTION_UNKNOWN = CODES["ACTION_UNKNOWN"]
 _PAYLOAD_INVALID = CODES["PAYLOAD_INVALID"]
@@ -48,9 +50,6 @@ _RULE_VIOLATION = CODES["RULE_VIOLATION"]
 FAULT_FRAMES = 4
 FAULT_CHARS = 300
 """What a fault's log line shows: the innermost frames and the start of its text, never the values of variables."""
-
-_NOTHING_WRITTEN: dict[bytes, bytes | None] = {}
-_NO_EVENTS: list[tuple[str, str, bytes]] = []
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +73,7 @@ class Group:
         self._table = table
         self._height = height
         self._time_ms = time_ms
-        self._calls: list[_Call | Row] = []
+        self._calls: list[_Call | _Refusal] = []
         self._faults: set[str] = set()
 
     def declare(self, txs: Sequence[ForeignTx]) -> list[bytes]:
@@ -85,12 +84,12 @@ class Group:
         for tx_index, tx_id, sender, name, raw in txs:
             action = actions.get(name)
             if action is None:
-                calls.append(_failed(tx_index, _ACTION_UNKNOWN))
+                calls.append((tx_index, _ACTION_UNKNOWN))
                 continue
             try:
                 payload = action.decode(raw)
             except ValueError:  # malformed JSON, wrong shape, bad UTF-8: all are ValueErrors
-                calls.append(_failed(tx_index, _PAYLOAD_INVALID))
+                calls.append((tx_index, _PAYLOAD_INVALID))
                 continue
             calls.append((tx_index, tx_id, sender, action, payload))
             keys_of = action.keys
@@ -110,74 +109,67 @@ class Group:
 
     def run(
         self,
-        values: Mapping[bytes, bytes | None],
+        values: dict[bytes, bytes | None],
         read: Callable[[bytes], bytes | None],
         sender_of: Callable[[bytes], Sender],
-    ) -> Iterator[Row]:
-        """Rows of the transactions, one each, in order.
+    ) -> bytes:
+        """Results of the transactions, one each, in order, packed.
 
         Args:
-            values: of the keys that `declare` gave, after the block before.
+            values: of the keys that `declare` gave, after the block before; taken over.
             read: value of any other key of the application, after the block before.
-        Raises: FatalError: the host is out of memory. Errors of `read` and `sender_of` pass through.
+        Raises: FatalError: the host is out of memory. Errors of `sender_of` and FatalErrors of `read` pass through.
         """
-        view = StateView(read)
-        view.update(values)
-        tx = Context(self._height, self._time_ms, view, sender_of)
+        tx = make_context(self._height, self._time_ms, values, read, sender_of)
+        begin, commit = tx._begin, tx._commit
         calls = self._calls
         at, end = 0, len(calls)
         while at < end:
             call = calls[at]
-            if len(call) == 6:  # refused already
-                yield call
+            if len(call) == 2:
+                tx._refuse(*call, "")
                 at += 1
                 continue
-            action = call[3]
-            if action.batch is None:
-                yield self._run_one(tx, view, call)
-                at += 1
+            tx_index, tx_id, sender, action, payload = call
+            if action.batch is not None:
+                start = at
+                while at < end and len(calls[at]) == 5 and calls[at][3] is action:  # type: ignore[misc]
+                    at += 1
+                self._run_many(tx, action.batch, action, cast("list[_Call]", calls[start:at]))
                 continue
-            start = at
-            while at < end and calls[at][3] is action:
-                at += 1
-            yield from self._run_many(tx, view, action, cast("list[_Call]", calls[start:at]))
+            begin(tx_id, sender)
+            try:
+                action.handler(tx, payload)
+            except BaseException as fault:
+                self._refuse(tx, tx_index, action, fault)
+            else:
+                commit(tx_index)
+            at += 1
+        return tx._take()
 
-    def _run_one(self, tx: Context, view: StateView, call: _Call) -> Row:
-        tx_index, tx.tx_id, tx.sender, action, payload = call
-        tx._writes = writes = {}
-        tx._events = events = []
-        tx._steps = 0
-        try:
-            action.handler(tx, payload)
-        except BaseException as fault:
-            return self._refused(tx_index, tx, action, fault)
-        if writes:
-            view.update(writes)
-        return tx_index, 0, "", tx._steps, writes, events
-
-    def _run_many(self, tx: Context, view: StateView, action: Action, calls: Sequence[_Call]) -> list[Row]:
+    def _run_many(self, tx: Context, batch: BatchHandler, action: Action, calls: Sequence[_Call]) -> None:
         """A run of transactions of one action through its batch handler. What the handler raises ends the transaction
         it stands at, and so does a return before the last one; the handler is then called again with those behind it.
         """
-        assert action.batch is not None
-        rows: list[Row] = []
-        while len(rows) < len(calls):
+        before, count = tx._result_count, len(calls)
+        while (done := tx._result_count - before) < count:
             try:
-                action.batch(tx, _payloads(tx, view, calls, rows))
-                if len(rows) < len(calls):
+                batch(tx, _payloads(tx, calls[done:]))
+                if tx._result_count - before < count:
                     raise RuntimeError("the batch handler returned before the last transaction")
             except BaseException as fault:
-                if len(rows) < len(calls):
-                    rows.append(self._refused(calls[len(rows)][0], tx, action, fault))
+                done = tx._result_count - before
+                if done < count:
+                    self._refuse(tx, calls[done][0], action, fault)
                 else:
                     self._fault_or_raise(tx, action, fault)
-        return rows
 
-    def _refused(self, tx_index: int, tx: Context, action: Action, fault: BaseException) -> Row:
+    def _refuse(self, tx: Context, tx_index: int, action: Action, fault: BaseException) -> None:
         if isinstance(fault, TxRefused) and (fault.code != _RULE_VIOLATION or fault.rule in self._table.rules):
-            return tx_index, fault.code, fault.rule, 0, _NOTHING_WRITTEN, _NO_EVENTS
+            tx._refuse(tx_index, fault.code, fault.rule)
+            return
         self._fault_or_raise(tx, action, fault)
-        return _failed(tx_index, _HANDLER_FAILED)
+        tx._refuse(tx_index, _HANDLER_FAILED, "")
 
     def _fault_or_raise(self, tx: Context, action: Action, fault: BaseException) -> None:
         if isinstance(fault, MemoryError):
@@ -206,18 +198,10 @@ class Group:
         return FatalError("INTERNAL_ERROR", f"out of memory in {action.name} (height={self._height})")
 
 
-def _failed(tx_index: int, code: int) -> Row:
-    return tx_index, code, "", 0, _NOTHING_WRITTEN, _NO_EVENTS
-
-
-def _payloads(tx: Context, view: StateView, calls: Sequence[_Call], rows: list[Row]) -> Iterator[Any]:
-    """The payloads behind `rows`; each step ends the transaction before it and lets `tx` stand at the next one."""
-    for tx_index, tx.tx_id, tx.sender, _, payload in calls[len(rows) :]:
-        tx._writes = writes = {}
-        tx._events = events = []
-        tx._steps = 0
+def _payloads(tx: Context, calls: Sequence[_Call]) -> Iterator[Any]:
+    """The payloads of `calls`; each step ends the transaction before it and lets `tx` stand at the next one."""
+    for tx_index, tx_id, sender, _, payload in calls:
+        tx._begin(tx_id, sender)
         yield payload
-        if writes:
-            view.update(writes)
-        rows.append((tx_index, 0, "", tx._steps, writes, events))
+        tx._commit(tx_index)
     tx._begin(b"", b"")  # what the handler writes behind the last one goes nowhere

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from hnnode.errors import CODES
-from hnnode.execution.group import ForeignTx, Row
+from hnnode.execution.executor import ForeignResult
+from hnnode.execution.group import ForeignTx
 from hnnode.execution.table import Application
 from hnnode.plugin_api.limits import (
     EVENT_DATA_BYTES_MAX,
@@ -89,17 +90,17 @@ def _bound(holds: bool) -> None:
 
 def execute(
     table: Application, txs: Sequence[ForeignTx], state: dict[bytes, bytes], height: int, time_ms: int, facts: Any = None
-) -> list[Row]:
+) -> list[ForeignResult]:
     """Rows of `txs`; `state` holds the application's keys and takes the writes. `facts`: sender → (organisation, roles)."""
-    rows: list[Row] = []
+    rows: list[ForeignResult] = []
     for tx in txs:
         index, _, sender, name, raw = tx
         context = TwinContext(tx, height, time_ms, state, facts(sender) if facts else ("", ()))
         code, rule = _run(table, name, raw, context)
         if code:
-            rows.append((index, code, rule, 0, {}, []))
+            rows.append((index, code, rule, 0, [], []))
             continue
-        rows.append((index, 0, "", context.steps, context.writes, context.events))
+        rows.append((index, 0, "", context.steps, sorted(context.writes.items()), context.events))
         for key, value in context.writes.items():
             if value is None:
                 state.pop(key, None)

@@ -213,7 +213,7 @@ def test_receipts_and_write_sets(
     ((application, group),) = block.foreign_groups()
     assert [tx_id for _, tx_id, *_ in group] == batch.tx_ids()
     results = [
-        (index, 0, "", work, dict(writes), raised) for index, (writes, raised, work) in enumerate(outcomes)
+        (index, 0, "", work, sorted(writes.items()), raised) for index, (writes, raised, work) in enumerate(outcomes)
     ]
     block.complete(application, native.pack_results(results))
     result = block.finish()

@@ -301,7 +301,8 @@ impl BlockExecution {
         if namespace.foreign_open.is_empty() {
             return Err(no_group());
         }
-        let unpacked = Unpacked::read(packed, namespace.foreign_open.len())?;
+        let unpacked = Unpacked::read(packed)?;
+        count("results", unpacked.results.len(), namespace.foreign_open.len())?;
         for (result, open) in unpacked.results.iter().zip(&namespace.foreign_open) {
             if result.tx_index as usize != *open {
                 let (application, got, want) = (name.to_string(), result.tx_index, *open as u32);

@@ -13,6 +13,7 @@ use serde::de::IgnoredAny;
 
 use crate::check::{Outcome, logged};
 use crate::digests::OpenDigest;
+use crate::error::ExecutionError;
 use crate::limits::{EVENT_COUNT_MAX, EVENT_DATA_BYTES_MAX, KEY_BYTES_MAX, TX_WRITE_COUNT_MAX, VALUE_BYTES_MAX};
 use crate::packed::{PackedEvent, PackedResult, PackedWrite, ResultPacker, Unpacked};
 use crate::result::{StateKey, StateWrite};
@@ -86,6 +87,38 @@ impl ForeignResult {
             }
         }
         packer.finish()
+    }
+
+    /// Results that were packed, their writes in key order.
+    ///
+    /// # Errors
+    /// `ResultsMalformed`: the layout is broken, or a text is no UTF-8.
+    pub fn unpack(packed: &[u8]) -> Result<Vec<Self>, ExecutionError> {
+        let unpacked = Unpacked::read(packed)?;
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned);
+        let event = |event: &PackedEvent<'_>| {
+            Ok(ForeignEvent {
+                name: text(event.name)?,
+                entity: text(event.entity)?,
+                data: event.data.to_vec(),
+            })
+        };
+        let results = unpacked.results.iter().map(|result| {
+            let writes = unpacked.writes.get(result.writes.clone()).unwrap_or_default().iter();
+            let mut writes: Vec<_> = writes.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect();
+            writes.sort_unstable();
+            let events = unpacked.events.get(result.events.clone()).unwrap_or_default();
+            Ok(Self {
+                tx_index: result.tx_index,
+                code: result.code,
+                rule: text(result.rule)?,
+                steps: result.steps,
+                writes,
+                events: events.iter().map(event).collect::<Result<_, std::str::Utf8Error>>()?,
+            })
+        });
+        let results: Result<_, std::str::Utf8Error> = results.collect();
+        results.map_err(|_| ExecutionError::ResultsMalformed(packed.len()))
     }
 }
 

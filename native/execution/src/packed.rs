@@ -10,9 +10,8 @@ use std::ops::Range;
 
 use crate::error::ExecutionError;
 
-/// Bytes of the shortest result, write and event: a count larger than what is left could hold is refused before any
+/// Bytes of the shortest write and event: a count larger than what is left could hold is refused before any
 /// room is made for it.
-const RESULT_BYTES_MIN: usize = 28;
 const WRITE_BYTES_MIN: usize = 9;
 const EVENT_BYTES_MIN: usize = 12;
 
@@ -104,15 +103,13 @@ pub(crate) struct Unpacked<'a> {
 }
 
 impl<'a> Unpacked<'a> {
-    /// Reads exactly `count` results. Memory is bounded by the bytes given.
+    /// Reads all results. Memory is bounded by the bytes given.
     ///
     /// # Errors
-    /// `ResultsMalformed`: the bytes end early or go on, or a flag is neither 0 nor 1. `CountMismatch`: fewer or more
-    /// results.
-    pub fn read(packed: &'a [u8], count: usize) -> Result<Self, ExecutionError> {
+    /// `ResultsMalformed`: the bytes end early or go on, or a flag is neither 0 nor 1.
+    pub fn read(packed: &'a [u8]) -> Result<Self, ExecutionError> {
         let mut reader = Reader { rest: packed };
         let mut found = Self::default();
-        found.results.reserve(count.min(packed.len() / RESULT_BYTES_MIN));
         while !reader.rest.is_empty() {
             let result = found.read_result(&mut reader).ok_or_else(|| {
                 let place = packed.len() - reader.rest.len();
@@ -120,13 +117,7 @@ impl<'a> Unpacked<'a> {
             })?;
             found.results.push(result);
         }
-        let got = found.results.len();
-        if got == count {
-            Ok(found)
-        } else {
-            let what = "results";
-            Err(ExecutionError::CountMismatch { what, got, want: count })
-        }
+        Ok(found)
     }
 
     fn read_result(&mut self, reader: &mut Reader<'a>) -> Option<PackedResult<'a>> {

@@ -3,12 +3,12 @@
 use crate::error::{array, codec, packed, raise};
 use crate::plane::{PyAccounts, PyBatch};
 use hn_execution::{
-    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ResultPacker, StateKey,
+    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, StateKey,
 };
 use hn_primitives::{Batch, Name};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::PyBytes;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -16,11 +16,10 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyBlockExecution>()?;
     m.add_class::<PyBlockResult>()?;
     m.add_function(wrap_pyfunction!(native_actions, m)?)?;
-    m.add_function(wrap_pyfunction!(pack_results, m)?)?;
     m.add_function(wrap_pyfunction!(state_key, m)?)
 }
 
-fn failure(error: &ExecutionError) -> PyErr {
+pub fn failure(error: &ExecutionError) -> PyErr {
     raise(error.code(), error.to_string())
 }
 
@@ -63,42 +62,6 @@ type ForeignTxRow<'py> = (
     String,
     Bound<'py, PyBytes>,
 );
-
-/// Packs results in one pass over the host's objects, without a copy in between.
-#[pyfunction]
-fn pack_results<'py>(py: Python<'py>, results: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyBytes>> {
-    let mut packer = ResultPacker::with_capacity(RESULT_BYTES * results.len());
-    for row in results.iter() {
-        let row = row.cast_into::<PyTuple>()?;
-        let (writes, events) = (row.get_item(4)?, row.get_item(5)?);
-        let (writes, events) = (writes.cast::<PyDict>()?, events.cast::<PyList>()?);
-        let rule = row.get_item(2)?;
-        packer.result(
-            row.get_item(0)?.extract()?,
-            row.get_item(1)?.extract()?,
-            row.get_item(3)?.extract()?,
-            rule.cast::<PyString>()?.to_str()?,
-            (writes.len(), events.len()),
-        );
-        for (key, value) in writes.iter() {
-            let value = if value.is_none() { None } else { Some(value.cast::<PyBytes>()?) };
-            packer.write(key.cast::<PyBytes>()?.as_bytes(), value.map(PyBytesMethods::as_bytes));
-        }
-        for event in events.iter() {
-            let event = event.cast_into::<PyTuple>()?;
-            let (name, entity, data) = (event.get_item(0)?, event.get_item(1)?, event.get_item(2)?);
-            packer.event(
-                name.cast::<PyString>()?.to_str()?,
-                entity.cast::<PyString>()?.to_str()?,
-                data.cast::<PyBytes>()?.as_bytes(),
-            );
-        }
-    }
-    Ok(PyBytes::new(py, &packer.finish()))
-}
-
-/// Bytes of an ordinary packed result; only room is made by it.
-const RESULT_BYTES: usize = 1_024;
 
 /// One block on its way.
 #[pyclass(name = "BlockExecution", frozen)]

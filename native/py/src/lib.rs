@@ -9,6 +9,7 @@ mod error;
 mod execution;
 mod formats;
 mod frames;
+mod handlers;
 mod merkle;
 mod objects;
 mod plane;
@@ -25,6 +26,7 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     crypto::register(m)?;
     formats::register(m)?;
     frames::register(m)?;
+    handlers::register(m)?;
     objects::register(m)?;
     merkle::register(m)?;
     plane::register(m)?;
