@@ -135,7 +135,13 @@ def run(*, tiny: bool, application: str = "coldchain") -> dict[str, Any]:
         "scenario": "micro",
         "machine": machine.facts(),
         "commit": machine.commit(),
-        "settings": {"application": application, "txs": count, "batch": BATCH_TX_COUNT, "threads": 1, "state": "memory"},
+        "settings": {
+            "application": application,
+            "txs": count,
+            "batch": BATCH_TX_COUNT,
+            "threads": 1,
+            "state": "memory",
+        },
         "reference": {"python_loops_per_s": round(machine.python_loops_per_s())},
         "results": {
             f"execution.execute_group/app={application}/flavour={flavour}/n={count}": measure(

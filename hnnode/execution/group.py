@@ -140,7 +140,7 @@ class Group:
             begin(tx_id, sender)
             try:
                 action.handler(tx, payload)
-            except BaseException as fault:
+            except BaseException as fault:  # noqa: BLE001 - what is no fault of the handler is raised again
                 self._refuse(tx, tx_index, action, fault)
             else:
                 commit(tx_index)
@@ -157,7 +157,7 @@ class Group:
                 batch(tx, _payloads(tx, calls[done:]))
                 if tx._result_count - before < count:
                     raise RuntimeError("the batch handler returned before the last transaction")
-            except BaseException as fault:
+            except BaseException as fault:  # noqa: BLE001 - as in `run`
                 done = tx._result_count - before
                 if done < count:
                     self._refuse(tx, calls[done][0], action, fault)

@@ -1,7 +1,8 @@
 """What a handler and a query see of the chain.
 
 A `Context` is the compiled core's: it stands at one transaction of a block after the other, keeps the writes and events
-of each, and packs what succeeded; a refused transaction is dropped whole. Keys and values are those of the application: another application's state cannot be named.
+of each, and packs what succeeded; a refused transaction is dropped whole. Keys and values are those of the application:
+another application's state cannot be named.
 """
 
 from __future__ import annotations
@@ -75,9 +76,7 @@ def make_context(
         read: value of any other key of the application after the block before.
         sender_of: what is known of an account.
     """
-    return Context(
-        height, block_time_ms, values, _LIMITS, read, sender_of, canonical_json, encode_sorted, TxRefused
-    )
+    return Context(height, block_time_ms, values, _LIMITS, read, sender_of, canonical_json, encode_sorted, TxRefused)
 
 
 class QueryView:

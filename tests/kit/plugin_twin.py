@@ -89,7 +89,12 @@ def _bound(holds: bool) -> None:
 
 
 def execute(
-    table: Application, txs: Sequence[ForeignTx], state: dict[bytes, bytes], height: int, time_ms: int, facts: Any = None
+    table: Application,
+    txs: Sequence[ForeignTx],
+    state: dict[bytes, bytes],
+    height: int,
+    time_ms: int,
+    facts: Any = None,
 ) -> list[ForeignResult]:
     """Rows of `txs`; `state` holds the application's keys and takes the writes. `facts`: sender → (organisation, roles)."""
     rows: list[ForeignResult] = []

@@ -188,12 +188,49 @@ class Breaks(msgspec.Struct, forbid_unknown_fields=True):
     d: Annotated[str, Meta(pattern="^[a-c]{1,2}" + END)]
 
 
-texts = st.sampled_from(["", "A", "AB", "AB-9", "ABCDE", "ABCDEF", "00ff", "00fF", "00ff\n", "x", "x-ab", "xb\nx", "a", "b", "\n", "é", "A\n00ff"])
+texts = st.sampled_from(
+    [
+        "",
+        "A",
+        "AB",
+        "AB-9",
+        "ABCDE",
+        "ABCDEF",
+        "00ff",
+        "00fF",
+        "00ff\n",
+        "x",
+        "x-ab",
+        "xb\nx",
+        "a",
+        "b",
+        "\n",
+        "é",
+        "A\n00ff",
+    ]
+)
 
 
-@given(st.dictionaries(st.sampled_from(["name", "digest", "kind", "other", "defaulted", "odd", "lines", "n", "a", "b", "c", "d"]), texts | st.integers(-1, 10) | st.none(), max_size=9))
+@given(
+    st.dictionaries(
+        st.sampled_from(["name", "digest", "kind", "other", "defaulted", "odd", "lines", "n", "a", "b", "c", "d"]),
+        texts | st.integers(-1, 10) | st.none(),
+        max_size=9,
+    )
+)
 @example({"name": "ABC", "digest": "00ff", "kind": "x"})
-@example({"name": "ABC", "digest": "00ff", "kind": "x", "other": "DEF", "defaulted": "ffff", "odd": "b", "lines": "\n", "n": 3})
+@example(
+    {
+        "name": "ABC",
+        "digest": "00ff",
+        "kind": "x",
+        "other": "DEF",
+        "defaulted": "ffff",
+        "odd": "b",
+        "lines": "\n",
+        "n": 3,
+    }
+)
 @example({"name": "ABC\n00ff", "digest": "", "kind": "x"})
 @example({"a": "a\n", "b": "\n", "c": "b", "d": "ac"})
 def test_decoders_take_and_refuse_what_msgspec_does(fields: dict[str, Any]) -> None:

@@ -156,8 +156,16 @@ def test_temperatures_that_follow_each_other_are_handled_as_if_alone(host: Host,
     for row in executor.execute_group("coldchain", mix.block(60), start, 1, 90_000, RECORDS):
         start.apply([(host.applications["coldchain"].prefix + key, value) for key, value in row[4]])
     txs = [
-        (index, bytes(32), BY_ROLE[role], "commit_temperatures", msgspec.json.encode(mix._payload("commit_temperatures", name)))
-        for index, (name, role) in enumerate((name, role) for name in NAMES for role in (*ROLES, "first_station", "warehouse"))
+        (
+            index,
+            bytes(32),
+            BY_ROLE[role],
+            "commit_temperatures",
+            msgspec.json.encode(mix._payload("commit_temperatures", name)),
+        )
+        for index, (name, role) in enumerate(
+            (name, role) for name in NAMES for role in (*ROLES, "first_station", "warehouse")
+        )
     ]
 
     def results(step: int) -> list[Any]:

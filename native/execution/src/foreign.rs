@@ -6,9 +6,7 @@
 use std::ops::Range;
 
 use hn_pool::AccountState;
-use hn_primitives::{
-    Account, Hash32, Name, ReceiptHead, Write, ZERO_HASH, codes, put_event, put_write,
-};
+use hn_primitives::{Account, Hash32, Name, ReceiptHead, Write, ZERO_HASH, codes, put_event, put_write};
 use serde::de::IgnoredAny;
 
 use crate::check::{Outcome, logged};
@@ -105,7 +103,9 @@ impl ForeignResult {
         };
         let results = unpacked.results.iter().map(|result| {
             let writes = unpacked.writes.get(result.writes.clone()).unwrap_or_default().iter();
-            let mut writes: Vec<_> = writes.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect();
+            let mut writes: Vec<_> = writes
+                .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
+                .collect();
             writes.sort_unstable();
             let events = unpacked.events.get(result.events.clone()).unwrap_or_default();
             Ok(Self {

@@ -2,9 +2,7 @@
 
 use crate::error::{array, codec, packed, raise};
 use crate::plane::{PyAccounts, PyBatch};
-use hn_execution::{
-    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, StateKey,
-};
+use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, StateKey};
 use hn_primitives::{Batch, Name};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;

@@ -165,12 +165,20 @@ impl PyTxContext {
 
     #[getter]
     fn organisation(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.sender_of.bind(py).call1((&self.sender,))?.get_item(0).map(Bound::unbind)
+        self.sender_of
+            .bind(py)
+            .call1((&self.sender,))?
+            .get_item(0)
+            .map(Bound::unbind)
     }
 
     #[getter]
     fn roles(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.sender_of.bind(py).call1((&self.sender,))?.get_item(1).map(Bound::unbind)
+        self.sender_of
+            .bind(py)
+            .call1((&self.sender,))?
+            .get_item(1)
+            .map(Bound::unbind)
     }
 
     #[pyo3(signature = (key, /))]
@@ -262,7 +270,11 @@ impl PyTxContext {
         self.packer
             .result(tx_index, codes::OK, u64::from(self.steps), "", counts);
         for (key, value) in writes.iter() {
-            let bytes = if value.is_none() { None } else { Some(value.cast::<PyBytes>()?) };
+            let bytes = if value.is_none() {
+                None
+            } else {
+                Some(value.cast::<PyBytes>()?)
+            };
             self.packer
                 .write(key.cast::<PyBytes>()?.as_bytes(), bytes.map(PyBytesMethods::as_bytes));
             values.set_item(key, &value)?;
@@ -312,7 +324,11 @@ fn pack_results<'py>(py: Python<'py>, results: &Bound<'py, PyList>) -> PyResult<
         for write in writes.iter() {
             let write = write.cast_into::<PyTuple>()?;
             let (key, value) = (write.get_item(0)?, write.get_item(1)?);
-            let value = if value.is_none() { None } else { Some(value.cast::<PyBytes>()?) };
+            let value = if value.is_none() {
+                None
+            } else {
+                Some(value.cast::<PyBytes>()?)
+            };
             packer.write(key.cast::<PyBytes>()?.as_bytes(), value.map(PyBytesMethods::as_bytes));
         }
         for event in events.iter() {

@@ -141,7 +141,10 @@ impl Chain {
             .map(|g| {
                 (
                     g.application.to_owned(),
-                    g.txs.iter().map(|tx| (self.host)(g.application, tx)).collect::<Vec<_>>(),
+                    g.txs
+                        .iter()
+                        .map(|tx| (self.host)(g.application, tx))
+                        .collect::<Vec<_>>(),
                 )
             })
             .collect();

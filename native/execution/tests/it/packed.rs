@@ -99,7 +99,10 @@ fn test_impossible_counts_and_flags_are_malformed() {
     ];
     for (i, packed) in cases.iter().enumerate() {
         let error = block().complete("coldchain", packed).unwrap_err();
-        assert!(matches!(error, ExecutionError::ResultsMalformed(_)), "case {i}: {error}");
+        assert!(
+            matches!(error, ExecutionError::ResultsMalformed(_)),
+            "case {i}: {error}"
+        );
     }
 }
 

@@ -67,9 +67,13 @@ fn test_results_must_match_the_group_one_to_one() {
             .into_iter()
             .all(|answer| answer.unwrap_err().code() == codes::RESULT_INVALID)
     );
-    block.complete("coldchain", &ForeignResult::pack(&[result(0), result(2)])).unwrap();
+    block
+        .complete("coldchain", &ForeignResult::pack(&[result(0), result(2)]))
+        .unwrap();
     assert!(
-        block.complete("coldchain", &ForeignResult::pack(&[result(0), result(2)])).is_err(),
+        block
+            .complete("coldchain", &ForeignResult::pack(&[result(0), result(2)]))
+            .is_err(),
         "answered already"
     );
     assert_eq!(block.foreign_groups().unwrap().len(), 1);
