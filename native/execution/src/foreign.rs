@@ -213,7 +213,7 @@ impl<'a> Settlement<'a> {
     fn take_writes(&mut self, writes: &[PackedWrite<'a>]) -> bool {
         self.sorted.extend_from_slice(writes);
         if !ascending(&self.sorted) {
-            self.sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            self.sorted.sort_unstable_by_key(|(key, _)| *key);
         }
         ascending(&self.sorted)
             && self.sorted.iter().all(|(key, value)| {
