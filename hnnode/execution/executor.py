@@ -68,13 +68,13 @@ class Executor:
             state: state after block `height - 1`.
             height, time_ms: of the block being executed.
         Raises: FatalError: the application is not loaded, or the host is out of memory. Errors of `state` pass through.
-        Cost: 3 µs a transaction besides reads, decoding and the handler's own work; `bench/micro/plugin.py`.
+        Cost: see `bench/micro/plugin.py`.
         """
         table = self._applications.get(application)
         if table is None:
             raise FatalError("PLUGIN_SET_INVALID", f"application: {application} is not loaded (height={height})")
         collecting = gc.isenabled()
-        gc.disable()  # tens of thousands of objects and no cycle among them: looking for some took 5 % of the time
+        gc.disable()  # tens of thousands of objects and no cycle among them
         try:
             group = Group(table, height, time_ms)
             wanted = group.declare(txs)

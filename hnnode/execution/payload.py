@@ -33,7 +33,7 @@ _BETWEEN = "\n"
 def payload_decoder(model: type[msgspec.Struct]) -> Decode:
     """A strict decoder of JSON: it raises ValueError for everything that is not the model.
 
-    Cost: 1–2 µs for a handful of fields; a field with a pattern that is not plain takes 0.4 µs more.
+    Cost: 0.6–2.5 µs for the payloads of coldchain.
     """
     info = inspect.type_info(model)
     if not isinstance(info, inspect.StructType) or not _is_ordinary(model, info):
