@@ -5,7 +5,8 @@ A wrong length or a malformed encoding raises `NativeError`, whose `code` is the
 batch is a code in the answer, never an exception.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 VERSION: str
 CODES: dict[str, int]
@@ -480,6 +481,69 @@ class DispatchTable:
 
     def __init__(self, foreign: Sequence[tuple[str, str, Sequence[str]]]) -> None: ...
 
+_ResultRow = tuple[int, int, str, int, list[tuple[bytes, bytes | None]], list[tuple[str, str, bytes]]]
+
+def pack_results(results: list[_ResultRow]) -> bytes:
+    """results: (tx_index, code, rule, steps, writes (key, value or None), events (name, entity, data)). Packed results may be joined."""
+
+def unpack_results(packed: bytes) -> list[_ResultRow]:
+    """The rows, writes in key order. Raises NativeError RESULT_INVALID for broken bytes."""
+
+class TxContext:
+    """The transaction that a plugin's handler handles. One object serves a whole block: it stands at one transaction after the other, so a
+    handler does not keep it.
+    """
+
+    def __init__(
+        self,
+        height: int,
+        block_time_ms: int,
+        values: dict[bytes, bytes | None],
+        limits: Mapping[str, int],
+        read: Callable[[bytes], bytes | None],
+        sender_of: Callable[[bytes], tuple[str, tuple[str, ...]]],
+        encode: Callable[[Any], bytes],
+        encode_plain: Callable[[Any], bytes],
+        refused: type[BaseException],
+    ) -> None: ...
+    @property
+    def height(self) -> int:
+        """Of the block."""
+    @property
+    def block_time_ms(self) -> int:
+        """Of the block."""
+    @property
+    def tx_id(self) -> bytes:
+        """32 bytes."""
+    @property
+    def sender(self) -> bytes:
+        """Account, 20 bytes."""
+    @property
+    def organisation(self) -> str:
+        """Name under which the sender is registered."""
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles of the sender, ascending."""
+    def get(self, key: bytes, /) -> bytes | None:
+        """Value as of this point of the block, or None."""
+    def put(self, key: bytes, value: bytes) -> None:
+        """Write a value of at most 64 KiB under a key of at most 256 bytes."""
+    def delete(self, key: bytes) -> None:
+        """Remove a key; removing an absent one is allowed."""
+    def emit(self, name: str, entity: str, data: Any) -> None:
+        """Add an event; `entity` is what it is about, such as a batch id. `data` is a mapping or a Struct and becomes canonical JSON with
+        sorted keys."""
+    def require(self, rule_id: str, condition: bool) -> None:
+        """Refuse the transaction under a registered rule unless the condition holds."""
+    def fail(self, rule_id: str) -> NoReturn:
+        """Refuse the transaction under a registered rule."""
+    def _begin(self, tx_id: bytes, sender: bytes) -> None: ...
+    def _commit(self, tx_index: int) -> None: ...
+    def _refuse(self, tx_index: int, code: int, rule: str) -> None: ...
+    @property
+    def _result_count(self) -> int: ...
+    def _take(self) -> bytes: ...
+
 class BlockExecution:
     def __init__(
         self,
@@ -504,12 +568,8 @@ class BlockExecution:
     def run_native(self) -> None: ...
     def foreign_groups(self) -> list[tuple[str, list[tuple[int, bytes, bytes, str, bytes]]]]:
         """[(application, [(tx_index, tx_id, sender, action, payload)])] in block order."""
-    def complete(
-        self,
-        application: str,
-        results: Sequence[tuple[int, int, str, int, list[tuple[bytes, bytes | None]], list[tuple[str, str, bytes]]]],
-    ) -> None:
-        """results: (tx_index, code, rule, steps, writes (key, value or None), events (name, entity, data)), one a tx, in order."""
+    def complete(self, application: str, packed: bytes) -> None:
+        """packed: `pack_results` of all transactions of the group, in order."""
     def finish(self) -> BlockResult: ...
 
 class BlockResult:

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from hnnode.plugin_api.registry import Handler, Keys, QuerySpec, Registry, RuleSpec
+from hnnode.execution.payload import payload_decoder
+from hnnode.plugin_api.registry import BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec
 
 
 def application_prefix(application: str) -> bytes:
@@ -29,6 +30,7 @@ class Action:
     name: str
     decode: Callable[[bytes], Any]
     handler: Handler
+    batch: BatchHandler | None
     keys: Keys | None
     roles: tuple[str, ...]
     model: type[msgspec.Struct]
@@ -57,8 +59,9 @@ class Application:
         actions = {
             name: Action(
                 name,
-                msgspec.json.Decoder(spec.model).decode,
+                payload_decoder(spec.model),
                 spec.handler,
+                spec.batch,
                 spec.keys,
                 spec.roles,
                 spec.model,

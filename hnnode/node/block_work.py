@@ -104,7 +104,7 @@ class BlockWork:
         execution.supply(state.get_many(execution.native_keys()))
         execution.run_native()
         for application, txs in execution.foreign_groups():
-            results = self._executor.execute_group(
+            results = self._executor.execute_packed(
                 application, txs, state, decided.height, decided.time_ms, self._accounts
             )
             execution.complete(application, results)

@@ -14,6 +14,10 @@ _PLAIN = frozenset((int, str, bool, type(None)))
 _checked: dict[type, bool] = {}
 
 
+encode_sorted = _JSON.encode
+"""The encoding alone, for a mapping whose keys and values are known to be allowed."""
+
+
 def canonical_json(data: msgspec.Struct | Mapping[str, Any]) -> bytes:
     """JSON with sorted keys and no spaces. Of a mapping only integers, text, booleans, null and lists of them are
     taken.

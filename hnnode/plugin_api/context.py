@@ -1,18 +1,18 @@
 """What a handler and a query see of the chain.
 
-A `Context` serves one transaction. Its writes and events stay with it until the executor takes them; a refused
-transaction is dropped whole. Keys and values are those of the application: another application's state cannot be named.
+A `Context` is the compiled core's: it stands at one transaction of a block after the other, keeps the writes and events
+of each, and packs what succeeded; a refused transaction is dropped whole. Keys and values are those of the application:
+another application's state cannot be named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
-import msgspec
+from hnnode_native import TxContext as Context
 
-from hnnode.errors import CODES
-from hnnode.plugin_api.codec import canonical_json
+from hnnode.plugin_api.codec import canonical_json, encode_sorted
 from hnnode.plugin_api.limits import (
     EVENT_DATA_BYTES_MAX,
     EVENT_ENTITY_BYTES_MAX,
@@ -30,8 +30,18 @@ from hnnode.plugin_api.outcome import QueryRefused, TxRefused
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
 
-_RULE_VIOLATION = CODES["RULE_VIOLATION"]
-_LIMIT_EXCEEDED = CODES["WRITE_LIMIT_EXCEEDED"]
+__all__ = ["Context", "QueryView", "Reader", "Sender", "TxInfo", "make_context"]
+
+_LIMITS = {
+    "steps": STEPS_MAX,
+    "writes": WRITES_MAX,
+    "key_bytes": KEY_BYTES_MAX,
+    "value_bytes": VALUE_BYTES_MAX,
+    "events": EVENTS_MAX,
+    "event_name_bytes": EVENT_NAME_BYTES_MAX,
+    "event_entity_bytes": EVENT_ENTITY_BYTES_MAX,
+    "event_data_bytes": EVENT_DATA_BYTES_MAX,
+}
 
 Sender = tuple[str, tuple[str, ...]]
 """(organisation, roles) of a registered account, as of the block before."""
@@ -52,134 +62,21 @@ class TxInfo(Protocol):
     block_time_ms: int
 
 
-class StateView(dict[bytes, bytes | None]):
-    """Values of one application in one block: read once from storage, then as the block's transactions left them."""
+def make_context(
+    height: int,
+    block_time_ms: int,
+    values: dict[bytes, bytes | None],
+    read: Callable[[bytes], bytes | None],
+    sender_of: Callable[[bytes], Sender],
+) -> Context:
+    """The context of a block's transactions.
 
-    __slots__ = ("_get", "prefix")
-
-    def __init__(self, state: StateReader, prefix: bytes) -> None:
-        super().__init__()
-        self._get = state.get
-        self.prefix = prefix
-
-    def __missing__(self, key: bytes) -> bytes | None:
-        value = self._get(self.prefix + key)
-        self[key] = value
-        return value
-
-
-class Context:
-    """One transaction, for its handler.
-
-    Attributes: height and block_time_ms of the block, tx_id (32 bytes), sender (account, 20 bytes).
+    Args:
+        values: of keys of the application after the block before; takes what the transactions write.
+        read: value of any other key of the application after the block before.
+        sender_of: what is known of an account.
     """
-
-    __slots__ = (
-        "_events",
-        "_sender_facts",
-        "_sender_of",
-        "_steps",
-        "_view",
-        "_writes",
-        "block_time_ms",
-        "height",
-        "sender",
-        "tx_id",
-    )
-
-    def __init__(
-        self,
-        tx_id: bytes,
-        sender: bytes,
-        height: int,
-        block_time_ms: int,
-        view: StateView,
-        sender_of: Callable[[bytes], Sender],
-    ) -> None:
-        self.tx_id = tx_id
-        self.sender = sender
-        self.height = height
-        self.block_time_ms = block_time_ms
-        self._view = view
-        self._sender_of = sender_of
-        self._sender_facts: Sender | None = None
-        self._writes: dict[bytes, bytes | None] = {}
-        self._events: list[tuple[str, str, bytes]] = []
-        self._steps = 0
-
-    @property
-    def organisation(self) -> str:
-        """Name under which the sender is registered."""
-        return self._facts()[0]
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """Roles of the sender, ascending."""
-        return self._facts()[1]
-
-    def _facts(self) -> Sender:
-        if self._sender_facts is None:
-            self._sender_facts = self._sender_of(self.sender)
-        return self._sender_facts
-
-    def get(self, key: bytes, /) -> bytes | None:
-        """Value as of this point of the block, or None."""
-        self._step()
-        if key in self._writes:
-            return self._writes[key]
-        if len(key) > KEY_BYTES_MAX:
-            raise TxRefused(_LIMIT_EXCEEDED)
-        return self._view[key]
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Write a value of at most 64 KiB under a key of at most 256 bytes."""
-        if type(key) is not bytes or type(value) is not bytes:
-            raise TypeError("keys and values are bytes")
-        if len(value) > VALUE_BYTES_MAX:
-            raise TxRefused(_LIMIT_EXCEEDED)
-        self._write(key, value)
-
-    def delete(self, key: bytes) -> None:
-        """Remove a key; removing an absent one is allowed."""
-        if type(key) is not bytes:
-            raise TypeError("keys are bytes")
-        self._write(key, None)
-
-    def emit(self, name: str, entity: str, data: msgspec.Struct | Mapping[str, Any]) -> None:
-        """Add an event; `entity` is what it is about, such as a batch id. Data is canonical JSON with sorted keys."""
-        self._step()
-        if not name:
-            raise ValueError("an event needs a name")
-        encoded = canonical_json(data)
-        if (
-            len(self._events) >= EVENTS_MAX
-            or len(encoded) > EVENT_DATA_BYTES_MAX
-            or len(name.encode()) > EVENT_NAME_BYTES_MAX
-            or len(entity.encode()) > EVENT_ENTITY_BYTES_MAX
-        ):
-            raise TxRefused(_LIMIT_EXCEEDED)
-        self._events.append((name, entity, encoded))
-
-    def require(self, rule_id: str, condition: bool) -> None:
-        """Refuse the transaction under a registered rule unless the condition holds."""
-        if not condition:
-            raise TxRefused(_RULE_VIOLATION, rule_id)
-
-    def fail(self, rule_id: str) -> NoReturn:
-        """Refuse the transaction under a registered rule."""
-        raise TxRefused(_RULE_VIOLATION, rule_id)
-
-    def _write(self, key: bytes, value: bytes | None) -> None:
-        self._step()
-        writes = self._writes
-        if key not in writes and (len(writes) >= WRITES_MAX or not 0 < len(key) <= KEY_BYTES_MAX):
-            raise TxRefused(_LIMIT_EXCEEDED)
-        writes[key] = value
-
-    def _step(self) -> None:
-        self._steps += 1
-        if self._steps > STEPS_MAX:
-            raise TxRefused(_LIMIT_EXCEEDED)
+    return Context(height, block_time_ms, values, _LIMITS, read, sender_of, canonical_json, encode_sorted, TxRefused)
 
 
 class QueryView:

@@ -21,6 +21,8 @@ _CITIZEN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CITIZEN_CHECK = "10X98765432"
 _CITIZEN = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9A-Za-z])")
 _MOBILE = re.compile(r"(?<![0-9])(?:\+?86)?1[3-9][0-9]{9}(?![0-9])")
+_LONG = re.compile(r"[0-9]{11}")
+"""In every citizen number and mobile number, and in few other texts."""
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -69,6 +71,8 @@ def looks_personal(text: str) -> bool:
     """Whether the text holds a citizen identity number or a mobile number of the mainland, standing alone among other
     characters.
     """
+    if _LONG.search(text) is None:
+        return False
     return _MOBILE.search(text) is not None or any(is_citizen_number(hit) for hit in _CITIZEN.findall(text))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 M = TypeVar("M", bound=msgspec.Struct)
 
 Handler = Callable[[Context, Any], None]
+BatchHandler = Callable[[Context, Iterator[Any]], None]
 Keys = Callable[[TxInfo, Any], Sequence[bytes]]
 Query = Callable[[QueryView, Any], Any]
 
@@ -29,6 +30,7 @@ class ActionSpec:
     handler: Handler
     roles: tuple[str, ...]
     keys: Keys | None
+    batch: BatchHandler | None
     title_zh: str
     title_en: str
 
@@ -75,6 +77,7 @@ class Registry:
         *,
         roles: Sequence[str] = (),
         keys: Callable[[TxInfo, M], Sequence[bytes]] | None = None,
+        execute_batch: Callable[[Context, Iterator[M]], None] | None = None,
         title_zh: str,
         title_en: str,
     ) -> None:
@@ -84,14 +87,18 @@ class Registry:
             model: shape of the JSON payload; see `model.py` for what it may hold.
             handler: called with the context and the decoded payload; returns nothing.
             roles: the sender needs one of them; empty means any active account.
-            keys: state keys the handler will most likely read, from the payload alone; they are fetched together.
-                Only a hint.
+            keys: state keys the handler will most likely read, from the payload alone. Those of a whole block are
+                fetched in one call; any other key costs a read of its own. Only a hint.
+            execute_batch: takes the place of `handler` for transactions of this action that follow each other in a
+                block. It iterates over the payloads to their end; the context stands at the transaction of the payload
+                taken last, and taking the next one ends it. A refusal or fault ends that transaction alone: the call is
+                made again with those behind it. The results must be those of `handler`.
         """
         check_model(model, "payload")
         if _name(name, "action") in self.actions:
             raise ModelError(f"action {name}: registered twice")
         named = tuple(sorted({_name(role, "role") for role in roles}))
-        self.actions[name] = ActionSpec(name, model, handler, named, keys, title_zh, title_en)
+        self.actions[name] = ActionSpec(name, model, handler, named, keys, execute_batch, title_zh, title_en)
 
     def query(
         self, name: str, model: type[M], handler: Callable[[QueryView, M], Any], *, title_zh: str, title_en: str

@@ -136,6 +136,19 @@ def test_micro_benchmarks_run_on_tiny_input_and_repeat_their_work() -> None:
         assert found["result_hash"] == second[name]["result_hash"]
 
 
+def test_plugin_benchmark_leaves_the_receipts_and_state_of_old() -> None:
+    """The hashes cover receipts and writes of whole shipments; they change only with a rule of the application."""
+    found = _script("micro/plugin.py").run(tiny=True)["results"]
+    assert {name: result["result_hash"] for name, result in found.items()} == {
+        "execution.execute_group/app=coldchain/flavour=declare/n=24": (
+            "48b6224f73cbfd0c43ea41a02b1a0a28ad95a791f7694cdd48db4a325dd10ac6"
+        ),
+        "execution.execute_group/app=coldchain/flavour=chain/n=24": (
+            "5f9675d403f782d997e4a7eba539439a592da8d4524680828e096e5fe031554b"
+        ),
+    }
+
+
 def test_results_render_as_tables(tmp_path: Path) -> None:
     core, render = _script("micro/core.py"), _script("render.py")
     (tmp_path / "here.json").write_text(json.dumps(core.run(tiny=True)), "utf-8")

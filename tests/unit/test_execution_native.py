@@ -91,7 +91,7 @@ def run(txs: Sequence[tuple[native.SecretKey, str, str, bytes]], state: MemorySt
     block.run_native()
     executor = Executor(APPS)
     for application, group in block.foreign_groups():
-        block.complete(application, executor.execute_group(application, group, state, height, height * 1_000, known))
+        block.complete(application, executor.execute_packed(application, group, state, height, height * 1_000, known))
     result = block.finish()
     state.apply(result.writes)
     state.height = height

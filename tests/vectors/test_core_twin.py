@@ -215,7 +215,7 @@ def test_receipts_and_write_sets(
     results = [
         (index, 0, "", work, sorted(writes.items()), raised) for index, (writes, raised, work) in enumerate(outcomes)
     ]
-    block.complete(application, results)
+    block.complete(application, native.pack_results(results))
     result = block.finish()
     expected = []
     for tx_id, (writes, raised, work) in zip(batch.tx_ids(), outcomes, strict=True):

@@ -18,17 +18,20 @@ use hn_merkle::block_tree;
 use hn_pool::{AccountState, Accounts};
 use hn_primitives::{Batch, Hash32, KeyedSet};
 
-use crate::check::{Outcome, Place, context, failed, prepare, screen, settled, succeeded, text};
+use crate::check::{Outcome, Place, context, failed, prepare, screen, succeeded, text};
 use crate::digests::{OpenDigest, fill_digests, state_updates};
 use crate::dispatch::Applications;
 use crate::error::ExecutionError;
-use crate::foreign::{ForeignGroup, ForeignResult, ForeignTx, settle};
+use crate::foreign::{ForeignGroup, ForeignTx, Settlement};
 use crate::overlay::Namespace;
+use crate::packed::Unpacked;
 use crate::receipts::Receipts;
 use crate::result::{BlockInfo, BlockResult, StateKey};
 
 /// Bytes of an ordinary receipt; only room is made by it.
 const RECEIPT_BYTES: usize = 384;
+/// Bytes of a receipt without events; only room is made by it.
+const RECEIPT_HEAD_BYTES: usize = 96;
 
 struct TxState {
     place: Place,
@@ -272,12 +275,14 @@ impl BlockExecution {
         })
     }
 
-    /// Takes the plugin host's results for all open transactions of `application`, in the order of its group.
-    /// A result that breaks a bound of [`crate::limits`] becomes a receipt `RESULT_INVALID` without writes.
+    /// Takes the plugin host's results, see [`crate::ResultPacker`], for all open transactions of `application`, in the
+    /// order of its group. A result that breaks a bound of [`crate::limits`] becomes a receipt `RESULT_INVALID` without
+    /// writes.
+    /// Cost: one copy of the writes and events; digests of the write sets in lanes.
     ///
     /// # Errors
     /// No open group of this name, or results that do not match it one to one; nothing is taken then.
-    pub fn complete(&mut self, application: &str, results: Vec<ForeignResult>) -> Result<(), ExecutionError> {
+    pub fn complete(&mut self, application: &str, packed: &[u8]) -> Result<(), ExecutionError> {
         self.expect_from(Stage::Checked, "complete comes after set_committed")?;
         let no_group = || ExecutionError::NoOpenGroup(application.chars().take(64).collect());
         let Self {
@@ -295,22 +300,27 @@ impl BlockExecution {
         if namespace.foreign_open.is_empty() {
             return Err(no_group());
         }
-        count("results", results.len(), namespace.foreign_open.len())?;
-        for (result, open) in results.iter().zip(&namespace.foreign_open) {
+        let unpacked = Unpacked::read(packed)?;
+        count("results", unpacked.results.len(), namespace.foreign_open.len())?;
+        for (result, open) in unpacked.results.iter().zip(&namespace.foreign_open) {
             if result.tx_index as usize != *open {
                 let (application, got, want) = (name.to_string(), result.tx_index, *open as u32);
                 return Err(ExecutionError::ResultsMismatch { application, got, want });
             }
         }
-        for (result, open) in results.into_iter().zip(std::mem::take(&mut namespace.foreign_open)) {
+        let open = std::mem::take(&mut namespace.foreign_open);
+        log.reserve(packed.len() + RECEIPT_HEAD_BYTES * open.len());
+        let mut settlement = Settlement::new((index, name), &unpacked, log, namespace.overlay.write_sets_mut());
+        for (result, open) in unpacked.results.iter().zip(open) {
             let Some(state) = txs.get_mut(open) else { continue };
             let Some((_, tx)) = state.place.locate(batches) else {
                 continue;
             };
-            let (receipt, writes) = settle(name, &tx.tx_id, result);
-            state.outcome = settled(log, &receipt);
-            namespace.foreign_writes.extend(writes);
+            state.outcome = settlement.settle(&tx.tx_id, result);
         }
+        let (digests, writes) = settlement.finish();
+        namespace.foreign_writes = writes;
+        fill_digests(digests, namespaces, log);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hn_pool::AccountState;
-use hn_primitives::{Batch, Hash32, Receipt, ReceiptHead, Span, TxEntry, ZERO_HASH, codes};
+use hn_primitives::{Batch, Hash32, ReceiptHead, Span, TxEntry, ZERO_HASH, codes};
 
 use crate::application::{Failure, Operation, TxContext};
 use crate::dispatch::{Applications, Handler};
@@ -146,12 +146,8 @@ pub(crate) fn succeeded(log: &mut Vec<u8>, tx_id: &Hash32, committed: &Committed
     })
 }
 
-/// Writes the receipt of a transaction of the plugin host to the log.
-pub(crate) fn settled(log: &mut Vec<u8>, receipt: &Receipt) -> Outcome {
-    logged(log, receipt.code, |log| receipt.encode_into(log))
-}
-
-fn logged(log: &mut Vec<u8>, code: u32, write: impl FnOnce(&mut Vec<u8>)) -> Outcome {
+/// Appends a receipt to the log.
+pub(crate) fn logged(log: &mut Vec<u8>, code: u32, write: impl FnOnce(&mut Vec<u8>)) -> Outcome {
     let start = log.len();
     write(log);
     Outcome::Done {

@@ -32,6 +32,9 @@ pub enum ExecutionError {
         /// Index expected at this place.
         want: u32,
     },
+    /// Packed results do not have their layout.
+    #[error("packed results: malformed at byte {0}")]
+    ResultsMalformed(usize),
     /// The block cannot be finished before every application has answered.
     #[error("application {0} has not answered")]
     Incomplete(String),
@@ -45,7 +48,10 @@ impl ExecutionError {
     pub fn code(&self) -> u32 {
         match self {
             Self::OutOfOrder(_) | Self::Incomplete(_) => codes::INTERNAL_ERROR,
-            Self::CountMismatch { .. } | Self::NoOpenGroup(_) | Self::ResultsMismatch { .. } => codes::RESULT_INVALID,
+            Self::CountMismatch { .. }
+            | Self::NoOpenGroup(_)
+            | Self::ResultsMismatch { .. }
+            | Self::ResultsMalformed(_) => codes::RESULT_INVALID,
             Self::ApplicationsInvalid(_) => codes::PLUGIN_SET_INVALID,
         }
     }

@@ -3,11 +3,18 @@
 //! The host is trusted to run the right code, not to keep the bounds: a result that breaks one becomes a receipt
 //! `RESULT_INVALID` without writes, the same on every node, because the same code made it there.
 
+use std::ops::Range;
+
 use hn_pool::AccountState;
-use hn_primitives::{Account, Event, Hash32, Name, Receipt, Text8, Text16, Write, ZERO_HASH, codes, write_set_digest};
+use hn_primitives::{Account, Hash32, Name, ReceiptHead, Write, ZERO_HASH, codes, put_event, put_write};
 use serde::de::IgnoredAny;
 
+use crate::check::{Outcome, logged};
+use crate::digests::OpenDigest;
+use crate::error::ExecutionError;
 use crate::limits::{EVENT_COUNT_MAX, EVENT_DATA_BYTES_MAX, KEY_BYTES_MAX, TX_WRITE_COUNT_MAX, VALUE_BYTES_MAX};
+use crate::packed::{PackedEvent, PackedResult, PackedWrite, ResultPacker, Unpacked};
+use crate::result::{StateKey, StateWrite};
 
 /// A transaction for the plugin host; it passed every check before the handler.
 #[derive(Debug, Clone, Copy)]
@@ -63,67 +70,214 @@ pub struct ForeignResult {
     pub events: Vec<ForeignEvent>,
 }
 
-/// Writes of one transaction in key order.
-pub(crate) type KeyWrites = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+impl ForeignResult {
+    /// Results as [`crate::BlockExecution::complete`] takes them.
+    pub fn pack(results: &[Self]) -> Vec<u8> {
+        let mut packer = ResultPacker::default();
+        for result in results {
+            let counts = (result.writes.len(), result.events.len());
+            packer.result(result.tx_index, result.code, result.steps, &result.rule, counts);
+            for (key, value) in &result.writes {
+                packer.write(key, value.as_deref());
+            }
+            for event in &result.events {
+                packer.event(&event.name, &event.entity, &event.data);
+            }
+        }
+        packer.finish()
+    }
 
-/// Turns a result into its receipt and the writes to apply.
-pub(crate) fn settle(application: &Name, tx_id: &Hash32, result: ForeignResult) -> (Receipt, KeyWrites) {
-    let steps = result.steps;
-    check(application, tx_id, result).unwrap_or_else(|| {
-        let receipt = Receipt {
-            tx_id: *tx_id,
-            code: codes::RESULT_INVALID,
-            rule: Text8::default(),
-            steps,
-            write_set_digest: ZERO_HASH,
-            events: Vec::new(),
+    /// Results that were packed, their writes in key order.
+    ///
+    /// # Errors
+    /// `ResultsMalformed`: the layout is broken, or a text is no UTF-8.
+    pub fn unpack(packed: &[u8]) -> Result<Vec<Self>, ExecutionError> {
+        let unpacked = Unpacked::read(packed)?;
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned);
+        let event = |event: &PackedEvent<'_>| {
+            Ok(ForeignEvent {
+                name: text(event.name)?,
+                entity: text(event.entity)?,
+                data: event.data.to_vec(),
+            })
         };
-        (receipt, Vec::new())
-    })
+        let results = unpacked.results.iter().map(|result| {
+            let writes = unpacked.writes.get(result.writes.clone()).unwrap_or_default().iter();
+            let mut writes: Vec<_> = writes
+                .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
+                .collect();
+            writes.sort_unstable();
+            let events = unpacked.events.get(result.events.clone()).unwrap_or_default();
+            Ok(Self {
+                tx_index: result.tx_index,
+                code: result.code,
+                rule: text(result.rule)?,
+                steps: result.steps,
+                writes,
+                events: events.iter().map(event).collect::<Result<_, std::str::Utf8Error>>()?,
+            })
+        });
+        let results: Result<_, std::str::Utf8Error> = results.collect();
+        results.map_err(|_| ExecutionError::ResultsMalformed(packed.len()))
+    }
 }
 
-/// `None` when the result breaks a bound.
-fn check(application: &Name, tx_id: &Hash32, result: ForeignResult) -> Option<(Receipt, KeyWrites)> {
-    let ForeignResult {
-        code,
-        rule,
-        steps,
-        mut writes,
-        events,
-        ..
-    } = result;
-    if !code_fits(code, &rule) || (code != codes::OK && !(writes.is_empty() && events.is_empty())) {
-        return None;
+/// Turns the results of one application into receipts and writes.
+pub(crate) struct Settlement<'a> {
+    application: &'a Name,
+    index: usize,
+    unpacked: &'a Unpacked<'a>,
+    log: &'a mut Vec<u8>,
+    /// Behind each other what the digests of the write sets cover.
+    write_sets: &'a mut Vec<u8>,
+    open: Vec<OpenDigest>,
+    /// Writes of the transaction at hand, in key order.
+    sorted: Vec<PackedWrite<'a>>,
+    /// Writes of all transactions, in the order of these.
+    written: Vec<Ordered<'a>>,
+}
+
+/// A write with what decides its place: the first bytes of its key, and how many writes came before it.
+struct Ordered<'a> {
+    front: u64,
+    number: usize,
+    write: PackedWrite<'a>,
+}
+
+impl<'a> Settlement<'a> {
+    /// For application number `index`; receipts go to `log`, write sets to `write_sets`.
+    pub fn new(
+        (index, application): (usize, &'a Name),
+        unpacked: &'a Unpacked<'a>,
+        log: &'a mut Vec<u8>,
+        write_sets: &'a mut Vec<u8>,
+    ) -> Self {
+        Self {
+            application,
+            index,
+            unpacked,
+            log,
+            write_sets,
+            open: Vec::with_capacity(unpacked.results.len()),
+            sorted: Vec::new(),
+            written: Vec::with_capacity(unpacked.writes.len()),
+        }
     }
-    if writes.len() > TX_WRITE_COUNT_MAX || events.len() > EVENT_COUNT_MAX {
-        return None;
-    }
-    writes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let ascending = writes.is_sorted_by(|(a, _), (b, _)| a < b);
-    let bounded = writes.iter().all(|(key, value)| {
-        (1..=KEY_BYTES_MAX).contains(&key.len()) && value.as_ref().is_none_or(|value| value.len() <= VALUE_BYTES_MAX)
-    });
-    if !ascending || !bounded {
-        return None;
-    }
-    let write_set_digest = write_set_digest(writes.iter().map(|(key, value)| Write {
-        application,
-        key,
-        value: value.as_deref(),
-    }));
-    let events = events.into_iter().map(check_event).collect::<Option<_>>()?;
-    let rule = Text8::new(rule).ok()?;
-    Some((
-        Receipt {
-            tx_id: *tx_id,
-            code,
+
+    /// Writes the receipt of one result; without writes and events when it breaks a bound.
+    pub fn settle(&mut self, tx_id: &Hash32, result: &PackedResult<'a>) -> Outcome {
+        let unpacked = self.unpacked;
+        let events = unpacked.events.get(result.events.clone()).unwrap_or_default();
+        self.sorted.clear();
+        let writes = unpacked.writes.get(result.writes.clone()).unwrap_or_default();
+        let rule = check(result, writes.len(), events).filter(|_| self.take_writes(writes));
+        let Some(rule) = rule else {
+            let head = ReceiptHead {
+                tx_id,
+                code: codes::RESULT_INVALID,
+                rule: "",
+                steps: result.steps,
+                write_set_digest: &ZERO_HASH,
+                event_count: 0,
+            };
+            return logged(self.log, head.code, |log| head.put(log));
+        };
+        let head = ReceiptHead {
+            tx_id,
+            code: result.code,
             rule,
-            steps,
-            write_set_digest,
-            events,
-        },
-        writes,
-    ))
+            steps: result.steps,
+            write_set_digest: &ZERO_HASH,
+            event_count: events.len(),
+        };
+        let outcome = logged(self.log, head.code, |log| {
+            head.put(log);
+            for event in events {
+                // Both texts were checked.
+                let (name, entity) = (std::str::from_utf8(event.name), std::str::from_utf8(event.entity));
+                put_event(log, name.unwrap_or_default(), entity.unwrap_or_default(), event.data);
+            }
+        });
+        if let (Outcome::Done { receipt, .. }, false) = (&outcome, self.sorted.is_empty()) {
+            let write_set = self.put_write_set();
+            self.open.push(OpenDigest {
+                receipt: receipt.clone(),
+                application: self.index,
+                write_set,
+            });
+        }
+        outcome
+    }
+
+    /// Sorts the writes of one transaction; `false` when they break a bound.
+    fn take_writes(&mut self, writes: &[PackedWrite<'a>]) -> bool {
+        self.sorted.extend_from_slice(writes);
+        if !ascending(&self.sorted) {
+            self.sorted.sort_unstable_by_key(|(key, _)| *key);
+        }
+        ascending(&self.sorted)
+            && self.sorted.iter().all(|(key, value)| {
+                (1..=KEY_BYTES_MAX).contains(&key.len()) && value.is_none_or(|value| value.len() <= VALUE_BYTES_MAX)
+            })
+    }
+
+    fn put_write_set(&mut self) -> Range<usize> {
+        let start = self.write_sets.len();
+        for (key, value) in self.sorted.drain(..) {
+            let write = Write {
+                application: self.application,
+                key,
+                value,
+            };
+            put_write(self.write_sets, &write);
+            self.written.push(Ordered {
+                front: front(key),
+                number: self.written.len(),
+                write: (key, value),
+            });
+        }
+        start..self.write_sets.len()
+    }
+
+    /// The digests that the receipts wait for, and the last write of each key, ascending.
+    pub fn finish(mut self) -> (Vec<OpenDigest>, Vec<StateWrite>) {
+        let place = |one: &Ordered<'_>, other: &Ordered<'_>| {
+            let keys = one.front.cmp(&other.front).then_with(|| one.write.0.cmp(other.write.0));
+            keys.then_with(|| other.number.cmp(&one.number))
+        };
+        self.written.sort_unstable_by(place);
+        self.written.dedup_by(|later, first| later.write.0 == first.write.0);
+        let written = self.written.iter().map(|one| StateWrite {
+            key: StateKey::new(self.application, one.write.0),
+            value: one.write.1.map(<[u8]>::to_vec),
+        });
+        (self.open, written.collect())
+    }
+}
+
+/// The first eight bytes of a key, zeros behind a shorter one; they stand in the order of the keys.
+pub(crate) fn front(key: &[u8]) -> u64 {
+    let mut front = [0; 8];
+    front.iter_mut().zip(key).for_each(|(byte, own)| *byte = *own);
+    u64::from_be_bytes(front)
+}
+
+fn ascending(writes: &[PackedWrite<'_>]) -> bool {
+    writes.is_sorted_by(|(a, _), (b, _)| a < b)
+}
+
+/// The rule's text when code, rule, counts and events keep their bounds.
+fn check<'a>(result: &PackedResult<'a>, write_count: usize, events: &[PackedEvent<'_>]) -> Option<&'a str> {
+    let rule = std::str::from_utf8(result.rule).ok()?;
+    let code = result.code;
+    let bare = write_count == 0 && events.is_empty();
+    let fits = code_fits(code, rule)
+        && rule.len() <= usize::from(u8::MAX)
+        && (code == codes::OK || bare)
+        && write_count <= TX_WRITE_COUNT_MAX
+        && events.len() <= EVENT_COUNT_MAX
+        && events.iter().all(event_fits);
+    fits.then_some(rule)
 }
 
 fn code_fits(code: u32, rule: &str) -> bool {
@@ -134,14 +288,11 @@ fn code_fits(code: u32, rule: &str) -> bool {
     }
 }
 
-fn check_event(event: ForeignEvent) -> Option<Event> {
-    let ForeignEvent { name, entity, data } = event;
-    if data.len() > EVENT_DATA_BYTES_MAX || name.is_empty() || serde_json::from_slice::<IgnoredAny>(&data).is_err() {
-        return None;
-    }
-    Some(Event {
-        name: Text8::new(name).ok()?,
-        entity: Text16::new(entity).ok()?,
-        data,
-    })
+fn event_fits(event: &PackedEvent<'_>) -> bool {
+    let text = |bytes: &[u8], most: usize| bytes.len() <= most && std::str::from_utf8(bytes).is_ok();
+    !event.name.is_empty()
+        && text(event.name, usize::from(u8::MAX))
+        && text(event.entity, usize::from(u16::MAX))
+        && event.data.len() <= EVENT_DATA_BYTES_MAX
+        && serde_json::from_slice::<IgnoredAny>(event.data).is_ok()
 }

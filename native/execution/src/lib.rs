@@ -22,6 +22,7 @@ pub mod identity;
 mod json;
 pub mod limits;
 mod overlay;
+mod packed;
 mod receipts;
 mod result;
 
@@ -31,5 +32,6 @@ pub use dispatch::{ACTION_COUNT_MAX, Applications, NATIVE_PLUGIN, NATIVE_VERSION
 pub use error::ExecutionError;
 pub use foreign::{ForeignEvent, ForeignGroup, ForeignResult, ForeignTx};
 pub use overlay::{KeySink, Overlay};
+pub use packed::ResultPacker;
 pub use receipts::Receipts;
 pub use result::{BlockInfo, BlockResult, StateKey, StateWrite};

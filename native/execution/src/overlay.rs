@@ -5,7 +5,6 @@
 //! 2. Writes stay in the journal until the transaction has succeeded; a failure drops the journal and its events.
 //! 3. Transactions run one after another in block order, so that each sees the writes of all before it.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use hn_primitives::codec::put_name;
 use hn_primitives::{Hash32, KeyedMap, Name, Write, codes, put_event, put_write};
 
 use crate::application::Failure;
+use crate::foreign::front;
 use crate::limits::{
     EVENT_COUNT_MAX, EVENT_DATA_BYTES_MAX, KEY_BYTES_MAX, TX_DECLARED_KEY_COUNT_MAX, TX_WRITE_COUNT_MAX,
     VALUE_BYTES_MAX,
@@ -164,6 +164,11 @@ impl Overlay {
         }
     }
 
+    /// Where the write sets of the plugin host's transactions go.
+    pub(crate) fn write_sets_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.write_sets
+    }
+
     /// Writes of a succeeded transaction as their digest takes them.
     pub(crate) fn write_set(&self, range: Range<usize>) -> &[u8] {
         self.write_sets.get(range).unwrap_or_default()
@@ -246,8 +251,8 @@ impl Overlay {
 /// State and writes of one application during one block.
 pub(crate) struct Namespace {
     pub overlay: Overlay,
-    /// Writes of the plugin host.
-    pub foreign_writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Writes of the plugin host, each key once.
+    pub foreign_writes: Vec<StateWrite>,
     /// Positions of the transactions that the plugin host has not answered, ascending.
     pub foreign_open: Vec<usize>,
 }
@@ -256,27 +261,27 @@ impl Namespace {
     pub fn new(application: Name) -> Self {
         Self {
             overlay: Overlay::new(application),
-            foreign_writes: BTreeMap::new(),
+            foreign_writes: Vec::new(),
             foreign_open: Vec::new(),
         }
     }
 
     /// Appends the written keys with their last values, ascending, and the hash of each key where it is known.
     pub fn append_writes(self, writes: &mut Vec<StateWrite>, key_hashes: &mut Vec<Option<Hash32>>) {
-        let (application, prefix) = (self.overlay.application, self.overlay.prefix_bytes());
+        let prefix = self.overlay.prefix_bytes();
         let written = self.overlay.slots.into_iter().filter(|slot| slot.written);
-        let native = written.map(|slot| (StateKey::from_row(slot.row), slot.value, slot.hash));
-        let foreign = self.foreign_writes.into_iter();
-        let foreign = foreign.map(|(key, value)| (StateKey::new(&application, &key), value, None));
-        // The first bytes of the key decide nearly always, and are at hand; a short key is filled with zeros.
+        let native = written.map(|slot| {
+            let write = StateWrite {
+                key: StateKey::from_row(slot.row),
+                value: slot.value,
+            };
+            (write, slot.hash)
+        });
+        let foreign = self.foreign_writes.into_iter().map(|write| (write, None));
+        // The first bytes of the key decide nearly always, and are at hand.
         let mut sorted: Vec<(u64, StateWrite, Option<Hash32>)> = native
             .chain(foreign)
-            .map(|(key, value, hash)| {
-                let mut front = [0; 8];
-                let own = key.row().get(prefix..).unwrap_or_default();
-                front.iter_mut().zip(own).for_each(|(byte, own)| *byte = *own);
-                (u64::from_be_bytes(front), StateWrite { key, value }, hash)
-            })
+            .map(|(write, hash)| (front(write.key.row().get(prefix..).unwrap_or_default()), write, hash))
             .collect();
         sorted.sort_unstable_by(|(a, one, _), (b, other, _)| a.cmp(b).then_with(|| one.key.row().cmp(other.key.row())));
         for (_, write, hash) in sorted {

@@ -2,9 +2,7 @@
 
 use crate::error::{array, codec, packed, raise};
 use crate::plane::{PyAccounts, PyBatch};
-use hn_execution::{
-    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, ForeignEvent, ForeignResult, StateKey,
-};
+use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, StateKey};
 use hn_primitives::{Batch, Name};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
@@ -23,7 +21,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(state_key, m)?)
 }
 
-fn failure(error: &ExecutionError) -> PyErr {
+pub fn failure(error: &ExecutionError) -> PyErr {
     raise(error.code(), error.to_string())
 }
 
@@ -66,9 +64,6 @@ type ForeignTxRow<'py> = (
     String,
     Bound<'py, PyBytes>,
 );
-type WriteRow = (PyBackedBytes, Option<PyBackedBytes>);
-type EventRow = (String, String, PyBackedBytes);
-type ResultRow = (u32, u32, String, u64, Vec<WriteRow>, Vec<EventRow>);
 
 /// One block on its way.
 #[pyclass(name = "BlockExecution", frozen)]
@@ -167,29 +162,8 @@ impl PyBlockExecution {
         })
     }
 
-    fn complete(&self, py: Python<'_>, application: &str, results: Vec<ResultRow>) -> PyResult<()> {
-        let results = results
-            .into_iter()
-            .map(|(tx_index, code, rule, steps, writes, events)| ForeignResult {
-                tx_index,
-                code,
-                rule,
-                steps,
-                writes: writes
-                    .iter()
-                    .map(|(key, value)| (key.to_vec(), value.as_ref().map(|v| v.to_vec())))
-                    .collect(),
-                events: events
-                    .into_iter()
-                    .map(|(name, entity, data)| ForeignEvent {
-                        name,
-                        entity,
-                        data: data.to_vec(),
-                    })
-                    .collect(),
-            })
-            .collect();
-        py.detach(|| self.step(|execution| execution.complete(application, results)))
+    fn complete(&self, py: Python<'_>, application: &str, packed: PyBackedBytes) -> PyResult<()> {
+        py.detach(|| self.step(|execution| execution.complete(application, &packed)))
     }
 
     fn finish(&self, py: Python<'_>) -> PyResult<PyBlockResult> {

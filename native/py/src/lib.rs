@@ -10,6 +10,7 @@ mod execution;
 mod formats;
 mod frames;
 mod index;
+mod handlers;
 mod merkle;
 mod objects;
 mod plane;
@@ -26,6 +27,7 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     crypto::register(m)?;
     formats::register(m)?;
     frames::register(m)?;
+    handlers::register(m)?;
     objects::register(m)?;
     index::register(m)?;
     merkle::register(m)?;

@@ -111,6 +111,10 @@ def disinfect(tx: Context, payload: Disinfect) -> None:
     tx.emit("coldchain.disinfected", payload.batch, {"certificate": payload.certificate})
 
 
+def code_keys(_: TxInfo, payload: AssignCode) -> Sequence[bytes]:
+    return batch_key(payload.batch), code_key(payload.code)
+
+
 def assign_code(tx: Context, payload: AssignCode) -> None:
     batch = _at_station(tx, payload.batch)
     ready = (

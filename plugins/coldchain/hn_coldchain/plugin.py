@@ -70,7 +70,15 @@ def _intake(r: Registry) -> None:
     _one(r, "arrive", models.Arrive, intake.arrive, station, "到达首站仓", "Arrive at the first station")
     _one(r, "test", models.RecordTest, intake.record_test, station, "登记检测结果", "Record a test result")
     _one(r, "disinfect", models.Disinfect, intake.disinfect, station, "登记消毒", "Record a disinfection")
-    _one(r, "assign_code", models.AssignCode, intake.assign_code, station, "首站赋码", "Assign the trace code")
+    r.action(
+        "assign_code",
+        models.AssignCode,
+        intake.assign_code,
+        roles=station,
+        keys=intake.code_keys,
+        title_zh="首站赋码",
+        title_en="Assign the trace code",
+    )
     _one(r, "release", models.Release, intake.release, station, "出仓放行", "Release")
 
 
@@ -115,14 +123,15 @@ def _moves(r: Registry) -> None:
     )
     _one(r, "sell", models.Sell, moves.sell, (RETAILER, WAREHOUSE), "销售", "Sell")
     _one(r, "dispose", models.Dispose, moves.dispose, STAGES, "销毁", "Dispose")
-    _one(
-        r,
+    r.action(
         "commit_temperatures",
         models.CommitTemperatures,
         temperatures.commit_temperatures,
-        (*STAGES[:-1], CARRIER),
-        "提交温度根",
-        "Commit temperature readings",
+        roles=(*STAGES[:-1], CARRIER),
+        keys=temperatures.segment_keys,
+        execute_batch=temperatures.commit_many,
+        title_zh="提交温度根",
+        title_en="Commit temperature readings",
     )
 
 

@@ -39,8 +39,9 @@ def split(tx: Context, payload: Split) -> None:
     tx.require("coldchain.too_deep", batch.generation < GENERATIONS_MAX)
     names = [out.batch for out in payload.outputs]
     tx.require("coldchain.duplicate_id", len(set(names)) == len(names))
+    child = _descendant(tx, [batch], [name])
     for out in payload.outputs:
-        _create(tx, out.batch, out.code, [batch], [name], out.grams, 0)
+        _create(tx, out.batch, out.code, child, out.grams, 0)
     leave(tx, name, batch)
     batch.status, batch.grams, batch.moved_grams, batch.children = SPLIT, 0, moved, names
     batch.lost_grams += payload.loss_grams
@@ -66,7 +67,7 @@ def merge(tx: Context, payload: Merge) -> None:
     total = sum(batch.grams for batch in inputs)
     tx.require("coldchain.grams_exceed", payload.loss_grams < total)
     tx.require("coldchain.too_deep", max(batch.generation for batch in inputs) < GENERATIONS_MAX)
-    _create(tx, payload.batch, payload.code, inputs, names, total, payload.loss_grams)
+    _create(tx, payload.batch, payload.code, _descendant(tx, inputs, names), total, payload.loss_grams)
     for name, batch in zip(names, inputs, strict=True):
         leave(tx, name, batch)
         batch.status, batch.moved_grams, batch.grams, batch.children = MERGED, batch.grams, 0, [payload.batch]
@@ -78,31 +79,38 @@ def merge(tx: Context, payload: Merge) -> None:
     )
 
 
-def _create(tx: Context, name: str, code: str, parents: list[Batch], names: list[str], grams: int, loss: int) -> None:
-    """A new batch in the sender's stock; origin facts are kept where all parents agree on them."""
-    require_new(tx, name)
-    bind_code(tx, code, name)
-    first = parents[0]
-    child = Batch(
+def _descendant(tx: Context, parents: list[Batch], names: list[str]) -> Batch:
+    """A batch in the sender's stock, still without grams and code; origin facts are kept where all parents agree."""
+    first, rest = parents[0], parents[1:]
+    importer, station, uscc, country = first.importer, first.station, first.uscc, first.country
+    for other in rest:
+        importer = importer if importer == other.importer else b""
+        station = station if station == other.station else b""
+        uscc = uscc if uscc == other.uscc else ""
+        country = country if country == other.country else ""
+    return Batch(
         status=IN_STOCK,
         holder=tx.sender,
-        importer=first.importer if all(p.importer == first.importer for p in parents) else b"",
-        station=first.station if all(p.station == first.station for p in parents) else b"",
-        uscc=first.uscc if all(p.uscc == first.uscc for p in parents) else "",
+        importer=importer,
+        station=station,
+        uscc=uscc,
         gtin=first.gtin,
-        country=first.country if all(p.country == first.country for p in parents) else "",
+        country=country,
         duties=first.duties,
         band_min=first.band_min,
         band_max=first.band_max,
         declared_grams=0,
-        initial_grams=grams,
-        grams=grams - loss,
-        lost_grams=loss,
-        code=code,
         city=first.city,
-        generation=max(p.generation for p in parents) + 1,
+        generation=max(parent.generation for parent in parents) + 1,
         parents=names,
     )
-    store(tx, name, child)
+
+
+def _create(tx: Context, name: str, code: str, batch: Batch, grams: int, loss: int) -> None:
+    """Store a descendant under a new id and code."""
+    require_new(tx, name)
+    bind_code(tx, code, name)
+    batch.code, batch.initial_grams, batch.grams, batch.lost_grams = code, grams, grams - loss, loss
+    store(tx, name, batch)
     tx.put(holder_key(tx.sender, name), b"")
-    tx.put(city_key(child.city, name), b"")
+    tx.put(city_key(batch.city, name), b"")

@@ -166,12 +166,15 @@ impl Chain {
             .map(|g| {
                 (
                     g.application.to_owned(),
-                    g.txs.iter().map(|tx| (self.host)(g.application, tx)).collect(),
+                    g.txs
+                        .iter()
+                        .map(|tx| (self.host)(g.application, tx))
+                        .collect::<Vec<_>>(),
                 )
             })
             .collect();
         for (application, results) in results {
-            block.complete(&application, results).unwrap();
+            block.complete(&application, &ForeignResult::pack(&results)).unwrap();
         }
         block.finish().unwrap()
     }

@@ -353,7 +353,7 @@ fn test_results_at_the_bounds_pass_and_beyond_them_are_invalid() {
         block.supply(Vec::new()).unwrap();
         block.run_native().unwrap();
         let (steps, write_count, event_count) = (given.steps, given.writes.len(), given.events.len());
-        block.complete("coldchain", vec![given]).unwrap();
+        block.complete("coldchain", &ForeignResult::pack(&[given])).unwrap();
         let finished = block.finish().unwrap();
         let receipt = receipts(&finished).remove(0);
         assert_eq!(

@@ -9,6 +9,7 @@ mod checks;
 mod evidence;
 mod foreign;
 mod identity;
+mod packed;
 mod probe;
 mod steps;
 mod twin;

@@ -1,6 +1,6 @@
 use crate::chain::{Chain, batch, body, hex};
 use crate::foreign::{chain, result, tx};
-use hn_execution::BlockExecution;
+use hn_execution::{BlockExecution, ForeignResult};
 use hn_primitives::codes;
 
 fn block() -> BlockExecution {
@@ -16,7 +16,7 @@ fn test_steps_out_of_order_are_refused() {
     assert_eq!(early.run_native().unwrap_err().code(), codes::INTERNAL_ERROR);
     assert_eq!(early.foreign_groups().unwrap_err().code(), codes::INTERNAL_ERROR);
     assert_eq!(
-        early.complete("evidence", vec![]).unwrap_err().code(),
+        early.complete("evidence", &[]).unwrap_err().code(),
         codes::INTERNAL_ERROR
     );
     assert_eq!(early.finish().unwrap_err().code(), codes::INTERNAL_ERROR);
@@ -55,21 +55,25 @@ fn test_results_must_match_the_group_one_to_one() {
     let mut block = chain.begin(&[batch(&[tx(1), body(1, 2, "agri", "harvest", ""), tx(3)])]);
     block.set_committed(&[false; 3]).unwrap();
     let refused = [
-        block.complete("coldchain", vec![result(0)]),
-        block.complete("coldchain", vec![result(0), result(1)]),
-        block.complete("coldchain", vec![result(2), result(0)]),
-        block.complete("coldchain", vec![result(0), result(2), result(2)]),
-        block.complete("evidence", vec![]),
-        block.complete("weather", vec![]),
+        block.complete("coldchain", &ForeignResult::pack(&[result(0)])),
+        block.complete("coldchain", &ForeignResult::pack(&[result(0), result(1)])),
+        block.complete("coldchain", &ForeignResult::pack(&[result(2), result(0)])),
+        block.complete("coldchain", &ForeignResult::pack(&[result(0), result(2), result(2)])),
+        block.complete("evidence", &[]),
+        block.complete("weather", &[]),
     ];
     assert!(
         refused
             .into_iter()
             .all(|answer| answer.unwrap_err().code() == codes::RESULT_INVALID)
     );
-    block.complete("coldchain", vec![result(0), result(2)]).unwrap();
+    block
+        .complete("coldchain", &ForeignResult::pack(&[result(0), result(2)]))
+        .unwrap();
     assert!(
-        block.complete("coldchain", vec![result(0), result(2)]).is_err(),
+        block
+            .complete("coldchain", &ForeignResult::pack(&[result(0), result(2)]))
+            .is_err(),
         "answered already"
     );
     assert_eq!(block.foreign_groups().unwrap().len(), 1);

@@ -1,0 +1,207 @@
+"""The transactions of one application in one block, on the side of the plugin.
+
+    host: transactions → declare → keys → host: values of these, read together → run → packed results
+
+A group knows no database and no other application: what it needs comes as values, what it finds leaves as bytes. So a
+group runs in the node's process or in one of its own, with one message each way for the keys and one for the results.
+
+Invariants:
+1. The answer depends on the block, the state and the plugin's code alone: no clock, no limit by time or memory.
+2. A failing transaction leaves no write and no event, and its result carries zero steps.
+3. A later transaction sees the writes of the earlier ones of its application and block; nobody else does until the
+   block commits.
+4. A handler's exception becomes HANDLER_FAILED on every node; its text stays in this node's log. MemoryError is about
+   this host, not about the transaction: it stops the node.
+5. Endless recursion is such a fault too. Where exactly the interpreter gives up may differ between hosts, so a handler
+   does not recurse by data: loops with a bound instead.
+6. A batch handler decides as its action's single handler would, transaction by transaction.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, cast
+
+import structlog
+
+from hnnode.errors import CODES, FatalError
+from hnnode.execution.table import Action, Application
+from hnnode.plugin_api.context import Context, Sender, make_context
+from hnnode.plugin_api.limits import KEY_BYTES_MAX, PREFETCH_KEYS_MAX
+from hnnode.plugin_api.outcome import TxRefused
+from hnnode.plugin_api.registry import BatchHandler
+
+ForeignTx = tuple[int, bytes, bytes, str, bytes]
+"""(tx_index, tx_id, sender, action, payload), as `BlockExecution.foreign_groups` hands them out."""
+
+_Call = tuple[int, bytes, bytes, Action, Any]
+"""What to call for a transaction: (tx_index, tx_id, sender, action, payload)."""
+
+_Refusal = tuple[int, int]
+"""A transaction refused before its handler: (tx_index, code)."""
+
+_ACTION_UNKNOWN = CODES["ACTION_UNKNOWN"]
+_PAYLOAD_INVALID = CODES["PAYLOAD_INVALID"]
+_HANDLER_FAILED = CODES["HANDLER_FAILED"]
+_RULE_VIOLATION = CODES["RULE_VIOLATION"]
+
+FAULT_FRAMES = 4
+FAULT_CHARS = 300
+"""What a fault's log line shows: the innermost frames and the start of its text, never the values of variables."""
+
+log = structlog.get_logger(__name__)
+
+
+class DeclaredTx:
+    """`TxInfo` for key functions; one object stands for each transaction in turn."""
+
+    __slots__ = ("block_time_ms", "height", "sender", "tx_id")
+
+    def __init__(self, height: int, block_time_ms: int) -> None:
+        self.height = height
+        self.block_time_ms = block_time_ms
+        self.tx_id = b""
+        self.sender = b""
+
+
+class Group:
+    """One use: `declare`, then `run`."""
+
+    def __init__(self, table: Application, height: int, time_ms: int) -> None:
+        self._table = table
+        self._height = height
+        self._time_ms = time_ms
+        self._calls: list[_Call | _Refusal] = []
+        self._faults: set[str] = set()
+
+    def declare(self, txs: Sequence[ForeignTx]) -> list[bytes]:
+        """Decode the transactions; the keys that their handlers will most likely read, each once, in order."""
+        actions, calls = self._table.actions, self._calls
+        wanted: dict[bytes, None] = {}
+        info = DeclaredTx(self._height, self._time_ms)
+        for tx_index, tx_id, sender, name, raw in txs:
+            action = actions.get(name)
+            if action is None:
+                calls.append((tx_index, _ACTION_UNKNOWN))
+                continue
+            try:
+                payload = action.decode(raw)
+            except ValueError:  # malformed JSON, wrong shape, bad UTF-8: all are ValueErrors
+                calls.append((tx_index, _PAYLOAD_INVALID))
+                continue
+            calls.append((tx_index, tx_id, sender, action, payload))
+            keys_of = action.keys
+            if keys_of is None:
+                continue
+            info.tx_id = tx_id
+            info.sender = sender
+            try:
+                for key in islice(keys_of(info, payload), PREFETCH_KEYS_MAX):
+                    if type(key) is bytes and len(key) <= KEY_BYTES_MAX:
+                        wanted[key] = None
+            except MemoryError as e:
+                raise self._out_of_memory(action) from e
+            except (Exception, TxRefused):  # noqa: BLE001 - a hint that fails costs time, never a result
+                continue
+        return list(wanted)
+
+    def run(
+        self,
+        values: dict[bytes, bytes | None],
+        read: Callable[[bytes], bytes | None],
+        sender_of: Callable[[bytes], Sender],
+    ) -> bytes:
+        """Results of the transactions, one each, in order, packed.
+
+        Args:
+            values: of the keys that `declare` gave, after the block before; taken over.
+            read: value of any other key of the application, after the block before.
+        Raises: FatalError: the host is out of memory. Errors of `sender_of` and FatalErrors of `read` pass through.
+        """
+        tx = make_context(self._height, self._time_ms, values, read, sender_of)
+        begin, commit = tx._begin, tx._commit
+        calls = self._calls
+        at, end = 0, len(calls)
+        while at < end:
+            call = calls[at]
+            if len(call) == 2:
+                tx._refuse(*call, "")
+                at += 1
+                continue
+            tx_index, tx_id, sender, action, payload = call
+            if action.batch is not None:
+                start = at
+                while at < end and len(calls[at]) == 5 and calls[at][3] is action:  # type: ignore[misc]
+                    at += 1
+                self._run_many(tx, action.batch, action, cast("list[_Call]", calls[start:at]))
+                continue
+            begin(tx_id, sender)
+            try:
+                action.handler(tx, payload)
+            except BaseException as fault:  # noqa: BLE001 - what is no fault of the handler is raised again
+                self._refuse(tx, tx_index, action, fault)
+            else:
+                commit(tx_index)
+            at += 1
+        return tx._take()
+
+    def _run_many(self, tx: Context, batch: BatchHandler, action: Action, calls: Sequence[_Call]) -> None:
+        """A run of transactions of one action through its batch handler. What the handler raises ends the transaction
+        it stands at, and so does a return before the last one; the handler is then called again with those behind it.
+        """
+        before, count = tx._result_count, len(calls)
+        while (done := tx._result_count - before) < count:
+            try:
+                batch(tx, _payloads(tx, calls[done:]))
+                if tx._result_count - before < count:
+                    raise RuntimeError("the batch handler returned before the last transaction")
+            except BaseException as fault:  # noqa: BLE001 - as in `run`
+                done = tx._result_count - before
+                if done < count:
+                    self._refuse(tx, calls[done][0], action, fault)
+                else:
+                    self._fault_or_raise(tx, action, fault)
+
+    def _refuse(self, tx: Context, tx_index: int, action: Action, fault: BaseException) -> None:
+        if isinstance(fault, TxRefused) and (fault.code != _RULE_VIOLATION or fault.rule in self._table.rules):
+            tx._refuse(tx_index, fault.code, fault.rule)
+            return
+        self._fault_or_raise(tx, action, fault)
+        tx._refuse(tx_index, _HANDLER_FAILED, "")
+
+    def _fault_or_raise(self, tx: Context, action: Action, fault: BaseException) -> None:
+        if isinstance(fault, MemoryError):
+            raise self._out_of_memory(action) from fault
+        if isinstance(fault, FatalError) or not isinstance(fault, (Exception, TxRefused)):
+            raise fault
+        self._report(tx, action, fault)
+
+    def _report(self, tx: Context, action: Action, fault: BaseException) -> None:
+        """Log a handler's fault, the first of each action in a block: the same fault may come a thousand times."""
+        if action.name in self._faults:
+            return
+        self._faults.add(action.name)
+        where = traceback.extract_tb(fault.__traceback__, limit=-FAULT_FRAMES)
+        log.error(
+            "handler failed",
+            application=self._table.name,
+            action=action.name,
+            tx_id=tx.tx_id.hex(),
+            height=self._height,
+            fault=f"{type(fault).__name__}: {fault}"[:FAULT_CHARS],
+            where=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in where],
+        )
+
+    def _out_of_memory(self, action: Action) -> FatalError:
+        return FatalError("INTERNAL_ERROR", f"out of memory in {action.name} (height={self._height})")
+
+
+def _payloads(tx: Context, calls: Sequence[_Call]) -> Iterator[Any]:
+    """The payloads of `calls`; each step ends the transaction before it and lets `tx` stand at the next one."""
+    for tx_index, tx_id, sender, _, payload in calls:
+        tx._begin(tx_id, sender)
+        yield payload
+        tx._commit(tx_index)
+    tx._begin(b"", b"")  # what the handler writes behind the last one goes nowhere
