@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import sys
@@ -20,21 +19,6 @@ ADMISSION_NICENESS = 5
 
 BACKGROUND_NICENESS = 10
 """Of the database's own threads, which sort and merge files: a memtable that fills meanwhile has room for seconds of blocks."""
-
-
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-"""Names of the parameters in <malloc.h> of the GNU C library."""
-KEPT_BYTES = {_M_MMAP_THRESHOLD: 32 * 1024 * 1024, _M_TRIM_THRESHOLD: 128 * 1024 * 1024, _M_TOP_PAD: 32 * 1024 * 1024}
-"""What the allocator keeps for the next block. By default a buffer of some megabytes, and a block needs a dozen, is a new mapping each
-time, and each of its pages is cleared by the kernel: 6 % of all CPU time of a loaded node."""
-
-
-def keep_memory() -> None:
-    """Once a process, early. Without effect where the C library has no such setting."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        for name, value in KEPT_BYTES.items():
-            mallopt(name, value)
 
 
 def prefer_event_loop() -> None:

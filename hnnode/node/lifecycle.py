@@ -19,7 +19,7 @@ import uvloop
 from hnnode.errors import ConfigError, FatalError, HnError
 from hnnode.gateway import create_app, metrics_app, serve
 from hnnode.node.build import open_node
-from hnnode.node.interpreter import keep_memory, prefer_event_loop, settle
+from hnnode.node.interpreter import prefer_event_loop, settle
 from hnnode.node.loop_profile import LoopProfile
 
 EXIT_OK = 0
@@ -55,7 +55,6 @@ def run_node(home: Path) -> int:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the signing key
     configure_logs("info")
-    keep_memory()
     prefer_event_loop()
     return uvloop.run(_run(home))
 
