@@ -21,7 +21,7 @@ from hnnode.proxy.nodes import Node, Nodes
 from hnnode.proxy.wire import Lost, Request
 from hnnode.proxy.wires import Wires
 
-ATTEMPTS_MAX = 12
+ATTEMPTS_MAX = 20
 PAUSE_FIRST_S = 0.05
 PAUSE_S_MAX = 1.0
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
@@ -109,10 +109,8 @@ async def deliver(
             body = await reply.body(ANSWER_BYTES_MAX)
         except Lost as e:
             is_uncertain = is_uncertain or e.sent
-            if e.slow:
-                tried.append(node)
-            else:
-                node.fail(str(e))
+            node.suspect(e)
+            tried.append(node)
             continue
         except Unavailable:
             if is_uncertain:

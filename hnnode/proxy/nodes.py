@@ -63,8 +63,10 @@ class Node:
         self.lanes = Wires(address, LANES_MAX)
         self.waits = Wires(address, WAITS_MAX)
         self.passing = Wires(address, PASSING_MAX)
-        self.probes = Wires(address, 1)
+        self.probes = Wires(address, 2)
         self.troubled = asyncio.Event()
+        self.identified_at = 0
+        """`probes.made_count` when its chain was last asked for."""
 
     def fail(self, text: str) -> None:
         """It cannot be reached: not used until it was looked at again."""
@@ -73,6 +75,13 @@ class Node:
         self.is_up = self.is_ready = False
         self.detail = text
         self.troubled.set()
+
+    def suspect(self, error: Lost) -> None:
+        """A request to it got no answer: one broken connection says little, so it is looked at again at once."""
+        if error.is_down:
+            self.fail(str(error))
+        else:
+            self.troubled.set()
 
     def not_ready(self, text: str) -> None:
         """It refuses because of itself, not because of the request."""
@@ -123,12 +132,11 @@ class Nodes:
         return Unavailable("NODE_UNREACHABLE", f"no node can be reached: {told}", retry_after_ms=1_000)
 
     async def exchange(self, node: Node, request: Request, timeout_s: float) -> Reply:
-        """Over the connections of everything but submits. Raises Lost and Unavailable 1012; a broken connection counts against the node."""
+        """Over the connections of everything but submits. Raises Lost and Unavailable 1012."""
         try:
             return await node.passing.exchange(request, timeout_s)
         except Lost as e:
-            if not e.slow:
-                node.fail(str(e))
+            node.suspect(e)
             raise
 
     # -------------------------------------------------------------- looking
@@ -152,10 +160,11 @@ class Nodes:
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
 
     async def _look(self, node: Node) -> None:
-        if not node.is_up:
-            await self._identify(node)
         reply = await node.probes.exchange(Request("GET", b"/v1/ready"), PROBE_TIMEOUT_S)
         body = await reply.body(FACTS_BYTES_MAX)
+        if node.probes.made_count != node.identified_at:
+            await self._identify(node)
+            node.identified_at = node.probes.made_count
         if not node.is_up:
             log.info("node reached", node=node.url, ready=reply.status == 200)
         node.is_up, node.is_ready = True, reply.status == 200

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from hnnode.errors import Unavailable
 from hnnode.gateway.body import read_body
 from hnnode.proxy.metrics import GatewayMetrics
-from hnnode.proxy.nodes import Node, Nodes
+from hnnode.proxy.nodes import Nodes
 from hnnode.proxy.wire import Lost, Reply, Request
 
 MARGIN_S = 10.0
@@ -70,10 +70,9 @@ class Passing:
 
     async def _ask(self, request: Request) -> Reply:
         """An answer whose head is here. No call that comes here changes anything, so each may be asked again."""
-        tried: list[Node] = []
         error: Lost | None = None
         for _ in range(ATTEMPTS_MAX):
-            node = self._nodes.best(tried)
+            node = self._nodes.best()
             if node is None:
                 break
             try:
@@ -81,8 +80,7 @@ class Passing:
             except Lost as e:
                 error = e
                 if e.slow:
-                    raise Unavailable("TIMEOUT", str(e)) from e
-                tried.append(node)
+                    break
         if error is not None and error.sent and self._nodes.best() is not None:
             raise Unavailable("TIMEOUT", str(error))
         raise self._nodes.unreachable()

@@ -21,12 +21,16 @@ SILENCE_S_MAX = 60.0
 
 
 class Lost(Exception):
-    """No answer, or not all of it. `sent`: the request may have reached the node; `slow`: it is only late."""
+    """No answer, or not all of it.
 
-    def __init__(self, text: str, *, sent: bool, slow: bool = False) -> None:
+    `sent`: the request may have reached the node. `slow`: it is only late. `is_down`: no connection can be made.
+    """
+
+    def __init__(self, text: str, *, sent: bool, slow: bool = False, is_down: bool = False) -> None:
         super().__init__(text)
         self.sent = sent
         self.slow = slow
+        self.is_down = is_down
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,7 @@ class Wire(asyncio.Protocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+            self._on_lost(self)
 
     # -------------------------------------------------------------- asyncio
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -57,6 +57,8 @@ class Wires:
         self._idle: deque[Wire] = deque()
         self._open: set[Wire] = set()
         self._connecting = 0
+        self.made_count = 0
+        """Connections ever made: another process may stand behind a new one."""
 
     @property
     def open_count(self) -> int:
@@ -101,11 +103,12 @@ class Wires:
                     lambda: Wire(self._free, self._lost), self._address.host, self._address.port, ssl=self._tls
                 )
         except TimeoutError as e:
-            raise Lost(f"{self._address.url}: no connection in {CONNECT_S:.0f} s", sent=sent) from e
+            raise Lost(f"{self._address.url}: no connection in {CONNECT_S:.0f} s", sent=sent, is_down=True) from e
         except OSError as e:
-            raise Lost(f"{self._address.url}: {e.strerror or e}", sent=sent) from e
+            raise Lost(f"{self._address.url}: {e.strerror or e}", sent=sent, is_down=True) from e
         finally:
             self._connecting -= 1
+        self.made_count += 1
         if wire.is_open:
             self._open.add(wire)
         return wire

@@ -170,16 +170,15 @@ def test_posts_share_requests_to_the_node(node: LiveNode, gateway: LiveGateway) 
 
 
 def test_the_sdk_commits_through_a_gateway() -> None:
-    with LiveNode() as node, LiveGateway(node.url) as gateway:
-        with Client(gateway.url, signer=node.signers[0]) as client:
-            result = client.submit("evidence", "preserve", {"hash": "cd" * 32, "algorithm": "sm3"})
-            assert result.receipt is not None
-            many = client.submit_many(
-                "evidence", "preserve", [{"hash": f"{i:064x}", "algorithm": "sm3"} for i in range(30)], wait="committed"
-            )
-            assert {item.state for item in many} == {"committed"}
-            assert client.verify_proof(client.proof(bytes.fromhex(result.tx_id))).valid
-            assert client.receipt(bytes.fromhex(result.tx_id)).code == 0
+    with LiveNode() as node, LiveGateway(node.url) as gateway, Client(gateway.url, signer=node.signers[0]) as client:
+        result = client.submit("evidence", "preserve", {"hash": "cd" * 32, "algorithm": "sm3"})
+        assert result.receipt is not None
+        many = client.submit_many(
+            "evidence", "preserve", [{"hash": f"{i:064x}", "algorithm": "sm3"} for i in range(30)], wait="committed"
+        )
+        assert {item.state for item in many} == {"committed"}
+        assert client.verify_proof(client.proof(bytes.fromhex(result.tx_id))).valid
+        assert client.receipt(bytes.fromhex(result.tx_id)).code == 0
 
 
 def test_a_full_node_closes_the_gateway_for_a_moment(node: LiveNode, gateway: LiveGateway, http: httpx.Client) -> None:
