@@ -75,7 +75,10 @@ def gateway(
             help=two("启动本进程的进程结束时一并停止", "stop when the process that started this one ends"),
         ),
     ] = False,
-    share: Annotated[int, typer.Option("--share", min=1, hidden=True)] = 1,
+    share: Annotated[
+        int,
+        typer.Option("--share", min=1, hidden=True, help=two("分担本机的进程数", "processes that share this machine")),
+    ] = 1,
 ) -> None:
     from hnnode.proxy.process import GatewaySettings, run_gateway
     from hnnode.proxy.workers import Workers

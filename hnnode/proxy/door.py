@@ -29,8 +29,9 @@ from hnnode.proxy.nodes import Nodes
 from hnnode.proxy.sieve import UNVERIFIED, Screened, Sieve
 
 ROOM_BYTES_MAX = 32 * 1024 * 1024
-ROOM_BYTES_MIN = 4 * 1024 * 1024
-"""Bodies without an answer: between these, what the node took in 1.5 s lately."""
+ROOM_BYTES_MIN = 1024 * 1024
+ROOM_DELAY_MS = 300
+"""Bodies without an answer: between these, what the node took in this time lately. A queue in front of the node's own only adds delay."""
 BUSY_MS = 500
 SENDER = slice(33, 53)
 """Of a transaction: `u8 version ‖ chain id ‖ sender` come first (formats §2)."""
@@ -54,7 +55,9 @@ class ProxyDoor:
         self._accounts = accounts
         self._forwarder = forwarder
         self._metrics = metrics
-        self._room = Door(MempoolConfig(pool_bytes_max=ROOM_BYTES_MAX, door_bytes_min=ROOM_BYTES_MIN))
+        self._room = Door(
+            MempoolConfig(pool_bytes_max=ROOM_BYTES_MAX, door_bytes_min=ROOM_BYTES_MIN, door_delay_ms=ROOM_DELAY_MS)
+        )
         self._admissions = Admissions(
             admit=Sieve(self._chain_id, accounts.table), metrics=metrics, threads=threads, on_admitted=lambda: None
         )

@@ -112,7 +112,7 @@ def test_a_long_answer_is_held_in_a_bounded_buffer(
     monkeypatch.setattr(wire.Reply, "put", note)
     signer = node.signers[0]
     with Client(node.url, signer=signer) as client:
-        payloads = [{"hash": f"{i:064x}", "algorithm": "sm3", "name": "n" * 200} for i in range(2_000)]
+        payloads = [{"hash": f"{i:064x}", "algorithm": "sm3", "name": "n" * 200} for i in range(1_000)]
         client.submit_many("evidence", "preserve", payloads, wait="committed")
     height = int(httpx.get(f"{node.url}/v1/blocks/latest", trust_env=False).json()["height"])
     for path in (f"/v1/blocks/{h}?full=1" for h in range(1, height + 1)):

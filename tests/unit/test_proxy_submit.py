@@ -226,3 +226,19 @@ def test_codes_keep_their_places(node: LiveNode, http: httpx.Client) -> None:
     answer = http.post("/txs:batch", content=body, headers=CODES_WANTED).content
     want = (0, CODES["SIGNATURE_INVALID"], CODES["TX_MALFORMED"], CODES["ACCOUNT_UNKNOWN"], 0, CODES["TX_DUPLICATE"])
     assert struct.unpack(">6I", answer) == want
+
+
+def test_what_waits_in_a_gateway_is_bounded(node: LiveNode, gateway: LiveGateway, http: httpx.Client) -> None:
+    door = gateway.gateway.door
+    tx = evidence_tx(node.node.chain_id, node.signers[0]).data
+    gateway.call(lambda: setattr(door, "waiting_bytes", door.room_bytes))
+    before = node.node.submissions
+    for path in ("/txs", "/txs:batch", "/txs?wait=committed"):
+        body = encode_frames([tx]) if path == "/txs:batch" else tx
+        assert (
+            "wait in this gateway" in refused(http.post(path, content=body, headers=OCTETS), "MEMPOOL_FULL")["detail"]
+        )
+    assert node.node.submissions == before
+    assert gateway.figure("hn_gateway_turned_away_total", code="MEMPOOL_FULL") == 3
+    gateway.call(lambda: setattr(door, "waiting_bytes", 0))
+    assert http.post("/txs", content=tx, headers=OCTETS).status_code == 202
