@@ -101,6 +101,7 @@ def node() -> Iterator[LiveNode]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "PAUSE_S_MAX", 0.05)
+    monkeypatch.setattr(delivery, "ATTEMPTS_MAX", 6)
 
 
 def is_submit(head: bytes) -> bool:

@@ -42,7 +42,9 @@ impl PyAccounts {
     }
 
     fn add(&self, records: Vec<(PyBackedBytes, PyBackedBytes)>) -> PyResult<()> {
-        let added = self.0.update(records.into_iter().map(|(account, record)| (account, Some(record))));
+        let added = self
+            .0
+            .update(records.into_iter().map(|(account, record)| (account, Some(record))));
         added.map_err(|e| raise(e.code(), e.to_string()))
     }
 
