@@ -316,7 +316,7 @@ class Mempool(Protocol):
     def submit_frames(self, data: bytes, source: str = "") -> asyncio.Future[Admission]:
         """As `submit`, from repeated `u32 length || signed transaction`. Bodies that come together share one native call.
 
-        source: whom it came from (a host), so that one client does not take the room of all.
+        source: whom it came from (`host port` of the connection), so that one client or gateway does not take the room of all.
         Raises `Unavailable` at once; the future fails with `Rejected` 1001 for broken framing."""
 
     def check_open(self, size: int, source: str = "") -> None:

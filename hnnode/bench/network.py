@@ -67,7 +67,17 @@ def start_gateway(net: LocalNet, index: int) -> Gateway:
     """One more door beside the node whose turn it is."""
     node = net.nodes[index % len(net.nodes)]
     port = shifted_base(GATEWAY_PORT + index, 1)
-    command = [sys.executable, "-m", "hnnode.cli", "gateway", "--node", node.url, "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "hnnode.cli",
+        "gateway",
+        "--node",
+        node.url,
+        "--port",
+        str(port),
+        "--stop-with-parent",
+    ]
     with (node.home / f"gateway{index}.log").open("ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     gateway = Gateway(f"http://127.0.0.1:{port}", process)

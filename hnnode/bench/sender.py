@@ -15,11 +15,12 @@ import orjson
 from hnnode.bench.http import Answer, Connection
 from hnnode.bench.tally import Tally
 from hnnode.bench.workload import Bundle
-from hnnode.errors import CODES, Unavailable
+from hnnode.errors import CODES, ERRORS, Unavailable
 
 CONNECTIONS_PER_NODE = 4
 SETTLE_POLL_S = 0.005
 LATE_S_MAX = 0.05
+UNKNOWN = ERRORS[CODES["TIMEOUT"]].http
 BATCH_PATH = "/v1/txs:batch"
 BINARY = "application/octet-stream"
 _CODE = struct.Struct(">I")
@@ -121,6 +122,11 @@ class Sender:
             return True
         if answer.status == 429:
             self._pause(url, answer.retry_after_s())
+        if answer.status == UNKNOWN:
+            # A gateway that lost its node before the answer: whether it was taken is seen in the blocks.
+            self.tally.on_silence(bundle)
+            self._pause(url, answer.retry_after_s())
+            return True
         codes = batch_codes(answer, len(bundle.tx_ids))
         if isinstance(codes, int):
             self.tally.on_refusal(bundle, codes, again=self.stubborn)

@@ -18,6 +18,7 @@ from hnnode.cli import (
     error,
     events,
     failure,
+    gateway,
     key,
     network,
     node,
@@ -42,7 +43,7 @@ application = typer.Typer(
 )
 for noun in (dev, tx, proof, block, events, key, plugin, storage, bench):
     application.add_typer(noun.application)
-for verb in (network, node, doctor, query, error):
+for verb in (network, node, gateway, doctor, query, error):
     verb.register(application)
 
 

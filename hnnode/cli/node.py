@@ -37,11 +37,11 @@ def start(
     from hnnode.node.lifecycle import run_node
 
     if stop_with_parent:
-        threading.Thread(target=_follow_parent, args=(os.getppid(),), name="parent", daemon=True).start()
+        threading.Thread(target=follow_parent, args=(os.getppid(),), name="parent", daemon=True).start()
     raise typer.Exit(run_node(node_home(home)))
 
 
-def _follow_parent(parent: int) -> None:
+def follow_parent(parent: int) -> None:
     """An orphan is adopted by another process: the parent's id changes."""
     while os.getppid() == parent:
         time.sleep(PARENT_POLL_S)

@@ -35,7 +35,7 @@ from hnnode.gateway.parameters import refuse_unknown
 from hnnode.gateway.readers import Readers
 from hnnode.gateway.receipts import ReceiptReader
 from hnnode.gateway.streams import StreamLimits, Streams
-from hnnode.gateway.submit import Submissions, SubmitBatch, SubmitTx
+from hnnode.gateway.submit import Submissions, SubmitBatch, SubmitDoor, SubmitTx
 from hnnode.gateway.tx_routes import tx_routes
 from hnnode.gateway.verify_routes import verify_routes
 from hnnode.ports import Node
@@ -48,7 +48,7 @@ class GatewayApp(FastAPI):
     """FastAPI with this gateway's context and its own API document."""
 
     context: Context
-    submissions: Submissions
+    door: SubmitDoor
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -84,11 +84,11 @@ def create_app(node: Node, config: GatewayConfig, *, streams: StreamLimits | Non
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.context = context
-    app.submissions = Submissions(context)
+    app.door = Submissions(context)
     # The write routes first: they are what is called most, and routes are tried in order.
     app.router.routes += [
-        Route(f"{PREFIX}/txs", SubmitTx(app.submissions), methods=["POST"], include_in_schema=False),
-        Route(f"{PREFIX}/txs:batch", SubmitBatch(app.submissions), methods=["POST"], include_in_schema=False),
+        Route(f"{PREFIX}/txs", SubmitTx(app.door), methods=["POST"], include_in_schema=False),
+        Route(f"{PREFIX}/txs:batch", SubmitBatch(app.door), methods=["POST"], include_in_schema=False),
     ]
     for build in (tx_routes, block_routes, event_routes, application_routes, verify_routes, node_routes):
         router: APIRouter = build(context)

@@ -1,4 +1,4 @@
-"""`/status`, `/live`, `/ready`, `/validators`, `/peers`, `/genesis`, `/errors`."""
+"""`/status`, `/live`, `/ready`, `/validators`, `/peers`, `/genesis`, `/limits`, `/errors`."""
 
 from __future__ import annotations
 
@@ -37,6 +37,17 @@ def facts_json(facts: NodeFacts) -> dict[str, Any]:
         "loop_lag_ms": facts.loop_lag_ms,
         "uptime_s": facts.uptime_s,
     }
+
+
+class Limits(models.Model):
+    """As in the node's configuration, where they stand under `gateway`."""
+
+    body_bytes_max: int
+    batch_body_bytes_max: int
+    batch_count_max: int
+    wait_ms_max: int
+    event_streams_max: int
+    page_limit_max: int
 
 
 def _text(value: Any) -> Any:
@@ -108,6 +119,11 @@ def node_routes(context: Context) -> APIRouter:
                 "encoding": genesis.encoding.hex(),
             }
         )
+
+    @router.get("/limits", response_model=Limits, summary="Limits of requests to this node")
+    async def get_limits() -> Response:
+        config = context.config
+        return json_answer({name: getattr(config, name) for name in Limits.model_fields})
 
     @router.get("/errors", response_model=models.Errors, summary="Every error code")
     async def get_errors() -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -31,9 +31,16 @@ def final_code(status: TxStatus) -> int:
 
 def refusal(context: Context, code: int, tx_id: bytes, instance: str, state: str = "rejected") -> Response:
     """Problem document of a refused transaction; a full pool says how full it is."""
+    return refused_tx(code, tx_id, instance, state, context.node.mempool.depth() if code in POOL_CODES else None)
+
+
+def refused_tx(
+    code: int, tx_id: bytes, instance: str, state: str = "rejected", pool: Mapping[str, int] | None = None
+) -> Response:
+    """As `refusal`, for a door that has no pool of its own."""
     extra: dict[str, Any] = {"state": state}
-    if code in POOL_CODES:
-        extra["pool"] = dict(context.node.mempool.depth())
+    if pool is not None:
+        extra["pool"] = dict(pool)
     return problem(code, tx_id=None if tx_id == NO_ID else tx_id, instance=instance, extra=extra, pointer="/tx")
 
 

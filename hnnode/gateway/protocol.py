@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from hnnode.gateway.raw_submit import MANY, TARGETS, RawSubmit, submissions_of
+from hnnode.gateway.raw_submit import MANY, TARGETS, RawSubmit, door_of
+from hnnode.gateway.submit import source_of
 
 CONNECTIONS_MAX = 4_096
 HEAD_S_MAX = 10.0
@@ -32,7 +33,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._quiet_since = 0.0
         self.source = ""
         self._raw: RawSubmit | None = None
-        self._submissions = submissions_of(self.config.app)
+        self._door = door_of(self.config.app)
         self._headers_of: list[tuple[bytes, bytes]] | None = None
         self._headers_text = b""
 
@@ -41,7 +42,7 @@ class GuardedProtocol(HttpToolsProtocol):
             transport.abort()
             return
         super().connection_made(transport)
-        self.source = self.client[0] if self.client else ""
+        self.source = source_of(self.client)
         self._head_timer = self.loop.call_later(HEAD_S_MAX, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -131,16 +132,16 @@ class GuardedProtocol(HttpToolsProtocol):
     # -------------------------------------------------------------- plain submits
     def _raw_submit(self) -> RawSubmit | None:
         """The short way, when this request may take it; it then stands where uvicorn keeps the open cycle."""
-        submissions = self._submissions
+        door = self._door
         path = TARGETS.get(self.url)
-        if submissions is None or path is None or self.parser.get_method() != b"POST":
+        if door is None or path is None or self.parser.get_method() != b"POST":
             return None
         found = RawSubmit.read_head(self.headers)
-        config = submissions.context.config
+        config = door.config
         if found is None or found[0] > (config.batch_body_bytes_max if path == MANY else config.body_bytes_max):
             return None
         keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
-        request = RawSubmit(self, submissions, path, found[0], codes_wanted=found[1], keep_alive=keep_alive)
+        request = RawSubmit(self, door, path, found[0], codes_wanted=found[1], keep_alive=keep_alive)
         before = self.cycle
         self.cycle = cast(Any, request)
         if before is None or before.response_complete:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from hnnode.errors import CODES, HnError, Rejected
-from hnnode.gateway.batch_answer import batch_answer, is_codes_wanted, pending_batch
+from hnnode.gateway.batch_answer import is_codes_wanted, pending_batch
 from hnnode.gateway.body import ARRIVAL_S_MAX, JSON, OCTETS
 from hnnode.gateway.problem import problem, refused
-from hnnode.gateway.submit import TIMEOUT_MS, Submissions
+from hnnode.gateway.submit import TIMEOUT_MS, SubmitDoor, pending_one
 from hnnode.ports import Admission
 
 ONE, MANY = "/v1/txs", "/v1/txs:batch"
@@ -40,7 +40,7 @@ class Host(Protocol):
     loop: asyncio.AbstractEventLoop
     tasks: set[asyncio.Task[None]]
     source: str
-    """Address of the client."""
+    """Host and port of the client."""
 
     def common_headers(self) -> bytes: ...
     def on_response_complete(self) -> None: ...
@@ -52,7 +52,7 @@ class RawSubmit:
     message_event = _NoEvent()
 
     def __init__(
-        self, host: Host, submissions: Submissions, path: str, size: int, *, codes_wanted: bool, keep_alive: bool
+        self, host: Host, door: SubmitDoor, path: str, size: int, *, codes_wanted: bool, keep_alive: bool
     ) -> None:
         """size: the declared length, within the limit. A body that would be refused now is dropped as it arrives."""
         self.response_complete = False
@@ -63,14 +63,14 @@ class RawSubmit:
         self.body = b""
         self._parts: list[bytes] = []
         self._host = host
-        self._submissions = submissions
+        self._door = door
         self._path = path
         self._codes_wanted = codes_wanted
         self._is_turn = False
         self._refusal: HnError | None = None
         self._timer: asyncio.TimerHandle | None = None
         try:
-            submissions.check_open(size, host.source)
+            door.check_open(size, host.source)
         except HnError as e:
             self._refusal = e.with_traceback(None)
 
@@ -135,7 +135,7 @@ class RawSubmit:
             parts = self._parts
             data = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []
-            send = self._submissions.send_one if self._path == ONE else self._submissions.send_many
+            send = self._door.send_one if self._path == ONE else self._door.send_many
             future = send(data, self._host.source)
         except HnError as e:
             self._send(refused(e, self._path))
@@ -157,7 +157,7 @@ class RawSubmit:
 
     def _answer(self, admission: Admission) -> None:
         if self._path == ONE:
-            body = self._submissions.pending(admission)
+            body = pending_one(admission)
             if body is not None:
                 self._write(202, JSON, body)
                 return
@@ -174,15 +174,10 @@ class RawSubmit:
         """What needs a look-up, or a problem document."""
         try:
             if self._path == ONE:
-                response = await self._submissions.answer_one(admission, "none", TIMEOUT_MS, self._path)
+                response = await self._door.answer_one(admission, "none", TIMEOUT_MS, self._path)
             else:
-                response = await batch_answer(
-                    self._submissions.context,
-                    admission,
-                    "none",
-                    TIMEOUT_MS,
-                    self._path,
-                    codes_wanted=self._codes_wanted,
+                response = await self._door.answer_many(
+                    admission, "none", TIMEOUT_MS, self._path, codes_wanted=self._codes_wanted
                 )
         except HnError as e:
             response = refused(e, self._path)
@@ -221,7 +216,6 @@ class RawSubmit:
 _KINDS: dict[str, bytes] = {kind: kind.encode("ascii") for kind in (JSON, OCTETS)}
 
 
-def submissions_of(app: Any) -> Submissions | None:
+def door_of(app: Any) -> SubmitDoor | None:
     """What an application takes raw submits with; None for one that has no write routes."""
-    found = getattr(app, "submissions", None)
-    return found if isinstance(found, Submissions) else None
+    return cast("SubmitDoor | None", getattr(app, "door", None))

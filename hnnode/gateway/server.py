@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import uvicorn
@@ -59,26 +59,29 @@ class _Server(uvicorn.Server):
 class RunningServer:
     """A server that accepts connections; `task` ends when it has stopped."""
 
-    def __init__(self, app: ASGIApp, server: _Server, task: asyncio.Task[None], port: int) -> None:
+    def __init__(self, server: _Server, task: asyncio.Task[None], port: int, on_stop: Callable[[], None]) -> None:
         self.port = port
         self.task = task
-        self._app = app
         self._server = server
+        self._on_stop = on_stop
 
     async def stop(self) -> None:
         """Refuse new connections, end event streams, finish open requests for up to 5 s."""
-        if isinstance(self._app, GatewayApp):
-            self._app.context.streams.stop()
+        self._on_stop()
         self._server.stop()
         await self.task
 
 
-async def serve(app: ASGIApp, config: Listen) -> RunningServer:
+async def serve(
+    app: ASGIApp, config: Listen, *, reuse_port: bool = False, on_stop: Callable[[], None] | None = None
+) -> RunningServer:
     """Start serving in the running loop; returns once connections are accepted.
 
+    reuse_port: other processes of this user may listen on the same port; the system spreads connections over them.
+    on_stop: called first at a stop, to end what would not end by itself; the streams of a GatewayApp are ended anyway.
     Raises ConfigError 9003 when the port is in use, 9001 when the address cannot be bound for another reason.
     """
-    listener = _bind(config.host, config.port)
+    listener = bind(config.host, config.port, reuse_port=reuse_port)
     server = _Server(
         uvicorn.Config(
             app,
@@ -103,10 +106,24 @@ async def serve(app: ASGIApp, config: Listen) -> RunningServer:
             raise ConfigError("CONFIG_INVALID", f"http server on {config.host}:{config.port} did not start")
         await asyncio.sleep(0.005)
     port: int = listener.getsockname()[1]
-    return RunningServer(app, server, task, port)
+    if isinstance(app, GatewayApp):
+        on_stop = app.context.streams.stop
+    return RunningServer(server, task, port, on_stop or _nothing)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _nothing() -> None:
+    return
+
+
+def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """A bound socket that listens, see `serve`."""
+    listener = reserve(host, port, reuse_port=reuse_port)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def reserve(host: str, port: int, *, reuse_port: bool) -> socket.socket:
+    """A bound socket that gets no connections until it listens. Raises ConfigError 9003 or 9001, see `serve`."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -116,10 +133,11 @@ def _bind(host: str, port: int) -> socket.socket:
         raise ConfigError("CONFIG_INVALID", f"http address {host}:{port}: {e}") from e
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS_MAX)
         listener.bind(address)
-        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as e:
         listener.close()

@@ -1,7 +1,8 @@
 """The write side: `POST /v1/txs` and `POST /v1/txs:batch`.
 
-`Submissions` is what both forms of the routes share: `raw_submit` answers the plain case before the framework sees the request, the ASGI
-endpoints here everything (JSON bodies, waiting). What they refuse goes the same way as everywhere: an `HnError` becomes a problem document.
+A `SubmitDoor` is what both forms of the routes share: `raw_submit` answers the plain case before the framework sees the request, the ASGI
+endpoints here everything (JSON bodies, waiting). `Submissions` is the door of a node; a gateway that stands in front of one has its own.
+What they refuse goes the same way as everywhere: an `HnError` becomes a problem document.
 """
 
 from __future__ import annotations
@@ -9,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import struct
 from binascii import Error, a2b_base64, unhexlify
-from typing import Annotated, cast
+from typing import Annotated, Protocol, cast
 from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from hnnode.config import GatewayConfig
 from hnnode.errors import Rejected
 from hnnode.gateway.batch_answer import batch_answer, is_codes_wanted
 from hnnode.gateway.body import JSON, content_type, decode_json, read_body
 from hnnode.gateway.context import Context
 from hnnode.gateway.outcome import TX_DUPLICATE, outcome, refusal, settle
 from hnnode.gateway.problem import BadRequest
+from hnnode.gateway.readers import Readers
 from hnnode.ports import Admission, SubmitResult, Wait
 from hnnode.primitives.frames import count_frames, encode_frames
 
@@ -74,56 +77,94 @@ def parse_wait(query: bytes, wait_ms_max: int) -> tuple[Wait, int]:
     return cast(Wait, wait), min(timeout_ms, wait_ms_max)
 
 
-def host_of(scope: Scope) -> str:
-    """Address of the client; empty when the server does not know it."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""
+def source_of(client: tuple[str, int] | None) -> str:
+    """Whom a request came from, `host port` of the connection; empty when the server does not know it."""
+    return f"{client[0]} {client[1]}" if client else ""
+
+
+def single(data: bytes) -> bytes:
+    """The frame of one transaction. Raises BadRequest 1001 for an empty body."""
+    if not data:
+        raise BadRequest("REQUEST_MALFORMED", "body: got no bytes, want a signed transaction")
+    return _LENGTH.pack(len(data)) + data
+
+
+def pending_one(admission: Admission) -> bytes | None:
+    """The answer to a transaction just admitted, None when there is more to say."""
+    if admission.admitted_count != 1:
+        return None
+    return b'{"tx_id":"%s","state":"pending","replayed":false}' % admission.tx_ids.hex().encode("ascii")
+
+
+class SubmitDoor(Protocol):
+    """Bodies in and answers out, whatever read the request. `source` is as in `ports.Mempool.submit_frames`."""
+
+    @property
+    def config(self) -> GatewayConfig: ...
+    @property
+    def readers(self) -> Readers: ...
+
+    def check_open(self, size: int, source: str) -> None:
+        """Raises Unavailable when a body of `size` bytes from this source would be refused now."""
+
+    def send_one(self, data: bytes, source: str, wait: Wait = "none") -> asyncio.Future[Admission]:
+        """A signed transaction; `wait` is what its answer will wait for. Raises BadRequest 1001 for an empty body, Unavailable."""
+
+    def send_many(self, data: bytes, source: str, wait: Wait = "none") -> asyncio.Future[Admission]:
+        """Repeated `u32 length ‖ transaction`. Raises Rejected 1001 or 1008, Unavailable."""
+
+    async def answer_one(self, admission: Admission, wait: Wait, timeout_ms: int, path: str) -> Response: ...
+    async def answer_many(
+        self, admission: Admission, wait: Wait, timeout_ms: int, path: str, *, codes_wanted: bool
+    ) -> Response: ...
 
 
 class Submissions:
-    """Bodies into the mempool and answers out, whatever read the request."""
+    """The door of a node: bodies go into its mempool."""
 
     def __init__(self, context: Context) -> None:
-        self.context = context
+        self._context = context
+
+    @property
+    def config(self) -> GatewayConfig:
+        return self._context.config
+
+    @property
+    def readers(self) -> Readers:
+        return self._context.readers
 
     def check_open(self, size: int, source: str) -> None:
-        """Raises Unavailable when a body of `size` bytes from this host would be refused now."""
-        self.context.node.mempool.check_open(size, source)
+        self._context.node.mempool.check_open(size, source)
 
-    def send_one(self, data: bytes, source: str) -> asyncio.Future[Admission]:
-        """A signed transaction. Raises BadRequest 1001 for an empty body, Unavailable."""
-        if not data:
-            raise BadRequest("REQUEST_MALFORMED", "body: got no bytes, want a signed transaction")
-        return self.context.node.mempool.submit_frames(_LENGTH.pack(len(data)) + data, source)
+    def send_one(self, data: bytes, source: str, wait: Wait = "none") -> asyncio.Future[Admission]:
+        return self._context.node.mempool.submit_frames(single(data), source)
 
-    def send_many(self, data: bytes, source: str) -> asyncio.Future[Admission]:
-        """Repeated `u32 length ‖ transaction`. Raises Rejected 1001 or 1008, Unavailable."""
-        count_frames(data, self.context.config.batch_count_max)
-        return self.context.node.mempool.submit_frames(data, source)
-
-    def pending(self, admission: Admission) -> bytes | None:
-        """The answer to a transaction just admitted, None when there is more to say."""
-        if admission.admitted_count != 1:
-            return None
-        return b'{"tx_id":"%s","state":"pending","replayed":false}' % admission.tx_ids.hex().encode("ascii")
+    def send_many(self, data: bytes, source: str, wait: Wait = "none") -> asyncio.Future[Admission]:
+        count_frames(data, self.config.batch_count_max)
+        return self._context.node.mempool.submit_frames(data, source)
 
     async def answer_one(self, admission: Admission, wait: Wait, timeout_ms: int, path: str) -> Response:
         code = int.from_bytes(admission.codes, "big")
         if code not in (0, TX_DUPLICATE):
-            return refusal(self.context, code, admission.tx_ids, path)
+            return refusal(self._context, code, admission.tx_ids, path)
         result = SubmitResult(admission.tx_ids, 0, replayed=code != 0)
-        status = await settle(self.context, result, wait, timeout_ms)
-        return await outcome(self.context, status, path, replayed=result.replayed)
+        status = await settle(self._context, result, wait, timeout_ms)
+        return await outcome(self._context, status, path, replayed=result.replayed)
+
+    async def answer_many(
+        self, admission: Admission, wait: Wait, timeout_ms: int, path: str, *, codes_wanted: bool
+    ) -> Response:
+        return await batch_answer(self._context, admission, wait, timeout_ms, path, codes_wanted=codes_wanted)
 
 
 class SubmitTx:
     """`POST /v1/txs`: one transaction."""
 
-    def __init__(self, submissions: Submissions) -> None:
-        self._submissions = submissions
+    def __init__(self, door: SubmitDoor) -> None:
+        self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        config = self._submissions.context.config
+        config = self._door.config
         kind = content_type(scope)
         wait, timeout_ms = parse_wait(scope["query_string"], config.wait_ms_max)
         data = await read_body(scope, receive, config.body_bytes_max)
@@ -132,37 +173,37 @@ class SubmitTx:
             if not decoded:
                 raise BadRequest("TX_MALFORMED", "tx: got neither hexadecimal nor base64", pointer="/tx")
             data = decoded
-        admission = await self._submissions.send_one(data, host_of(scope))
-        response = await self._submissions.answer_one(admission, wait, timeout_ms, scope["path"])
+        admission = await self._door.send_one(data, source_of(scope.get("client")), wait)
+        response = await self._door.answer_one(admission, wait, timeout_ms, scope["path"])
         await response(scope, receive, send)
 
 
 class SubmitBatch:
     """`POST /v1/txs:batch`: many transactions, one result each, in order."""
 
-    def __init__(self, submissions: Submissions) -> None:
-        self._submissions = submissions
+    def __init__(self, door: SubmitDoor) -> None:
+        self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context = self._submissions.context
+        door, config = self._door, self._door.config
         kind = content_type(scope)
-        wait, timeout_ms = parse_wait(scope["query_string"], context.config.wait_ms_max)
+        wait, timeout_ms = parse_wait(scope["query_string"], config.wait_ms_max)
         codes_wanted = any(is_codes_wanted(v) for name, v in scope["headers"] if name == b"accept")
         if codes_wanted and wait != "none":
             raise BadRequest(
                 "PARAMETER_INVALID", "wait: a binary answer tells the admission only", pointer="/query/wait"
             )
-        data = await read_body(scope, receive, context.config.batch_body_bytes_max)
+        data = await read_body(scope, receive, config.batch_body_bytes_max)
         if kind == JSON:
-            decode = context.readers.run(self._decode, data) if len(data) > OFF_LOOP_BYTES else None
+            decode = door.readers.run(self._decode, data) if len(data) > OFF_LOOP_BYTES else None
             data = await decode if decode is not None else self._decode(data)
-        admission = await self._submissions.send_many(data, host_of(scope))
-        response = await batch_answer(context, admission, wait, timeout_ms, scope["path"], codes_wanted=codes_wanted)
+        admission = await door.send_many(data, source_of(scope.get("client")), wait)
+        response = await door.answer_many(admission, wait, timeout_ms, scope["path"], codes_wanted=codes_wanted)
         await response(scope, receive, send)
 
     def _decode(self, data: bytes) -> bytes:
         texts = decode_json(data, BatchRequest).txs
-        count_max = self._submissions.context.config.batch_count_max
+        count_max = self._door.config.batch_count_max
         if len(texts) > count_max:
             raise Rejected("BATCH_TOO_LARGE", f"got {len(texts)} transactions, want at most {count_max}")
         # An item that is no text of bytes becomes an empty one, which is refused as TX_MALFORMED in its place.

@@ -1,7 +1,7 @@
 """Submitted bodies into the pool, many in one native call.
 
 Flow: `put` → waits while a call runs, or GATHER_S after the last one → decode, ids, committed?, verify, pool (one thread, no lock of the
-interpreter held) → each body's slice of the packed answer.
+interpreter held) → each body's slice of the packed answer. What a call does is the `Admit` it is given: `PoolAdmission` in a node.
 
 Nothing here runs once a transaction: a body of a thousand and a body of one cost the same.
 """
@@ -16,11 +16,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from hnnode_native import Accounts, DecodedTxs, Pool
+from prometheus_client import Counter as MetricCounter
 
 from hnnode.errors import CODES, Rejected, name_of
-from hnnode.metrics import Metrics
 from hnnode.ports import Admission, Chain
 
 ID_BYTES = 32
@@ -38,7 +39,7 @@ _DUPLICATE = TX_DUPLICATE.to_bytes(CODE_BYTES, "big")
 
 
 @dataclass(slots=True)
-class _Answer:
+class Answer:
     """Of one call: `counts` are items of each body, -1 for broken framing; `pool_bytes` is what the pool holds now."""
 
     tx_ids: bytes
@@ -47,7 +48,38 @@ class _Answer:
     pool_bytes: int
 
 
+Admit = Callable[[list[bytes]], Answer]
+"""One call, in an admission thread: many bodies of frames, and what became of their transactions."""
 _Job = tuple[bytes, asyncio.Future[Admission]]
+
+
+class Counts(Protocol):
+    """Of the metrics of the process."""
+
+    @property
+    def admitted(self) -> MetricCounter: ...
+    @property
+    def refused(self) -> MetricCounter:
+        """By name of the code."""
+
+
+class PoolAdmission:
+    """Decode, ids, committed already?, verify, pool."""
+
+    def __init__(self, chain_id: bytes, accounts: Accounts, pool: Pool, chain: Chain) -> None:
+        self._chain_id = chain_id
+        self._accounts = accounts
+        self._pool = pool
+        self._chain = chain
+
+    def __call__(self, bodies: list[bytes]) -> Answer:
+        txs, counts = DecodedTxs.decode_frames_many(bodies, self._chain_id)
+        tx_ids = txs.tx_ids_packed()
+        committed = self._chain.committed_flags(tx_ids)
+        codes, _ = self._pool.admit_packed(txs, self._accounts, committed, self._chain.tip().height)
+        if 1 in committed:
+            codes = mark_known(codes, committed)
+        return Answer(tx_ids, codes, counts, self._pool.bytes_used())
 
 
 class Admissions:
@@ -56,19 +88,13 @@ class Admissions:
     def __init__(
         self,
         *,
-        chain_id: bytes,
-        accounts: Accounts,
-        pool: Pool,
-        chain: Chain,
-        metrics: Metrics,
+        admit: Admit,
+        metrics: Counts,
         threads: ThreadPoolExecutor,
         on_admitted: Callable[[], None],
     ) -> None:
         """on_admitted: called after each call that took something into the pool."""
-        self._chain_id = chain_id
-        self._accounts = accounts
-        self._pool = pool
-        self._chain = chain
+        self._admit = admit
         self._metrics = metrics
         self._threads = threads
         self._on_admitted = on_admitted
@@ -151,18 +177,8 @@ class Admissions:
             self.bytes_waiting -= sum(map(len, bodies))
             self._schedule()
 
-    # -------------------------------------------------------------- admission thread
-    def _admit(self, bodies: list[bytes]) -> _Answer:
-        txs, counts = DecodedTxs.decode_frames_many(bodies, self._chain_id)
-        tx_ids = txs.tx_ids_packed()
-        committed = self._chain.committed_flags(tx_ids)
-        codes, _ = self._pool.admit_packed(txs, self._accounts, committed, self._chain.tip().height)
-        if 1 in committed:
-            codes = mark_known(codes, committed)
-        return _Answer(tx_ids, codes, counts, self._pool.bytes_used())
-
     # -------------------------------------------------------------- answers
-    def _hand_out(self, group: list[_Job], answer: _Answer) -> None:
+    def _hand_out(self, group: list[_Job], answer: Answer) -> None:
         start = admitted = 0
         for (_, future), count in zip(group, answer.counts, strict=True):
             if count < 0:

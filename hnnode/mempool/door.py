@@ -2,12 +2,14 @@
 
 The bound follows the chain: what it took of this node's transactions lately, times the delay a client should meet at most. Under overload
 the rest is refused by a comparison, before it is read, decoded or verified, so that the work of the node goes into what will be committed.
-The last quarter of the room is for those who had less than their share lately.
+The last quarter of the room is for those who had less than their share lately: among hosts, and among the connections of one host, so that
+one gateway of several on a machine, or one client, does not take the room of the others.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from hnnode.config import MempoolConfig
@@ -17,11 +19,56 @@ ROOM_FOR_ALL = 0.75
 SHARE = 1.25
 """A source that had this many times the mean of all lately is over its share."""
 SOURCES_MAX = 1_024
-"""Sources that are told apart; further ones are taken as they come."""
+"""Hosts, and connections of all hosts, that are told apart; further ones are taken as they come."""
 BLOCKS_MIN = 3.0
 INTERVAL_S_MAX = 1.0
 KEEP = 0.85
 """Of the measured rate, a window: a pause of the chain must not close the door at once."""
+
+
+class Shares:
+    """Bytes that each host, and each of its connections, had lately. A source is `host` or `host port`."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, int] = {}
+        self._links: dict[str, int] = {}
+        self._links_of: dict[str, int] = {}
+        self._total = 0
+
+    def add(self, size: int, source: str) -> None:
+        host = source.partition(" ")[0]
+        if host not in self._hosts and len(self._hosts) >= SOURCES_MAX:
+            return
+        self._hosts[host] = self._hosts.get(host, 0) + size
+        self._total += size
+        if source not in self._links:
+            if len(self._links) >= SOURCES_MAX:
+                return
+            self._links_of[host] = self._links_of.get(host, 0) + 1
+        self._links[source] = self._links.get(source, 0) + size
+
+    def is_over(self, source: str) -> bool:
+        """Whether its host had more than its share of all, or it more than its share of its host's."""
+        host = source.partition(" ")[0]
+        had = self._hosts.get(host, 0)
+        if len(self._hosts) > 1 and had * len(self._hosts) > SHARE * self._total:
+            return True
+        links = self._links_of.get(host, 0)
+        return links > 1 and self._links.get(source, 0) * links > SHARE * had
+
+    def halve(self) -> None:
+        """A moment passed: what was had counts half, and nothing in the end."""
+        self._hosts = _halves(self._hosts)
+        self._links = _halves(self._links)
+        self._total = sum(self._hosts.values())
+        self._links_of = dict(Counter(source.partition(" ")[0] for source in self._links))
+
+    def __len__(self) -> int:
+        return max(len(self._hosts), len(self._links))
+
+
+def _halves(had: dict[str, int]) -> dict[str, int]:
+    return {source: half for source, size in had.items() if (half := size // 2)}
 
 
 class Door:
@@ -37,23 +84,18 @@ class Door:
         self._rate = 0.0
         self._block_s = 0.0
         self._last = self._since
-        self._had: dict[str, int] = {}
-        self._had_total = 0
+        self._shares = Shares()
         self.bytes_max = self._bytes_min
 
     def is_full(self, waiting: int, source: str) -> bool:
         """Whether a body of this source finds no room beside `waiting` bytes. Costs a few comparisons."""
         if waiting >= self.bytes_max:
             return True
-        if waiting < ROOM_FOR_ALL * self.bytes_max or len(self._had) < 2:
-            return False
-        return self._had.get(source, 0) * len(self._had) > SHARE * self._had_total
+        return waiting >= ROOM_FOR_ALL * self.bytes_max and self._shares.is_over(source)
 
     def took(self, size: int, source: str) -> None:
         """A body of this source went in."""
-        if source in self._had or len(self._had) < SOURCES_MAX:
-            self._had[source] = self._had.get(source, 0) + size
-            self._had_total += size
+        self._shares.add(size, source)
 
     def committed(self, size: int) -> None:
         """A block took `size` bytes of this node's transactions; called for every block."""
@@ -66,8 +108,7 @@ class Door:
             return
         self._rate = max(self._taken / passed_s, self._rate * KEEP)
         self._taken, self._since = 0, now
-        self._had = {source: half for source, size in self._had.items() if (half := size // 2)}
-        self._had_total = sum(self._had.values())
+        self._shares.halve()
         self.bytes_max = min(self._bytes_max, max(self._bytes_min, int(self._rate * self._delay())))
 
     def _delay(self) -> float:

@@ -18,7 +18,7 @@ from hnnode_native import Accounts, Pool, Receipt, SecretKey, ids_among
 
 from hnnode.config import MempoolConfig
 from hnnode.errors import CODES, Rejected, Unavailable
-from hnnode.mempool.admission import ID_BYTES, TX_DUPLICATE, Admissions, unpack_codes
+from hnnode.mempool.admission import ID_BYTES, TX_DUPLICATE, Admissions, PoolAdmission, unpack_codes
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.door import Door
 from hnnode.metrics import Metrics
@@ -71,10 +71,7 @@ class Mempool:
         self._door = Door(config)
         self._own_bytes = 0
         self._admissions = Admissions(
-            chain_id=chain_id,
-            accounts=accounts,
-            pool=pool,
-            chain=chain,
+            admit=PoolAdmission(chain_id, accounts, pool, chain),
             metrics=metrics,
             threads=verify_threads,
             on_admitted=self._on_admitted,

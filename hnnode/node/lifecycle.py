@@ -6,7 +6,6 @@ A fatal error ends the process at once after telling why; nothing is signed or a
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import resource
 import signal
@@ -16,8 +15,9 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from hnnode.errors import ConfigError, FatalError, HnError
+from hnnode.errors import FatalError, HnError
 from hnnode.gateway import create_app, metrics_app, serve
+from hnnode.logs import configure_logs
 from hnnode.node.build import open_node
 from hnnode.node.interpreter import prefer_event_loop, settle
 from hnnode.node.loop_profile import LoopProfile
@@ -27,25 +27,6 @@ EXIT_ERROR = 1
 STOP_S = 20.0
 
 log = structlog.get_logger("node")
-
-
-def configure_logs(level: str) -> None:
-    """JSON lines on stderr, one an event."""
-    numeric = getattr(logging, level.upper(), None)
-    if not isinstance(numeric, int):
-        raise ConfigError("CONFIG_INVALID", f"log_level: got {level!r}, want debug, info, warning or error")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 def run_node(home: Path) -> int:

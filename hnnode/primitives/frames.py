@@ -20,6 +20,17 @@ def encode_frames(txs: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def decode_frames(data: bytes) -> list[bytes]:
+    """The items of a body that `count_frames` found whole."""
+    items: list[bytes] = []
+    offset = 0
+    while offset < len(data):
+        start = offset + _LENGTH.size
+        offset = start + _LENGTH.unpack_from(data, offset)[0]
+        items.append(data[start:offset])
+    return items
+
+
 def count_frames(data: bytes, count_max: int) -> int:
     """Number of frames. Raises Rejected 1001 for broken or empty framing, 1008 for more than `count_max`."""
     count = frame_count(data, count_max)

@@ -14,7 +14,7 @@ import uvloop
 from hnnode.crypto import MemorySigner
 from hnnode.errors import CODES, Rejected
 from hnnode.mempool import admission
-from hnnode.mempool.admission import Admissions, mark_known, unpack_codes
+from hnnode.mempool.admission import Admissions, PoolAdmission, mark_known, unpack_codes
 from hnnode.metrics import Metrics
 from hnnode.ports import Admission
 from hnnode.primitives.frames import encode_frames
@@ -36,22 +36,19 @@ class World:
         self.gate.set()
         node = self.node
         self.admissions = Admissions(
-            chain_id=node.chain_id,
-            accounts=node.accounts,
-            pool=node.pool,
-            chain=node.chain,
+            admit=PoolAdmission(node.chain_id, node.accounts, node.pool, node.chain),
             metrics=self.metrics,
             threads=threads,
             on_admitted=self._on_admitted,
         )
         native = self.admissions._admit
 
-        def admit(bodies: list[bytes]) -> admission._Answer:
+        def admit(bodies: list[bytes]) -> admission.Answer:
             self.calls.append(len(bodies))
             assert self.gate.wait(10)
             return native(bodies)
 
-        self.admissions._admit = admit  # type: ignore[method-assign]
+        self.admissions._admit = admit
         self._next = 0
 
     def _on_admitted(self) -> None:
@@ -149,7 +146,7 @@ def test_a_client_that_left_frees_its_bytes_and_a_failed_call_fails_its_clients(
         assert (await kept).admitted_count == 1
         assert w.calls == [1]
 
-        def broken(_: list[bytes]) -> admission._Answer:
+        def broken(_: list[bytes]) -> admission.Answer:
             raise OSError("disk")
 
         w.admissions._admit = broken  # type: ignore[method-assign]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hnnode.config import ConsensusConfig, MempoolConfig
 from hnnode.consensus.pace import Pace
-from hnnode.mempool.door import Door
+from hnnode.mempool.door import SHARE, Door, Shares
 
 
 class Clock:
@@ -144,4 +146,48 @@ def test_the_memory_of_sources_is_bounded() -> None:
     door = Door(MempoolConfig(), Clock())
     for i in range(5_000):
         door.took(100, str(i))
-    assert len(door._had) == 1_024
+        door.took(100, f"host {i}")
+    assert len(door._shares) == 1_024
+    door.took(100, "5000 1")  # a host that is not told apart is not over anything
+    assert not door._shares.is_over("5000 1")
+
+
+def test_connections_of_one_host_share_its_room() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=1_500, pool_bytes_max=100_000), clock)
+    for port, size in ((1, 9_000), (2, 400), (3, 500)):
+        door.took(size, f"10.0.0.1 {port}")
+    assert door.is_full(750, "10.0.0.1 1")
+    assert not door.is_full(749, "10.0.0.1 1")
+    assert not door.is_full(999, "10.0.0.1 2")
+    assert not door.is_full(999, "10.0.0.1 4")  # it just came
+    door.took(100, "10.0.0.2 9")
+    assert door.is_full(750, "10.0.0.1 2")  # with many connections a host has no more than its share
+    assert not door.is_full(999, "10.0.0.2 9")
+    for _ in range(40):
+        clock.now += 1.0
+        door.committed(10)
+    assert not door.is_full(999, "10.0.0.1 1")  # long ago
+
+
+def test_the_shares_of_connections_agree_with_a_naive_count() -> None:
+    random, shares = Random(7), Shares()
+    had: dict[str, int] = {}
+    for step in range(4_000):
+        source = f"h{random.randrange(5)} {random.randrange(6)}"
+        size = random.randrange(1, 2_000)
+        shares.add(size, source)
+        had[source] = had.get(source, 0) + size
+        if step % 97 == 0:
+            shares.halve()
+            had = {name: size // 2 for name, size in had.items() if size // 2}
+            hosts_now = {name.split()[0]: shares._hosts[name.split()[0]] for name in had}
+        else:
+            continue
+        for name in had:
+            host = name.split()[0]
+            peers = [other for other in had if other.split()[0] == host]
+            total = sum(hosts_now.values())
+            over_host = len(hosts_now) > 1 and hosts_now[host] * len(hosts_now) > SHARE * total
+            over_link = len(peers) > 1 and had[name] * len(peers) > SHARE * hosts_now[host]
+            assert shares.is_over(name) == (over_host or over_link), (step, name)

@@ -41,6 +41,13 @@ impl PyAccounts {
         loaded.map(|_| ()).map_err(|e| raise(e.code(), e.to_string()))
     }
 
+    fn add(&self, records: Vec<(PyBackedBytes, PyBackedBytes)>) -> PyResult<()> {
+        let added = self
+            .0
+            .update(records.into_iter().map(|(account, record)| (account, Some(record))));
+        added.map_err(|e| raise(e.code(), e.to_string()))
+    }
+
     fn apply(&self, result: &PyBlockResult) -> PyResult<()> {
         let updated = self.0.update(result.0.writes_of("identity"));
         updated.map_err(|e| raise(e.code(), e.to_string()))
