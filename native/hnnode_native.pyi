@@ -235,7 +235,7 @@ class PageLayers:
     byte_count: int
     def __init__(self) -> None: ...
     def __len__(self) -> int:
-        """Layers, at most 32."""
+        """Layers, at most 64."""
     def with_layer(self, layer: PageLayer) -> PageLayers: ...
     def find(self, page_ids: Sequence[bytes]) -> tuple[list[bytes | None], list[int]]:
         """The newest version of each page, None also where it did not change; and the positions of those that did not."""

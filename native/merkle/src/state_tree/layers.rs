@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Applied, PageId};
 
 /// Layers before they are merged: a page is looked for in each, and merging copies every page.
-pub const LAYERS_MAX: usize = 32;
+pub const LAYERS_MAX: usize = 64;
 
 /// Pages that changed, each once, ascending; some are gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
