@@ -19,7 +19,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from hnnode_native import Accounts, Batch, NativeError, ValidatorSet, Value, verify_batches, verify_certificate
+from hnnode_native import (
+    Accounts,
+    Batch,
+    Expected,
+    Header,
+    NativeError,
+    ValidatorSet,
+    Value,
+    check_value,
+    verify_batches,
+    verify_certificate,
+)
 
 from hnnode.config import SyncConfig
 from hnnode.errors import CODES, FatalError, PeerFault, name_of
@@ -269,7 +280,7 @@ class BlockSync:
                         return
                     if not response.value:
                         break  # the peer ended its answer: ask again from here
-                    check = asyncio.create_task(self._checked(response), name=f"sync check {response.height}")
+                    check = asyncio.create_task(self._prepared(response), name=f"sync check {response.height}")
                     check.add_done_callback(_retrieve)
                     await ahead.put((response, check))
                     check, height = None, response.height + 1
@@ -299,8 +310,12 @@ class BlockSync:
                 )
             return response
 
-    async def _checked(self, response: BlockResponse) -> list[Batch]:
-        return await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check, response)
+    async def _prepared(self, response: BlockResponse) -> list[Batch]:
+        """Check one block and make its batches durable, while the blocks before it are executed."""
+        batches = await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check, response)
+        if response.height > self._applier.tip.height:
+            await self._batches.store(batches, acknowledge=False)
+        return batches
 
     async def _apply(self, response: BlockResponse, batches: list[Batch]) -> bool:
         """Execute one checked block. False when it could not be executed in time: then nothing may be built on it yet."""
@@ -314,6 +329,7 @@ class BlockSync:
             # A quorum certified this block, so this node's own state must be wrong.
             name = "STATE_ROOT_MISMATCH" if code == HEADER_RESULTS else "INVALID_VALUE_DECIDED"
             raise FatalError(name, f"certified block breaks a rule here: {name_of(code)} (height={height})")
+        # They are held by now, unless their author's quota was full and a block since let go what is beyond it.
         await self._batches.store(batches, acknowledge=False)
         if await self._applier.apply_synced(
             height, response.value, response.certificate, self._config.request_ms / 1000
@@ -335,12 +351,36 @@ class BlockSync:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: certificate refused: {name_of(code)}")
         if [b.digest for b in batches] != [digest for digest, _, _ in value.batches]:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches are not those of the value")
+        code, _ = check_value(response.value, _content_of(value.header))
+        if code in CONTENT_CODES:
+            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: content is not the certified one: {name_of(code)}")
         # Accounts that the blocks between the tip and this one register are not known yet: what they signed is checked before execution.
         codes = verify_batches(batches, self._chain_id, self._validators, self._accounts, None)
         if any(codes):
             # The digest does not cover the author's signature, nor the bodies before their root is checked.
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches refused with codes {codes}")
         return batches
+
+
+def _content_of(header: Header) -> Expected:
+    """The value's own claims about everything but its content, which needs no tip to be judged."""
+    return Expected(
+        header.chain_id,
+        header.height,
+        None,
+        header.parent_hash,
+        max(0, header.time_ms - 1),
+        None,
+        0,
+        header.validators_hash,
+        header.next_validators_hash,
+        header.plugins_hash,
+        header.receipts_root,
+        header.state_root,
+        header.outbox_root,
+        0,
+        0,
+    )
 
 
 def _retrieve(task: asyncio.Task[list[Batch]]) -> None:
