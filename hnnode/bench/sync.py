@@ -75,9 +75,7 @@ class SyncRun:
             "settings": {"batch": self.plan.batch, "seed": self.plan.seed, "txs": self.plan.preload},
         }
 
-    def _follow(
-        self, client: httpx.Client, runner: LoadRunner, begun_s: float, target: int
-    ) -> list[tuple[float, int]]:
+    def _follow(self, client: httpx.Client, runner: LoadRunner, begun_s: float, target: int) -> list[tuple[float, int]]:
         """(seconds since `begun_s`, height) each time the newcomer was seen to have moved, up to `target`."""
         samples: list[tuple[float, int]] = []
         moved_s, height = begun_s, 0
