@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from hnnode_native import (
     Accounts,
     Batch,
@@ -20,8 +18,6 @@ from hnnode_native import (
 from hnnode.errors import CODES, PeerFault, name_of
 from hnnode.sync.frames import BlockResponse
 
-SIGNATURES_MAX = 4_096
-"""Signatures of transactions in one native call; more would be spread over all cores."""
 CONTENT_CODES = frozenset(
     CODES[name]
     for name in ("PROPOSAL_MALFORMED", "HEADER_VERSION", "BATCH_LIST_INVALID", "HEADER_BATCHES_ROOT", "HEADER_TX_ROOT")
@@ -56,11 +52,10 @@ class BlockCheck:
         if code in CONTENT_CODES:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: content is not the certified one: {name_of(code)}")
         # Accounts that the blocks between the tip and this one register are not known yet: what they signed is checked before execution.
-        for group in _groups(batches):
-            codes = verify_batches(group, self._chain_id, self._validators, self._accounts, None)
-            if any(codes):
-                # The digest does not cover the author's signature, nor the bodies before their root is checked.
-                raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches refused with codes {codes}")
+        codes = verify_batches(batches, self._chain_id, self._validators, self._accounts, None)
+        if any(codes):
+            # The digest does not cover the author's signature, nor the bodies before their root is checked.
+            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches refused with codes {codes}")
         return batches
 
 
@@ -83,18 +78,3 @@ def _claims_of(header: Header) -> Expected:
         0,
         0,
     )
-
-
-def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """All batches in order, in groups that the calling thread verifies alone: the other cores are needed by the execution of the blocks
-    before."""
-    group: list[Batch] = []
-    tx_count = 0
-    for batch in batches:
-        if group and tx_count + batch.tx_count > SIGNATURES_MAX:
-            yield group
-            group, tx_count = [], 0
-        group.append(batch)
-        tx_count += batch.tx_count
-    if group:
-        yield group
