@@ -226,8 +226,9 @@ class PageLayer:
 
     def __init__(self, pages: Sequence[tuple[bytes, bytes | None]]) -> None: ...
     def __len__(self) -> int: ...
-    def rows(self) -> list[tuple[bytes, bytes | None]]:
-        """(page id, page or None when it is gone), ascending."""
+    byte_count: int
+    def rows(self, start: int = 0, count: int = ...) -> list[tuple[bytes, bytes | None]]:
+        """(page id, page or None when it is gone), ascending: all, or `count` from `start`."""
 
 class PageLayers:
     """Changed pages that wait to be written; never changes. Any thread."""
@@ -235,12 +236,12 @@ class PageLayers:
     byte_count: int
     def __init__(self) -> None: ...
     def __len__(self) -> int:
-        """Layers, at most 32."""
+        """Layers, at most 64."""
     def with_layer(self, layer: PageLayer) -> PageLayers: ...
     def find(self, page_ids: Sequence[bytes]) -> tuple[list[bytes | None], list[int]]:
         """The newest version of each page, None also where it did not change; and the positions of those that did not."""
-    def rows(self) -> list[tuple[bytes, bytes | None]]:
-        """Every changed page once, as `PageLayer.rows`."""
+    def merged(self) -> PageLayer:
+        """Every changed page once."""
 
 class TxIndex:
     """Where committed transactions stand: newest ids in memory, all others in segments whose rows are the database's.

@@ -9,7 +9,7 @@ Invariants:
 2. Nothing is written past `write`, `redo` and `write_genesis`. A crash leaves the database at an older height whole; the
    blocks above it are in the block log and are executed again (`redo`).
 3. Snapshots are taken by the writer between two writes, so state and tree of one snapshot belong to one height.
-4. Files that hold a height hold its tree: changed pages wait in memory (`PageLayers`) and are written by the block before
+4. Files that hold a height hold its tree: changed pages wait in memory (`PendingPages`) and are written by the block before
    memtables go to the files, which happens when this module says so and at no other time.
 5. After a failed write or flush every later one fails too.
 """
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 
-from hnnode_native import PageLayer, PageLayers
+from hnnode_native import PageLayer
 from rocksdict import WriteBatch
 
 from hnnode.config import StorageConfig
@@ -34,6 +34,7 @@ from hnnode.storage.block_log import BlockLog
 from hnnode.storage.failure import STORAGE, corrupt
 from hnnode.storage.families import Families
 from hnnode.storage.layout import HEIGHT, STAMP_KEY, STAMPED
+from hnnode.storage.pending_pages import PendingPages
 from hnnode.storage.state_reader import Frozen, FrozenRing, LiveReader, rows_of, scan_rows
 from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
@@ -62,7 +63,8 @@ class Database:
         self._unlogged: deque[LoggedBlock] = deque()
         self._log_position: LogPosition = lambda: (0, 0)
         self._failed = False
-        self._pages = PageLayers()
+        self._pages = PendingPages()
+        self._whole = False
         self._buffer_bytes = config.write_buffer_bytes
         self._memtable_bytes = 0
         self.write_count = 0
@@ -210,7 +212,7 @@ class Database:
 
     def pending_state(self) -> StateReader:
         """State after the last `write`; for the writing thread, good until its next write."""
-        return LiveReader(self._written, self._families["state"], self._families["tree"], self._pages)
+        return LiveReader(self._written, self._families["state"], self._families["tree"], self._pages.view())
 
     def pending_height(self) -> int:
         """Height of the last `write`; -1 before genesis."""
@@ -315,12 +317,13 @@ class Database:
         in_files = max(self._in_files, self._families.persisted)
         try:
             with STORAGE:
-                due = self._files_are_due(tip.height - in_files)
                 # Memtables go to the files as the block before left them, so they go only when that wrote all its pages.
-                switch = due and not self._pages
-                self._pages = self._pages.with_layer(pages)
+                switch = self._whole
+                due = not switch and self._files_are_due(tip.height - in_files)
+                self._pages.add(pages)
                 self._put_rows(batch, "state", writes)
-                self._put_pages(batch, tip.height, whole=due and not switch)
+                self._whole = due and self._write_leaving_pages()
+                self._put_pages(batch, tip.height, whole=self._whole)
                 batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._families.handle("meta"))
                 size = batch.size_in_bytes()
                 self._families.write(batch, tip.height, switch=switch)
@@ -351,12 +354,21 @@ class Database:
                 batch[key] = value
         batch.set_default_column_family(None)
 
+    def _write_leaving_pages(self) -> bool:
+        """Write some of the pages that wait, beside the block; whether none but the newest are left."""
+        for rows in self._pages.steps():
+            batch = WriteBatch(raw_mode=True)
+            self._put_rows(batch, "tree", rows)
+            self._memtable_bytes += batch.size_in_bytes()
+            self._families.put(batch)
+        return self._pages.is_leaving_done
+
     def _put_pages(self, batch: WriteBatch, height: int, *, whole: bool) -> None:
         """Stamps of all families, and the pending pages when `whole`; else the tree stays without its stamp, so that files with old
         pages beside a newer state would be noticed."""
         if whole:
-            self._put_rows(batch, "tree", self._pages.rows())
-            self._pages = PageLayers()
+            for rows in self._pages.rest():
+                self._put_rows(batch, "tree", rows)
         stamp = HEIGHT.pack(height)
         for name in STAMPED:
             pending = name == "tree" and bool(self._pages)
@@ -365,7 +377,7 @@ class Database:
     def _freeze(self, height: int) -> None:
         with STORAGE:
             state, tree = self._families.snapshots(("state", "tree"))
-            frozen = Frozen(height, state, tree, self._pages)
+            frozen = Frozen(height, state, tree, self._pages.view())
         with self._lock:
             self._ring.add(frozen)
 

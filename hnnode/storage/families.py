@@ -86,6 +86,11 @@ class Families:
         if self._switched > self.persisted and not self._flushing():
             self.persisted = self._switched
 
+    def put(self, batch: WriteBatch) -> None:
+        """Write rows that mean nothing until a later `write`."""
+        self.check()
+        self._db.write(batch, write_opt=self._no_log)
+
     @property
     def can_switch(self) -> bool:
         """No memtables are on their way to the files."""

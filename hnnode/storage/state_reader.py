@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
-from hnnode_native import PageLayers
 from rocksdict import Rdict, Snapshot
 
 from hnnode.errors import Unavailable
 from hnnode.storage.failure import STORAGE
 from hnnode.storage.layout import STAMP_KEY
+from hnnode.storage.pending_pages import PagesView
 
 _NOT_FOUND = ("key not found",)
 
@@ -26,12 +26,12 @@ class Frozen:
     height: int
     state: Snapshot | None
     tree: Snapshot | None
-    layers: PageLayers
+    pages: PagesView
     """Pages of the height that the snapshot of the tree does not hold."""
 
     def release(self) -> None:
         self.state = self.tree = None
-        self.layers = PageLayers()
+        self.pages = PagesView()
 
 
 class FrozenReader:
@@ -56,8 +56,8 @@ class FrozenReader:
 
     def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
         with STORAGE:
-            snapshot, layers = _held(self._frozen.tree), self._frozen.layers
-            return read_through(layers, page_ids, lambda absent: [_snapshot_get(snapshot, key) for key in absent])
+            snapshot, pages = _held(self._frozen.tree), self._frozen.pages
+            return pages.read(page_ids, lambda absent: [_snapshot_get(snapshot, key) for key in absent])
 
     def _state(self) -> Snapshot:
         return _held(self._frozen.state)
@@ -96,11 +96,11 @@ class FrozenRing:
 class LiveReader:
     """ports.StateReader of what was written last, synced or not; for the thread that writes. Reads release the GIL."""
 
-    def __init__(self, height: int, state: Rdict, tree: Rdict, layers: PageLayers) -> None:
+    def __init__(self, height: int, state: Rdict, tree: Rdict, pages: PagesView) -> None:
         self.height = height
         self._state = state
         self._tree = tree
-        self._layers = layers
+        self._pages = pages
 
     def get(self, key: bytes) -> bytes | None:
         with STORAGE:
@@ -117,25 +117,12 @@ class LiveReader:
 
     def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
         with STORAGE:
-            return read_through(self._layers, page_ids, partial(rows_of, self._tree))
+            return self._pages.read(page_ids, partial(rows_of, self._tree))
 
 
 def rows_of(family: Rdict, keys: Sequence[bytes]) -> list[bytes | None]:
     """Batched look-up in a family; the GIL is released."""
     return cast("list[bytes | None]", family.get(keys if type(keys) is list else list(keys)))
-
-
-def read_through(
-    layers: PageLayers, page_ids: Sequence[bytes], read: Callable[[Sequence[bytes]], list[bytes | None]]
-) -> list[bytes | None]:
-    """Pages as of some layers: from those that changed them, the rest by `read`, in one call."""
-    if not layers:
-        return read(page_ids)
-    found, absent = layers.find(page_ids)
-    if absent:
-        for at, page in zip(absent, read([page_ids[at] for at in absent]), strict=True):
-            found[at] = page
-    return found
 
 
 def _held(snapshot: Snapshot | None) -> Snapshot:

@@ -208,12 +208,12 @@ impl PyStateTree {
 
 type FoundPages<'py> = (Vec<Option<Bound<'py, PyBytes>>>, Vec<usize>);
 
-fn rows<'py>(py: Python<'py>, layer: &Layer) -> Vec<Page<'py>> {
+fn rows<'py>(py: Python<'py>, layer: &Layer, start: usize, count: usize) -> Vec<Page<'py>> {
     let row = |(id, page): (&PageId, Option<&[u8]>)| {
         let page = page.map(|bytes| PyBytes::new(py, bytes));
         (PyBytes::new(py, &id.encode()), page)
     };
-    layer.pages().map(row).collect()
+    layer.pages().skip(start).take(count).map(row).collect()
 }
 
 /// Pages that changed together.
@@ -235,8 +235,14 @@ impl PyPageLayer {
         self.0.len()
     }
 
-    fn rows<'py>(&self, py: Python<'py>) -> Vec<Page<'py>> {
-        rows(py, &self.0)
+    #[pyo3(signature = (start=0, count=usize::MAX))]
+    fn rows<'py>(&self, py: Python<'py>, start: usize, count: usize) -> Vec<Page<'py>> {
+        rows(py, &self.0, start, count)
+    }
+
+    #[getter]
+    fn byte_count(&self) -> usize {
+        self.0.byte_count()
     }
 }
 
@@ -251,9 +257,8 @@ impl PyPageLayers {
         Self(Layers::default())
     }
 
-    #[pyo3(name = "with_layer")]
-    fn with(&self, py: Python<'_>, layer: &PyPageLayer) -> Self {
-        Self(py.detach(|| self.0.with(Layer::clone(&layer.0))))
+    fn with_layer(&self, py: Python<'_>, layer: &PyPageLayer) -> Self {
+        Self(py.detach(|| self.0.with(Arc::clone(&layer.0))))
     }
 
     fn __len__(&self) -> usize {
@@ -277,9 +282,8 @@ impl PyPageLayers {
         Ok((found, absent))
     }
 
-    fn rows<'py>(&self, py: Python<'py>) -> Vec<Page<'py>> {
-        let merged = py.detach(|| self.0.merged());
-        rows(py, &merged)
+    fn merged(&self, py: Python<'_>) -> PyPageLayer {
+        PyPageLayer(py.detach(|| Arc::new(self.0.merged())))
     }
 }
 

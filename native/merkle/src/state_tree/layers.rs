@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+use super::page_id::FRONT_DEPTH;
 use super::{Applied, PageId};
 
 /// Layers before they are merged: a page is looked for in each, and merging copies every page.
-pub const LAYERS_MAX: usize = 32;
+pub const LAYERS_MAX: usize = 64;
 
 /// Pages that changed, each once, ascending; some are gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,6 +58,11 @@ impl Layer {
         self.rows.is_empty()
     }
 
+    /// Bytes of ids and pages.
+    pub fn byte_count(&self) -> usize {
+        self.bytes.len() + size_of::<(PageId, usize)>() * self.len()
+    }
+
     /// Pages (`None`: gone), ascending.
     pub fn pages(&self) -> impl ExactSizeIterator<Item = (&PageId, Option<&[u8]>)> {
         (0..self.rows.len()).map(|at| (&self.rows[at].0, self.page(at)))
@@ -75,16 +81,25 @@ impl Layer {
 
     /// All in one, where the newest counts. Each page is copied once.
     fn merge(layers: &[Arc<Self>]) -> Self {
-        let all = layers.iter().flat_map(|layer| layer.pages());
-        let mut pages: Vec<_> = all.map(|(id, page)| (*id, page)).collect();
-        // Stable: of several with one id the newest stays last.
-        pages.sort_by_key(|(id, _)| *id);
+        // (front of the id, layer, row): of several with one id the newest comes last, and the front decides nearly always.
+        let mut order: Vec<(u64, u32, u32)> = Vec::with_capacity(layers.iter().map(|layer| layer.len()).sum());
+        for (number, layer) in (0..).zip(layers) {
+            order.extend((0..).zip(&layer.rows).map(|(row, (id, _))| (id.front(), number, row)));
+        }
+        order.sort_unstable();
+        let id = |&(_, layer, row): &(u64, u32, u32)| layers[layer as usize].rows[row as usize].0;
+        for same in order.chunk_by_mut(|(a, ..), (b, ..)| a == b) {
+            if same.first().is_some_and(|first| id(first).depth() > FRONT_DEPTH) {
+                same.sort_by_key(id);
+            }
+        }
         let last_of = || {
-            let same = pages.chunk_by(|(a, _), (b, _)| a == b);
-            same.filter_map(|same| same.last().copied())
+            let same = order.chunk_by(|a, b| a.0 == b.0 && id(a) == id(b));
+            same.filter_map(|same| same.last())
         };
-        let bytes_len = last_of().filter_map(|(_, page)| page).map(<[u8]>::len).sum();
-        Self::ascending(bytes_len, last_of())
+        let page = |&(_, layer, row): &(u64, u32, u32)| layers[layer as usize].page(row as usize);
+        let bytes_len = last_of().filter_map(page).map(<[u8]>::len).sum();
+        Self::ascending(bytes_len, last_of().map(|at| (id(at), page(at))))
     }
 }
 
@@ -95,10 +110,10 @@ pub struct Layers(Vec<Arc<Layer>>);
 impl Layers {
     /// With the pages of one more block. More than [`LAYERS_MAX`] layers become one.
     #[must_use]
-    pub fn with(&self, layer: Layer) -> Self {
+    pub fn with(&self, layer: Arc<Layer>) -> Self {
         let mut layers = self.0.clone();
         if !layer.is_empty() {
-            layers.push(Arc::new(layer));
+            layers.push(layer);
         }
         if layers.len() > LAYERS_MAX {
             layers = vec![Arc::new(Layer::merge(&layers))];
@@ -118,8 +133,7 @@ impl Layers {
 
     /// Bytes of ids and pages.
     pub fn byte_count(&self) -> usize {
-        let row = size_of::<(PageId, usize)>();
-        self.0.iter().map(|layer| layer.bytes.len() + row * layer.len()).sum()
+        self.0.iter().map(|layer| layer.byte_count()).sum()
     }
 
     /// As [`Layer::get`], of the newest layer that has the page.
@@ -139,9 +153,18 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
+    /// Shallow pages, and deep ones whose paths begin alike.
     fn id(number: u8) -> PageId {
-        let depth = number % 4;
-        let path = [number & 0xf0, number, number];
+        let depth = if number % 8 < 4 {
+            number % 4
+        } else {
+            16 + 2 * (number % 3)
+        };
+        let path = if depth < 4 {
+            vec![number & 0xf0, number, number]
+        } else {
+            [vec![7; 7], vec![number; 3]].concat()
+        };
         let used = usize::from(depth.div_ceil(2));
         let mut bytes = vec![depth];
         bytes.extend(path.iter().take(used));
@@ -165,7 +188,8 @@ mod tests {
             for (height, block) in blocks.iter().enumerate() {
                 let pages: Vec<_> = block.iter().map(|(number, size)| (id(*number), size.map(|size| vec![height as u8; size]))).collect();
                 twin.extend(pages.iter().cloned());
-                layers = layers.with(Layer::new(pages.iter().map(|(id, page)| (*id, page.as_deref())).collect()));
+                let pages = pages.iter().map(|(id, page)| (*id, page.as_deref()));
+                layers = layers.with(Arc::new(Layer::new(pages.collect())));
                 prop_assert!(layers.len() <= LAYERS_MAX);
                 kept.push((layers.clone(), twin.clone()));
             }

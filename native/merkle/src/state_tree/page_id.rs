@@ -12,6 +12,9 @@ pub fn step(key: &Hash32, depth: u8) -> u8 {
     if depth.is_multiple_of(2) { byte >> 4 } else { byte & 15 }
 }
 
+/// Pages to this depth differ in their [`PageId::front`].
+pub(super) const FRONT_DEPTH: u8 = 14;
+
 /// Names a page. Ordered by depth first, so that parents come before their children.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PageId {
@@ -30,6 +33,12 @@ impl PageId {
     /// Steps of four bits from the root, at most 63.
     pub const fn depth(&self) -> u8 {
         self.depth
+    }
+
+    /// Depth and the first seven bytes of the path: sorts as the id does, equal for deep pages with like paths.
+    pub(super) fn front(&self) -> u64 {
+        let [a, b, c, d, e, f, g, ..] = self.path;
+        u64::from_be_bytes([self.depth, a, b, c, d, e, f, g])
     }
 
     /// Key for a store: `u8 depth ‖ path`, the path in `ceil(depth / 2)` bytes. Sorted by depth, then by path.
