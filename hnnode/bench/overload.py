@@ -1,8 +1,8 @@
 """Part `overload`: several times the peak is offered, and nobody heeds Retry-After.
 
-Flow: find the peak, as long as a multiple lasts (a short probe of a young chain meets no flush of its database) → normal load (half of it)
-for the latency that counts as normal → for every multiple: that many times the peak from a crowd that comes again when refused, then at once
-the normal load, until latency is normal again.
+Flow: find the peak, as long as a multiple lasts (a short probe of a young chain meets no flush of its database) → normal
+load (half of it) for the latency that counts as normal → for every multiple: that many times the peak from a crowd that
+comes again when refused, then at once the normal load, until latency is normal again.
 """
 
 from __future__ import annotations

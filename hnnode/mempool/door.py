@@ -1,13 +1,15 @@
 """How much may wait: a pool that holds more than the chain takes in a moment only makes everybody wait longer.
 
-The bound follows the chain: what it takes of this node's transactions a second, times the delay a client should meet at most. Under overload
-the rest is refused by a comparison, before it is read, decoded or verified, so that the work of the node goes into what will be committed.
+The bound follows the chain: what it takes of this node's transactions a second, times the delay a client should meet at
+most. Under overload the rest is refused by a comparison, before it is read, decoded or verified, so that the work of the
+node goes into what will be committed.
 
-What the chain took is what it can take only while the door was refusing; otherwise it is what came. So a door that refuses follows the
-measured rate up and down, and one that does not stays open as wide as `door_bytes_min` at least: a burst into a quiet chain finds room.
+What the chain took is what it can take only while the door was refusing; otherwise it is what came. So a door that refuses
+follows the measured rate up and down, and one that does not stays open as wide as `door_bytes_min` at least: a burst into
+a quiet chain finds room.
 
-The last quarter of the room is for those who had less than their share lately: among hosts, and among the connections of one host, so that
-one gateway of several on a machine, or one client, does not take the room of the others.
+The last quarter of the room is for those who had less than their share lately: among hosts, and among the connections of
+one host, so that one gateway of several on a machine, or one client, does not take the room of the others.
 """
 
 from __future__ import annotations
