@@ -93,7 +93,7 @@ class StorageConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     cache_bytes: Positive = 64 * 1024 * 1024
     write_buffer_bytes: Positive = 128 * 1024 * 1024
     segment_bytes: Positive = 64 * 1024 * 1024
-    tree_cache_bytes: Positive = 128 * 1024 * 1024
+    tree_cache_bytes: Positive = 512 * 1024 * 1024
     snapshots_max: Positive = 4
     disk_free_bytes_min: Positive = 512 * 1024 * 1024
 

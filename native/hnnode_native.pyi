@@ -272,9 +272,7 @@ class TxIndex:
         """(ranges of keys to delete, rows to put) of a new segment; nothing when it is too early for one."""
     def wanted(self) -> list[bytes]:
         """Keys of the rows for `merge`; [] when the block has done its share."""
-    def merge(
-        self, rows: Sequence[bytes | None]
-    ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]: ...
+    def merge(self, rows: Sequence[bytes | None]) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]: ...
     def written(self) -> None:
         """Ranges and rows are in the database."""
     def search(self, tx_ids_packed: bytes, lowest_height: int) -> TxSearch:

@@ -17,6 +17,7 @@ Invariants:
 from __future__ import annotations
 
 import os
+import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -40,6 +41,8 @@ from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
 LogPosition = Callable[[], tuple[int, int]]
 AUTHOR_COUNT_MAX = 65_536
+DUE_SHARE = (0.7, 1.3)
+"""Of the write buffer: when files are due."""
 REDO_BLOCKS_MAX = 4_096
 """So many blocks at most are in the block log alone: what a start may have to execute again, beside the bytes of the write
 buffer."""
@@ -66,6 +69,7 @@ class Database:
         self._pages = PendingPages()
         self._whole = False
         self._buffer_bytes = config.write_buffer_bytes
+        self._due_bytes = self._draw_due_bytes()
         self._memtable_bytes = 0
         self.write_count = 0
         self.bytes_written = 0
@@ -330,7 +334,10 @@ class Database:
         except FatalError:
             self._failed = True
             raise
-        self._memtable_bytes = size if switch else self._memtable_bytes + size
+        if switch:
+            self._memtable_bytes = 0
+            self._due_bytes = self._draw_due_bytes()
+        self._memtable_bytes += size
         self._freeze(tip.height)
         self._unpublished[tip.height] = tip
         self._written = tip.height
@@ -343,7 +350,12 @@ class Database:
         held = max(self._memtable_bytes, self._pages.byte_count)
         if held >= 2 * self._buffer_bytes:
             self._families.settle()
-        return (held >= self._buffer_bytes or blocks_above > REDO_BLOCKS_MAX) and self._families.can_switch
+        return (held >= self._due_bytes or blocks_above > REDO_BLOCKS_MAX) and self._families.can_switch
+
+    def _draw_due_bytes(self) -> int:
+        """How much is held before files are due: another amount each time, so that the validators of a chain, which hold
+        nearly the same, do not all write files at the same height."""
+        return int(self._buffer_bytes * random.uniform(*DUE_SHARE))
 
     def _put_rows(self, batch: WriteBatch, name: str, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         batch.set_default_column_family(self._families.handle(name))
