@@ -35,7 +35,7 @@ from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.node.genesis import Genesis, load_genesis
 from hnnode.node.health import Health
-from hnnode.node.opening import flushing_apart, load_accounts, load_host, open_chain, proposer_order, waiting_batches
+from hnnode.node.opening import load_accounts, load_host, open_chain, proposer_order, waiting_batches
 from hnnode.node.pipeline import Pipeline
 from hnnode.node.redo import redo_blocks
 from hnnode.node.threads import Threads
@@ -73,9 +73,7 @@ class ChainNode:
         self._stopping = False
         host = load_host(self.genesis_facts, self.config.network.frame_bytes_max)
         self.applications = host.node_applications()
-        self.storage: Storage = open_storage(
-            home, flushing_apart(self.config.storage, self.genesis_facts.validators, self.account)
-        )
+        self.storage: Storage = open_storage(home, self.config.storage)
         try:
             self._build(key, host)
         except BaseException:

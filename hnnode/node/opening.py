@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 from hnnode_native import Accounts, Batch, NativeError, Pool, ValidatorSet, Value, empty_root, verify_batches
 
-from hnnode.config import Config, StorageConfig
+from hnnode.config import Config
 from hnnode.consensus.order import ProposerOrder
 from hnnode.errors import ConfigError
 from hnnode.execution import Host, application_prefix
@@ -17,8 +16,6 @@ from hnnode.storage import Database, Storage, segment_to_recover
 
 ACCOUNT_PAGE = 10_000
 FRAME_OVERHEAD_BYTES = 256 * 1024
-APART = 0.3
-"""Share of the write buffer by which the validators differ."""
 
 
 def load_host(facts: Genesis, frame_bytes_max: int) -> Host:
@@ -41,19 +38,6 @@ def load_host(facts: Genesis, frame_bytes_max: int) -> Host:
             f"{facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES} (a whole block fits one frame)",
         )
     return host
-
-
-def flushing_apart(config: StorageConfig, validators: ValidatorSet, account: bytes) -> StorageConfig:
-    """The same with a write buffer of this validator's own size, at most the configured one.
-
-    Validators write the same rows, so equal buffers are full at the same block: all of them would switch memtables in the same moment,
-    and the chain would stand until the third quarter of them is through. One after the other they hold up nobody.
-    """
-    place = validators.index_of(account)
-    if place is None:
-        return config
-    share = 1.0 - APART * place / len(validators.validators)
-    return msgspec.structs.replace(config, write_buffer_bytes=max(1, int(config.write_buffer_bytes * share)))
 
 
 def open_chain(database: Database, facts: Genesis, genesis: Path) -> None:
