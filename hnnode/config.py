@@ -65,7 +65,7 @@ class MempoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     batch_bytes_max: Positive = 768 * 1024
     admission_bytes_max: Positive = 16 * 1024 * 1024
     door_bytes_min: Positive = 1024 * 1024
-    door_delay_ms: Positive = 1_500
+    door_delay_ms: Positive = 500
     seal_ms: Positive = 20
     seal_busy_ms: Positive = 60
     batch_sync_ms: Positive = 20

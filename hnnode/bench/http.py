@@ -6,6 +6,7 @@ A load generator must cost little beside what it measures; one request is in fli
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ import httptools
 from hnnode.errors import Unavailable, invariant
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
+PROBLEM_BYTES_MAX = 4_096
+_RETRY_AFTER_MS = re.compile(rb'"retry_after_ms":([0-9]{1,9})[,}]')
 
 
 @dataclass(slots=True)
@@ -24,7 +27,11 @@ class Answer:
     body: bytes
 
     def retry_after_s(self) -> float:
-        """`Retry-After` in seconds; 0.1 when it is missing or not a number."""
+        """When to come again: the milliseconds of the problem in the body, as the client library reads them, else `Retry-After`; 0.1 when
+        neither is there."""
+        found = _RETRY_AFTER_MS.search(self.body, 0, PROBLEM_BYTES_MAX)
+        if found is not None:
+            return int(found.group(1)) / 1000
         try:
             return max(0.0, float(self.headers.get(b"retry-after", b"0.1")))
         except ValueError:

@@ -1,7 +1,8 @@
 """Part `overload`: several times the peak is offered, and nobody heeds Retry-After.
 
-Flow: find the peak → normal load (half of it) for the latency that counts as normal → for every multiple: that many
-times the peak from a crowd that comes again when refused, then at once the normal load, until latency is normal again.
+Flow: find the peak, as long as a multiple lasts (a short probe of a young chain meets no flush of its database) → normal
+load (half of it) for the latency that counts as normal → for every multiple: that many times the peak from a crowd that
+comes again when refused, then at once the normal load, until latency is normal again.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from hnnode.bench.fill import Filler
-from hnnode.bench.load import Loaded, LoadRunner, Phase, Sample, code_names
+from hnnode.bench.load import Loaded, LoadRunner, Phase, Sample, code_names, refusals
 from hnnode.bench.plan import Plan, Signer
 from hnnode.bench.tally import Commit, percentiles_ms
+from hnnode.errors import Unavailable
 
-PEAK_S = 10
+PROBE_S = 6
 NORMAL_S = 10
 NORMAL_SHARE = 0.5
 RECOVERY_S = 40
 STEADY_S = 3
 CROWD_CONNECTIONS = 16
+SPARE = 1.3
+WAITING_S = 5
+"""Seconds of the peak that doors and pools may hold, and a good deal more."""
 NORMAL_FACTOR = 2.0
 NORMAL_SLACK_MS = 100.0
 
@@ -33,22 +38,31 @@ class Overload:
     plan: Plan
 
     def run(self) -> dict[str, Any]:
-        peak, _ = self.filler.peak_tps(PEAK_S)
+        probe, _ = self.filler.peak_tps(PROBE_S)
+        peak = self._peak_tps(probe)
         normal_tps = max(100.0, peak * NORMAL_SHARE)
         calm = self.runner.run([Phase(self.signer.sign(int(normal_tps * NORMAL_S)), normal_tps, NORMAL_S)], "normal")
         normal = percentiles_ms(calm.tally.latencies())
         return {
+            "probe_tps": round(probe, 1),
             "peak_tps": round(peak, 1),
             "normal_tps": round(normal_tps, 1),
             "normal_latency_ms": normal,
             "multiples": [self._multiple(times, peak, normal_tps, normal["p99"]) for times in self.plan.overload],
         }
 
+    def _peak_tps(self, probe: float) -> float:
+        """What commits when as much is offered as the probe found, as long as each multiple lasts, by a sender that heeds refusals."""
+        seconds = self.plan.overload_s
+        loaded = self.runner.run([Phase(self.signer.sign(int(probe * seconds)), probe, seconds)], "peak")
+        committed = sum(loaded.tally.per_second(loaded.start_s, seconds)) / seconds
+        if not committed:
+            raise Unavailable("NOT_READY", f"nothing committed at the peak: {refusals(loaded)}")
+        return committed
+
     def _crowd_txs(self, times: int, peak: float) -> int:
-        """As many as could be accepted: what commits and what fills every pool."""
-        mempool = self.runner.net.nodes[0].config.mempool
-        pools = len(self.runner.net.nodes) * mempool.pool_tx_count_max
-        return int(min(times * peak * self.plan.overload_s, 1.2 * peak * self.plan.overload_s + pools))
+        """More than could be accepted: what commits, and what waits at the doors. What is refused is offered again."""
+        return int(peak * min(times * self.plan.overload_s, SPARE * (self.plan.overload_s + WAITING_S)))
 
     def _multiple(self, times: int, peak: float, normal_tps: float, normal_p99_ms: float | None) -> dict[str, Any]:
         seconds = self.plan.overload_s

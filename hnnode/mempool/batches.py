@@ -83,6 +83,7 @@ class BatchBuffer:
         self._is_validator = account in self._held.powers
         self._listeners: list[Callable[[], None]] = []
         self._other_bulk: list[Callable[[bytes, int, bytes], None]] = []
+        self._filled = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     # -------------------------------------------------------------- life
@@ -169,6 +170,7 @@ class BatchBuffer:
         for held in batches:
             self._fetch.found(held)
             self._held.hold(held)
+        self._filled.set()
         if acknowledge and self._is_validator:
             for acks in _ack_frames([held.batch.digest for held in batches]):
                 self._network.broadcast(Channel.CONSENSUS, Kind.BATCH_ACK, acks)
@@ -218,6 +220,9 @@ class BatchBuffer:
     async def _push_again(self) -> None:
         """Frames get lost with a connection, and authors with their nodes: send batches on to validators that did not acknowledge them."""
         while True:
+            if not self._held.digests():
+                self._filled.clear()
+                await self._filled.wait()
             await asyncio.sleep(PUSH_AGAIN_S / 2)
             now = time.monotonic()
             due = [

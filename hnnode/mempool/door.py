@@ -1,13 +1,20 @@
 """How much may wait: a pool that holds more than the chain takes in a moment only makes everybody wait longer.
 
-The bound follows the chain: what it took of this node's transactions lately, times the delay a client should meet at most. Under overload
-the rest is refused by a comparison, before it is read, decoded or verified, so that the work of the node goes into what will be committed.
-The last quarter of the room is for those who had less than their share lately: among hosts, and among the connections of one host, so that
-one gateway of several on a machine, or one client, does not take the room of the others.
+The bound follows the chain: what it takes of this node's transactions a second, times the delay a client should meet at
+most. Under overload the rest is refused by a comparison, before it is read, decoded or verified, so that the work of the
+node goes into what will be committed.
+
+What the chain took is what it can take only while the door was refusing; otherwise it is what came. So a door that refuses
+follows the measured rate up and down, and one that does not stays open as wide as `door_bytes_min` at least: a burst into
+a quiet chain finds room.
+
+The last quarter of the room is for those who had less than their share lately: among hosts, and among the connections of
+one host, so that one gateway of several on a machine, or one client, does not take the room of the others.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,8 +29,17 @@ SOURCES_MAX = 1_024
 """Hosts, and connections of all hosts, that are told apart; further ones are taken as they come."""
 BLOCKS_MIN = 3.0
 INTERVAL_S_MAX = 1.0
+INTERVALS = 8
+"""Blocks over which the time between them is smoothed."""
 KEEP = 0.85
-"""Of the measured rate, a window: a pause of the chain must not close the door at once."""
+"""Of the measured rate, a window in which nobody was refused."""
+SMOOTH_S = 2.0
+SMOOTH_MAX = 0.5
+"""The measured rate is one of about two seconds, and no window counts more than half: a pause of the chain must not close the door."""
+BYTES_FLOOR = 256 * 1024
+"""A door that refuses lets in so much all the same, else it could not see that the chain is fast again."""
+RETRY_MS_MIN = 100
+RETRY_MS_MAX = 1_000
 
 
 class Shares:
@@ -77,6 +93,7 @@ class Door:
     def __init__(self, config: MempoolConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._bytes_max = config.pool_bytes_max
         self._bytes_min = min(config.door_bytes_min, config.pool_bytes_max)
+        self._bytes_floor = min(self._bytes_min, BYTES_FLOOR)
         self._delay_s = config.door_delay_ms / 1000
         self._clock = clock
         self._taken = 0
@@ -84,32 +101,47 @@ class Door:
         self._rate = 0.0
         self._block_s = 0.0
         self._last = self._since
+        self._is_waited_for = False
+        self._has_refused = False
         self._shares = Shares()
         self.bytes_max = self._bytes_min
 
     def is_full(self, waiting: int, source: str) -> bool:
         """Whether a body of this source finds no room beside `waiting` bytes. Costs a few comparisons."""
-        if waiting >= self.bytes_max:
-            return True
-        return waiting >= ROOM_FOR_ALL * self.bytes_max and self._shares.is_over(source)
+        full = waiting >= self.bytes_max or (waiting >= ROOM_FOR_ALL * self.bytes_max and self._shares.is_over(source))
+        self._has_refused |= full
+        return full
+
+    def retry_after_ms(self, waiting: int) -> int:
+        """When there should be room for everybody again, as fast as the chain took transactions lately."""
+        too_many = waiting - ROOM_FOR_ALL * self.bytes_max
+        return min(RETRY_MS_MAX, max(RETRY_MS_MIN, math.ceil(1000 * too_many / max(1.0, self._rate))))
 
     def took(self, size: int, source: str) -> None:
         """A body of this source went in."""
         self._shares.add(size, source)
 
-    def committed(self, size: int) -> None:
-        """A block took `size` bytes of this node's transactions; called for every block."""
+    def committed(self, size: int, waiting: int) -> None:
+        """A block took `size` bytes of this node's transactions and left `waiting`; called for every block."""
         self._taken += size
         now = self._clock()
-        self._block_s += (min(now - self._last, INTERVAL_S_MAX) - self._block_s) / 4
+        if self._is_waited_for:  # else the time since the last block is that in which nobody wanted one
+            self._block_s += (min(now - self._last, INTERVAL_S_MAX) - self._block_s) / INTERVALS
+        self._is_waited_for = waiting > 0
         self._last = now
         passed_s = now - self._since
         if passed_s < WINDOW_S:
             return
-        self._rate = max(self._taken / passed_s, self._rate * KEEP)
+        rate = self._taken / passed_s
+        if self._has_refused and self._rate:
+            self._rate += (rate - self._rate) * min(SMOOTH_MAX, passed_s / SMOOTH_S)
+        else:
+            self._rate = max(rate, self._rate * KEEP)
+        least = self._bytes_floor if self._has_refused else self._bytes_min
+        self.bytes_max = min(self._bytes_max, max(least, int(self._rate * self._delay())))
         self._taken, self._since = 0, now
+        self._has_refused = False
         self._shares.halve()
-        self.bytes_max = min(self._bytes_max, max(self._bytes_min, int(self._rate * self._delay())))
 
     def _delay(self) -> float:
         # A block is proposed before the one before it has left the pool: with less than both of them the next would be half empty.

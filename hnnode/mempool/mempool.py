@@ -108,8 +108,11 @@ class Mempool:
         # An empty queue takes any body, a pool below its bound any queue: else a large batch might never come in.
         if waiting and waiting + size > self._config.admission_bytes_max:
             raise Unavailable("MEMPOOL_FULL", "admission is busy", retry_after_ms=BUSY_MS)
-        if self._door.is_full(self._admissions.pool_bytes + waiting, source):
-            raise Unavailable("MEMPOOL_FULL", f"{self._door.bytes_max} bytes wait already", retry_after_ms=BUSY_MS)
+        waiting += self._admissions.pool_bytes
+        if self._door.is_full(waiting, source):
+            raise Unavailable(
+                "MEMPOOL_FULL", f"{waiting} bytes wait already", retry_after_ms=self._door.retry_after_ms(waiting)
+            )
 
     def submit_frames(self, data: bytes, source: str = "") -> asyncio.Future[Admission]:
         self.check_open(len(data), source)
@@ -178,10 +181,10 @@ class Mempool:
             self._resolve(tx_id)
         while len(self._dropped) > DROPPED_MAX:
             self._dropped.popitem(last=False)
-        committed = self._batches.own_bytes_committed()
-        self._door.committed(committed - self._own_bytes)
-        self._own_bytes = committed
         self._admissions.pool_bytes = self._pool.bytes_used()
+        committed = self._batches.own_bytes_committed()
+        self._door.committed(committed - self._own_bytes, self._admissions.pool_bytes)
+        self._own_bytes = committed
         if self._pool.count() > 0:
             self._work.set()
 

@@ -20,7 +20,7 @@ from hnnode.storage import disk_free_bytes
 
 WATCH_S = 5.0
 LAG_CHECK_S = 0.05
-LAG_CHECK_IDLE_S = 0.5
+LAG_CHECK_IDLE_S = 2.0
 IDLE_S = 5.0
 """Without a block for this long the node looks at its own delay less often."""
 

@@ -32,7 +32,6 @@ ROOM_BYTES_MAX = 32 * 1024 * 1024
 ROOM_BYTES_MIN = 1024 * 1024
 ROOM_DELAY_MS = 300
 """Bodies without an answer: between these, what the node took in this time lately. A queue in front of the node's own only adds delay."""
-BUSY_MS = 500
 SENDER = slice(33, 53)
 """Of a transaction: `u8 version ‖ chain id ‖ sender` come first (formats §2)."""
 TX_DUPLICATE = CODES["TX_DUPLICATE"]
@@ -96,7 +95,9 @@ class ProxyDoor:
                 raise Unavailable("MEMPOOL_FULL", "the node has no room", retry_after_ms=closed_ms)
             if self._room.is_full(self.waiting_bytes, source):
                 raise Unavailable(
-                    "MEMPOOL_FULL", f"{self._room.bytes_max} bytes wait in this gateway", retry_after_ms=BUSY_MS
+                    "MEMPOOL_FULL",
+                    f"{self._room.bytes_max} bytes wait in this gateway",
+                    retry_after_ms=self._room.retry_after_ms(self.waiting_bytes),
                 )
         except Unavailable as e:
             self._metrics.turned_away.labels(e.info.name).inc()
@@ -153,7 +154,7 @@ class ProxyDoor:
             _fail(result, found)
             return
         codes = found.result()
-        self._room.committed(len(screened.frames))
+        self._room.committed(len(screened.frames), self.waiting_bytes)
         if screened.known_count:
             self._learn(screened, codes)
         if result.done():

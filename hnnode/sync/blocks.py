@@ -39,6 +39,8 @@ RESPONSES_MAX = 4 * REQUEST_BLOCKS_MAX
 """Room for the answers to a request that was given up beside those to the next one."""
 CHECKED_AHEAD_MAX = 4
 """Blocks that are being prepared or wait for the one before them to be executed."""
+QUIET_TURNS = 4
+"""A status that says nothing new, at rest between blocks, is sent at every fourth turn only."""
 HEADER_RESULTS = CODES["HEADER_RESULTS"]
 
 
@@ -94,17 +96,19 @@ class BlockSync:
 
     # -------------------------------------------------------------- status
     async def _gossip(self) -> None:
+        turns, told = 0, None
         while True:
-            self._send_status(None)
+            status = self._status()
+            # Links lose nothing while they stand, and a new one begins with a status: between blocks every peer knows this one.
+            if status != told or status.height > status.committed or turns % QUIET_TURNS == 0:
+                self._network.broadcast(Channel.CONSENSUS, Kind.STATUS, status.encode())
+                turns, told = 0, status
+            turns += 1
             await asyncio.sleep(self._config.status_ms / 1000)
 
-    def _send_status(self, peer: bytes | None) -> None:
+    def _status(self) -> Status:
         stats = self._applier.stats()
-        status = Status(self._chain.tip().height, int(stats["height"]), int(stats["round"])).encode()
-        if peer is None:
-            self._network.broadcast(Channel.CONSENSUS, Kind.STATUS, status)
-        else:
-            self._network.send(peer, Channel.CONSENSUS, Kind.STATUS, status)
+        return Status(self._chain.tip().height, int(stats["height"]), int(stats["round"]))
 
     def on_status(self, peer: bytes, payload: bytes) -> None:
         status = Status.decode(payload)
@@ -120,7 +124,7 @@ class BlockSync:
     def on_peer(self, peer: bytes, connected: bool) -> None:
         if connected:
             self._claimed.set()  # it may have claimed a height before both of its links were there
-            self._send_status(peer)
+            self._network.send(peer, Channel.CONSENSUS, Kind.STATUS, self._status().encode())
         else:
             self._heights.pop(peer, None)
 

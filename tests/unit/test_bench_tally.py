@@ -156,3 +156,12 @@ def test_a_long_load_is_counted_whole() -> None:
     for answer in blocks:
         tally.on_block(*block_results(answer), 1.0)
     assert tally.committed_count == count
+
+
+def test_a_refused_sender_comes_again_when_the_problem_says() -> None:
+    header = {b"retry-after": b"1"}
+    assert Answer(429, header, b'{"code":1101,"retry_after_ms":250,"tx_id":null}').retry_after_s() == 0.25
+    assert Answer(429, header, b'{"code":1101,"retry_after_ms":null,"tx_id":null}').retry_after_s() == 1.0
+    assert Answer(429, header, b"").retry_after_s() == 1.0
+    assert Answer(429, {b"retry-after": b"soon"}, b"").retry_after_s() == 0.1
+    assert Answer(200, {}, b" " * 5_000 + b'"retry_after_ms":250}').retry_after_s() == 0.1

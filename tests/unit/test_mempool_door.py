@@ -6,7 +6,7 @@ from random import Random
 
 from hnnode.config import ConsensusConfig, MempoolConfig
 from hnnode.consensus.pace import Pace
-from hnnode.mempool.door import SHARE, Door, Shares
+from hnnode.mempool.door import BYTES_FLOOR, RETRY_MS_MAX, RETRY_MS_MIN, SHARE, Door, Shares
 
 
 class Clock:
@@ -17,25 +17,80 @@ class Clock:
         return self.now
 
 
+def chain(door: Door, clock: Clock, seconds: float, rate: int, waiting: int = 1, interval_s: float = 0.1) -> None:
+    """Blocks that take `rate` bytes a second of this node and leave `waiting`."""
+    for _ in range(round(seconds / interval_s)):
+        clock.now += interval_s
+        door.committed(int(rate * interval_s), waiting)
+
+
+def crowd(door: Door, clock: Clock, seconds: float, rate: int, interval_s: float = 0.1) -> None:
+    """The same while more comes than the door takes."""
+    for _ in range(round(seconds / interval_s)):
+        assert door.is_full(door.bytes_max, "crowd")
+        clock.now += interval_s
+        door.committed(int(rate * interval_s), door.bytes_max)
+
+
 def test_the_door_follows_what_the_chain_takes() -> None:
     clock = Clock()
     door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=2_000, pool_bytes_max=100_000), clock)
     assert door.bytes_max == 1_000
-    for _ in range(40):
-        clock.now += 0.1
-        door.committed(2_000)  # 20,000 bytes a second
+    chain(door, clock, 4.0, 20_000)
     assert 36_000 <= door.bytes_max <= 44_000
     clock.now += 3.0
-    door.committed(0)  # a pause does not close it
+    door.committed(0, 1)  # a pause does not close it
     assert door.bytes_max > 30_000
-    for _ in range(200):
-        clock.now += 0.1
-        door.committed(10)
+    chain(door, clock, 20.0, 100)
     assert door.bytes_max == 1_000
-    for _ in range(20):
-        clock.now += 0.1
-        door.committed(1_000_000)
+    chain(door, clock, 2.0, 10_000_000)
     assert door.bytes_max == 100_000
+
+
+def test_a_refusing_door_goes_below_its_least_width_and_opens_again_when_nobody_is_refused() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=8 * BYTES_FLOOR, door_delay_ms=500, pool_bytes_max=2**30), clock)
+    crowd(door, clock, 1.0, 4 * BYTES_FLOOR)
+    crowd(door, clock, 10.0, 4 * BYTES_FLOOR)
+    assert 1.9 * BYTES_FLOOR <= door.bytes_max <= 2.1 * BYTES_FLOOR  # half a second of it
+    crowd(door, clock, 10.0, BYTES_FLOOR // 100)
+    assert door.bytes_max == BYTES_FLOOR
+    chain(door, clock, 1.0, 1)
+    assert door.bytes_max == 8 * BYTES_FLOOR
+
+
+def test_a_refusing_door_measures_the_rate_and_not_its_peaks() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=1_000, pool_bytes_max=2**30), clock)
+    widths = []
+    for turn in range(60):
+        crowd(door, clock, 0.5, 2_000_000 if turn % 2 else 1_000_000, 0.25)
+        widths.append(door.bytes_max)
+    assert all(1_300_000 <= width <= 1_700_000 for width in widths[20:])
+    clock.now += 2.0
+    assert door.is_full(door.bytes_max, "crowd")
+    door.committed(0, 1)  # a pause takes half of it at most
+    assert door.bytes_max >= 650_000
+
+
+def test_who_is_refused_learns_when_there_should_be_room() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=1_000, pool_bytes_max=2**30), clock)
+    assert door.retry_after_ms(10**9) == RETRY_MS_MAX  # nothing is known
+    crowd(door, clock, 20.0, 4_000_000)
+    assert 240 <= door.retry_after_ms(door.bytes_max) <= 260
+    assert 490 <= door.retry_after_ms(int(1.25 * door.bytes_max)) <= 510
+    assert door.retry_after_ms(0) == RETRY_MS_MIN
+    assert door.retry_after_ms(10**9) == RETRY_MS_MAX
+
+
+def test_time_in_which_nobody_wanted_a_block_is_not_the_pace_of_the_chain() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=1, door_delay_ms=100, pool_bytes_max=2**30), clock)
+    chain(door, clock, 60.0, 1_000_000, waiting=0, interval_s=1.0)
+    assert 99_000 <= door.bytes_max <= 101_000
+    chain(door, clock, 60.0, 1_000_000, waiting=1, interval_s=1.0)
+    assert 2_900_000 <= door.bytes_max <= 3_000_000
 
 
 def pace(ready: list[int], clock: Clock) -> Pace:
@@ -120,7 +175,7 @@ def test_slow_blocks_open_the_door_for_three_of_them() -> None:
     door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=1_500, pool_bytes_max=1_000_000), clock)
     for _ in range(40):
         clock.now += 0.9
-        door.committed(9_000)
+        door.committed(9_000, 1)
     assert 26_000 <= door.bytes_max <= 28_000
 
 
@@ -138,7 +193,7 @@ def test_the_last_quarter_is_for_those_who_had_less_than_their_share() -> None:
     assert door.is_full(1_000, "modest")
     for _ in range(40):
         clock.now += 1.0
-        door.committed(10)
+        door.committed(10, 1)
     assert not door.is_full(999, "alone")  # long ago
 
 
@@ -166,7 +221,7 @@ def test_connections_of_one_host_share_its_room() -> None:
     assert not door.is_full(999, "10.0.0.2 9")
     for _ in range(40):
         clock.now += 1.0
-        door.committed(10)
+        door.committed(10, 1)
     assert not door.is_full(999, "10.0.0.1 1")  # long ago
 
 
