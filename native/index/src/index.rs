@@ -12,7 +12,7 @@ use crate::error::IndexError;
 use crate::filter::Chunk;
 use crate::merge::Merge;
 use crate::search::Search;
-use crate::segment::{Facts, Segment, chunk_rows, first_key};
+use crate::segment::{Facts, Segment, chunk_rows, first_key, row_range};
 
 /// Segments of a level that become one of the next.
 pub const FAN_IN: usize = 8;
@@ -74,7 +74,9 @@ struct Inner {
     first_height: u64,
     next_height: u64,
     next_number: u64,
-    stale: bool,
+    /// Rows that no segment in use owns, for the next write to delete. Never those of segments that searches may still ask:
+    /// a row that is missing in a segment in use is damage.
+    unused: Vec<Range>,
     sealed: Option<Segment>,
     merge: Option<Merge>,
     credit: usize,
@@ -160,7 +162,14 @@ impl TxIndex {
             }
             next_height = facts.last_height + 1;
         }
-        let next_number = all.iter().map(|facts| facts.number + 1).max().unwrap_or(0);
+        let mut numbers: Vec<_> = all.iter().map(|facts| facts.number).collect();
+        numbers.sort_unstable();
+        let next_number = numbers.last().map_or(0, |last| last + 1);
+        // What a process left that ended during a merge or right after one.
+        let mut unused = vec![(first_key(next_number), vec![0xff; 8])];
+        let below = std::iter::once(0).chain(numbers.iter().map(|number| number + 1));
+        let gaps = below.zip(&numbers).filter(|(start, end)| start < end);
+        unused.extend(gaps.map(|(start, end)| (first_key(start), first_key(*end))));
         Ok(Self {
             salt: Salt::new(salt),
             inner: Mutex::new(Inner {
@@ -169,7 +178,7 @@ impl TxIndex {
                 first_height: next_height,
                 next_height,
                 next_number,
-                stale: true,
+                unused,
                 sealed: None,
                 merge: None,
                 credit: 0,
@@ -227,17 +236,20 @@ impl TxIndex {
         Ok(())
     }
 
-    /// Begin the changes of the next block: a new segment when there is enough for one. Cost then: about 10 ms.
+    /// Begin the changes of the next block: rows that are not used any more, and a new segment when there is enough for one. Cost then: about 10 ms.
     pub fn seal(&self) -> Changes {
         let mut inner = self.lock();
-        let mut changes = Changes::default();
+        let mut changes = Changes {
+            ranges: std::mem::take(&mut inner.unused),
+            rows: Vec::new(),
+        };
         let span = inner.next_height - inner.first_height;
         if inner.recent.len() < inner.limits.segment_ids && span < inner.limits.segment_blocks {
             return changes;
         }
         let entries = inner.recent.sorted(&self.salt);
         let facts = Facts {
-            number: inner.take_number(&mut changes),
+            number: inner.take_number(),
             level: 0,
             bits: Facts::bits_for(entries.len() as u64),
             first_height: inner.first_height,
@@ -285,14 +297,10 @@ impl TxIndex {
         let Some(mut merge) = inner.merge.take() else {
             return Ok(changes);
         };
-        inner.clear_stale(merge.facts.number, &mut changes);
         changes.rows = merge.step(&self.salt, rows)?;
         if merge.is_done() {
             changes.rows.push(merge.facts.row());
-            let ranges = merge.sources.iter().map(|source| {
-                let number = source.facts.number;
-                (first_key(number), first_key(number + 1))
-            });
+            let ranges = merge.sources.iter().map(|source| row_range(source.facts.number));
             changes.ranges.extend(ranges);
         }
         inner.merge = Some(merge);
@@ -312,6 +320,8 @@ impl TxIndex {
             inner.filter_bytes += made.filter_bytes();
             for gone in segments.splice(at..at + FAN_IN, [made]) {
                 inner.filter_bytes -= gone.forget_filters();
+                let number = gone.facts.number;
+                inner.unused.push((first_key(number), first_key(number + 1)));
             }
         }
         if let Some(sealed) = inner.sealed.take() {
@@ -363,18 +373,9 @@ impl TxIndex {
 }
 
 impl Inner {
-    /// Number of a new segment. After a start, rows of an unfinished merge may be left.
-    fn take_number(&mut self, changes: &mut Changes) -> u64 {
-        let number = self.next_number;
+    fn take_number(&mut self) -> u64 {
         self.next_number += 1;
-        self.clear_stale(number, changes);
-        number
-    }
-
-    fn clear_stale(&mut self, number: u64, changes: &mut Changes) {
-        if std::mem::take(&mut self.stale) {
-            changes.ranges.push((first_key(number), vec![0xff; 8]));
-        }
+        self.next_number - 1
     }
 
     /// The merge to begin: of the lowest level that has enough segments.
@@ -385,9 +386,7 @@ impl Inner {
             let start = self.segments.partition_point(|segment| segment.facts.level > level);
             if end - start >= FAN_IN {
                 let sources = self.segments[start..start + FAN_IN].to_vec();
-                let merge = Merge::new(self.next_number, sources);
-                self.next_number += 1;
-                return merge;
+                return Merge::new(self.take_number(), sources);
             }
             end = start;
         }

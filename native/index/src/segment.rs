@@ -38,6 +38,11 @@ pub(crate) fn first_key(segment: u64) -> Vec<u8> {
     segment.to_be_bytes().to_vec()
 }
 
+/// The one row that makes a segment one.
+pub(crate) fn row_range(segment: u64) -> (Vec<u8>, Vec<u8>) {
+    (key(segment, Kind::Segment, 0), key(segment, Kind::Segment, 1))
+}
+
 /// Facts of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facts {
