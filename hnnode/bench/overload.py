@@ -54,7 +54,7 @@ class Overload:
         }
 
     def _peak_tps(self, probe: float) -> float:
-        """What commits when somewhat more is offered than the probe found, as long as each multiple lasts, by a sender that heeds refusals."""
+        """What commits when more is offered than the probe found, as long as each multiple lasts, by a sender that heeds refusals."""
         seconds, rate = self.plan.overload_s, PEAK_OFFER * probe
         loaded = self.runner.run([Phase(self.signer.sign(int(rate * seconds)), rate, seconds)], "peak")
         committed = sum(loaded.tally.per_second(loaded.start_s, seconds)) / seconds
