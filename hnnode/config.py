@@ -35,7 +35,7 @@ class NetworkConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     handshake_ms: Positive = 5_000
     handshakes_pending_max: Positive = 64
     connections_per_host_max: Positive = 64
-    reconnect_ms_max: Positive = 5_000
+    reconnect_ms_max: Positive = 1_000
     idle_ms: Positive = 30_000
     ban_ms: Positive = 30_000
 

@@ -9,17 +9,16 @@ Invariants:
 2. Nothing is written past `write`, `redo` and `write_genesis`. A crash leaves the database at an older height whole; the
    blocks above it are in the block log and are executed again (`redo`).
 3. Snapshots are taken by the writer between two writes, so state and tree of one snapshot belong to one height.
-4. Files that hold a height hold its tree: changed pages wait in memory (`PendingPages`) and are written by the block before
-   memtables go to the files, which happens when this module says so and at no other time.
+4. Files that hold a height hold its tree: changed pages wait in memory and are written by the block before
+   memtables go to the files (`FileTurn`).
 5. After a failed write or flush every later one fails too.
 """
 
 from __future__ import annotations
 
 import os
-import random
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -34,18 +33,13 @@ from hnnode.storage.batch_log import BatchLog
 from hnnode.storage.block_log import BlockLog
 from hnnode.storage.failure import STORAGE, corrupt
 from hnnode.storage.families import Families
+from hnnode.storage.file_turn import FileTurn, put_rows
 from hnnode.storage.layout import HEIGHT, STAMP_KEY, STAMPED
-from hnnode.storage.pending_pages import PendingPages
 from hnnode.storage.state_reader import Frozen, FrozenRing, LiveReader, rows_of, scan_rows
 from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
 LogPosition = Callable[[], tuple[int, int]]
 AUTHOR_COUNT_MAX = 65_536
-DUE_SHARE = (0.7, 1.3)
-"""Of the write buffer: when files are due."""
-REDO_BLOCKS_MAX = 4_096
-"""So many blocks at most are in the block log alone: what a start may have to execute again, beside the bytes of the write
-buffer."""
 
 
 class Database:
@@ -66,17 +60,13 @@ class Database:
         self._unlogged: deque[LoggedBlock] = deque()
         self._log_position: LogPosition = lambda: (0, 0)
         self._failed = False
-        self._pages = PendingPages()
-        self._whole = False
-        self._buffer_bytes = config.write_buffer_bytes
-        self._due_bytes = self._draw_due_bytes()
-        self._memtable_bytes = 0
         self.write_count = 0
         self.bytes_written = 0
         self.flush_count = 0
         self._written = self._durable = self._in_files = -1
         with STORAGE:
             self._families = Families(path, config)
+        self._turn = FileTurn(self._families, config.write_buffer_bytes)
         self._places: TxPlaces | None = None
         try:
             with STORAGE:
@@ -216,7 +206,7 @@ class Database:
 
     def pending_state(self) -> StateReader:
         """State after the last `write`; for the writing thread, good until its next write."""
-        return LiveReader(self._written, self._families["state"], self._families["tree"], self._pages.view())
+        return LiveReader(self._written, self._families["state"], self._families["tree"], self._turn.view())
 
     def pending_height(self) -> int:
         """Height of the last `write`; -1 before genesis."""
@@ -306,7 +296,7 @@ class Database:
         """Memtables and block cache in use, as RocksDB counts them, pages that wait, filters of the transaction index."""
         filters = 0 if self._places is None else self._places.filter_bytes
         with STORAGE:
-            return self._families.memory_bytes() + self._pages.byte_count + filters
+            return self._families.memory_bytes() + self._turn.page_bytes + filters
 
     # ------------------------------------------------------------ inside
     def _finish(
@@ -321,23 +311,16 @@ class Database:
         in_files = max(self._in_files, self._families.persisted)
         try:
             with STORAGE:
-                # Memtables go to the files as the block before left them, so they go only when that wrote all its pages.
-                switch = self._whole
-                due = not switch and self._files_are_due(tip.height - in_files)
-                self._pages.add(pages)
-                self._put_rows(batch, "state", writes)
-                self._whole = due and self._write_leaving_pages()
-                self._put_pages(batch, tip.height, whole=self._whole)
+                switch = self._turn.begin()
+                put_rows(batch, self._families, "state", writes)
+                self._turn.put_pages(batch, pages, tip.height, tip.height - in_files)
                 batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._families.handle("meta"))
                 size = batch.size_in_bytes()
                 self._families.write(batch, tip.height, switch=switch)
         except FatalError:
             self._failed = True
             raise
-        if switch:
-            self._memtable_bytes = 0
-            self._due_bytes = self._draw_due_bytes()
-        self._memtable_bytes += size
+        self._turn.wrote(size, switched=switch)
         self._freeze(tip.height)
         self._unpublished[tip.height] = tip
         self._written = tip.height
@@ -345,51 +328,10 @@ class Database:
         self.write_count += 1
         self.bytes_written += size
 
-    def _files_are_due(self, blocks_above: int) -> bool:
-        """Whether memtables should go to the files. Waits for those on their way when the new ones have outgrown them."""
-        held = max(self._memtable_bytes, self._pages.byte_count)
-        if held >= 2 * self._buffer_bytes:
-            self._families.settle()
-        return (held >= self._due_bytes or blocks_above > REDO_BLOCKS_MAX) and self._families.can_switch
-
-    def _draw_due_bytes(self) -> int:
-        """How much is held before files are due: another amount each time, so that the validators of a chain, which hold
-        nearly the same, do not all write files at the same height."""
-        return int(self._buffer_bytes * random.uniform(*DUE_SHARE))
-
-    def _put_rows(self, batch: WriteBatch, name: str, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        batch.set_default_column_family(self._families.handle(name))
-        for key, value in rows:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch[key] = value
-        batch.set_default_column_family(None)
-
-    def _write_leaving_pages(self) -> bool:
-        """Write some of the pages that wait, beside the block; whether none but the newest are left."""
-        for rows in self._pages.steps():
-            batch = WriteBatch(raw_mode=True)
-            self._put_rows(batch, "tree", rows)
-            self._memtable_bytes += batch.size_in_bytes()
-            self._families.put(batch)
-        return self._pages.is_leaving_done
-
-    def _put_pages(self, batch: WriteBatch, height: int, *, whole: bool) -> None:
-        """Stamps of all families, and the pending pages when `whole`; else the tree stays without its stamp, so that files with old
-        pages beside a newer state would be noticed."""
-        if whole:
-            for rows in self._pages.rest():
-                self._put_rows(batch, "tree", rows)
-        stamp = HEIGHT.pack(height)
-        for name in STAMPED:
-            pending = name == "tree" and bool(self._pages)
-            batch.put(layout.PENDING_KEY if pending else STAMP_KEY, stamp, self._families.handle(name))
-
     def _freeze(self, height: int) -> None:
         with STORAGE:
             state, tree = self._families.snapshots(("state", "tree"))
-            frozen = Frozen(height, state, tree, self._pages.view())
+            frozen = Frozen(height, state, tree, self._turn.view())
         with self._lock:
             self._ring.add(frozen)
 
@@ -440,14 +382,8 @@ class Database:
         return row
 
     def _drain(self) -> None:
-        if self._written < 0:
-            return
-        if self._pages:
-            batch = WriteBatch(raw_mode=True)
-            self._put_pages(batch, self._written, whole=True)
-            self._families.write(batch, self._written)
-        self._families.drain(HEIGHT.pack(self._written))
-        self._memtable_bytes = 0
+        if self._written >= 0:
+            self._turn.drain(self._written)
 
     def _position(self, key: bytes) -> tuple[int, int]:
         with STORAGE:

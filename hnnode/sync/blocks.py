@@ -1,13 +1,14 @@
-"""Block sync: who is ahead, fetching from them, and serving those who are behind.
+"""Block sync: who is ahead, and fetching from them.
 
-Flow: status every `status_ms` → a peer is ahead → ask for ranges → check several blocks at once (certificate, digests, signatures) → in
-order: header on the own tip → consensus engine → execution. While one block executes, the next ones are asked for and checked. One loop
-moves consensus → sync → consensus at any time; a gap of one height is given a moment first, because consensus usually closes it by itself.
+Flow: status every `status_ms` → a peer is ahead → ask for ranges → prepare several blocks at once (check, batches durable) → in order:
+header on the own tip → consensus engine → execution. While one block executes, the next ones are asked for and prepared. One loop moves
+consensus → sync → consensus at any time; a gap of one height is given a moment first, because consensus usually closes it by itself.
 
 Invariants:
 1. A peer's height is a claim: only a block with a valid commit certificate moves this node.
 2. A certified block that breaks a rule here stops the node; one without a valid certificate costs the peer that sent it.
 3. Memory is bounded: one request at a time, whose answer ends at `response_bytes_max`, and at most `CHECKED_AHEAD_MAX` checked blocks.
+4. Nothing is written for a peer but what a certificate covers: header, batch list, batches, bodies.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from hnnode_native import Accounts, Batch, NativeError, ValidatorSet, Value, verify_batches, verify_certificate
+from hnnode_native import Accounts, Batch, ValidatorSet
 
 from hnnode.config import SyncConfig
 from hnnode.errors import CODES, FatalError, PeerFault, name_of
 from hnnode.metrics import Metrics
 from hnnode.ports import Batches, BlockApplier, Chain, Channel, Kind, Network
 from hnnode.primitives.guard import guarded
+from hnnode.sync.check import CONTENT_CODES, BlockCheck
 from hnnode.sync.frames import REQUEST_BLOCKS_MAX, BlockRequest, BlockResponse, Status
+from hnnode.sync.serving import BlockServing
 
 log = structlog.get_logger("sync")
 
@@ -35,17 +38,10 @@ GAP_PATIENCE_S = 1.0
 RESPONSES_MAX = 4 * REQUEST_BLOCKS_MAX
 """Room for the answers to a request that was given up beside those to the next one."""
 CHECKED_AHEAD_MAX = 4
-"""Blocks that are being checked or wait, checked, for the one before them to be executed."""
+"""Blocks that are being prepared or wait for the one before them to be executed."""
 QUIET_TURNS = 4
 """A status that says nothing new, at rest between blocks, is sent at every fourth turn only."""
-SERVING_MAX = 2
-"""Block requests of one peer served at once; more are ignored. Counted for each peer, so that none takes the place of another."""
 HEADER_RESULTS = CODES["HEADER_RESULTS"]
-CONTENT_CODES = frozenset(
-    CODES[name]
-    for name in ("PROPOSAL_MALFORMED", "HEADER_VERSION", "BATCH_LIST_INVALID", "HEADER_BATCHES_ROOT", "HEADER_TX_ROOT")
-)
-"""Broken rules that show that what came with a certified header is not what was certified: the sender's fault, not ours."""
 
 
 class BlockSync:
@@ -67,9 +63,7 @@ class BlockSync:
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._config = config
-        self._chain_id = chain_id
         self._validators = validators
-        self._accounts = accounts
         self._chain = chain
         self._batches = batches
         self._applier = applier
@@ -83,8 +77,10 @@ class BlockSync:
         self._asked: bytes | None = None
         self._asked_height = 0
         self._behind_since: float | None = None
+        self._claimed = asyncio.Event()
+        self._serving = BlockServing(config, chain, network, metrics)
+        self._check = BlockCheck(chain_id, validators, accounts).check
         self._tasks: list[asyncio.Task[None]] = []
-        self._serving: dict[asyncio.Task[None], bytes] = {}
         self._random = random.Random(chain_id)
         self.syncing = False
 
@@ -93,10 +89,10 @@ class BlockSync:
             self._tasks.append(asyncio.create_task(guarded(work, self._on_fatal), name=name))
 
     async def stop(self) -> None:
-        tasks = [*self._tasks, *self._serving]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._serving.stop()
 
     # -------------------------------------------------------------- status
     async def _gossip(self) -> None:
@@ -121,10 +117,13 @@ class BlockSync:
             return
         self._heights[peer] = status.committed
         self._seen_at[peer] = time.monotonic()
+        if status.committed > self._applier.tip.height + 1:
+            self._claimed.set()
         self._applier.on_peer_height(peer, status.height, status.round)
 
     def on_peer(self, peer: bytes, connected: bool) -> None:
         if connected:
+            self._claimed.set()  # it may have claimed a height before both of its links were there
             self._network.send(peer, Channel.CONSENSUS, Kind.STATUS, self._status().encode())
         else:
             self._heights.pop(peer, None)
@@ -134,45 +133,14 @@ class BlockSync:
         at = self._seen_at.get(peer)
         return None if at is None else time.monotonic() - at
 
-    # -------------------------------------------------------------- serving
+    # -------------------------------------------------------------- frames
     def on_bulk(self, peer: bytes, kind: int, payload: bytes) -> None:
         if kind == Kind.BLOCK_REQUEST:
-            request = BlockRequest.decode(payload)
-            if request is None:
-                self._network.punish(peer, CODES["FRAME_MALFORMED"])
-            elif sum(1 for served in self._serving.values() if served == peer) < SERVING_MAX:
-                task = asyncio.create_task(self._serve(peer, request))
-                self._serving[task] = peer
-                task.add_done_callback(self._serving.pop)
-            else:
-                self._metrics.dropped.labels("block_request").inc()
+            self._serving.on_request(peer, payload)
         elif kind == Kind.BLOCK_RESPONSE:
             self._on_response(peer, payload)
         else:
             self._network.punish(peer, CODES["FRAME_MALFORMED"])
-
-    async def _serve(self, peer: bytes, request: BlockRequest) -> None:
-        sent = 0
-        for height in range(request.height, request.height + request.count):
-            response = await asyncio.to_thread(self._load, height)
-            payload = response.encode()
-            if not self._network.send(peer, Channel.BULK, Kind.BLOCK_RESPONSE, payload):
-                return
-            sent += len(payload)
-            if not response.value:
-                return
-            if sent > self._config.response_bytes_max and height + 1 < request.height + request.count:
-                self._network.send(
-                    peer, Channel.BULK, Kind.BLOCK_RESPONSE, BlockResponse(height + 1, b"", b"", ()).encode()
-                )
-                return
-
-    def _load(self, height: int) -> BlockResponse:
-        block = self._chain.block(height)
-        if block is None or height > self._chain.tip().height:
-            return BlockResponse(height, b"", b"", ())
-        batches = tuple(self._chain.batch(location) for _, _, location in block.batches)
-        return BlockResponse(height, block.value, block.certificate, batches)
 
     # -------------------------------------------------------------- fetching
     def _on_response(self, peer: bytes, payload: bytes) -> None:
@@ -189,7 +157,7 @@ class BlockSync:
             peer = self._peer_ahead()
             if peer is None:
                 self._set_syncing(False)
-                await asyncio.sleep(self._config.status_ms / 1000 / 2)
+                await self._news()
                 continue
             self._set_syncing(self._height_of_some_honest() > self._applier.tip.height + 1)
             try:
@@ -200,6 +168,15 @@ class BlockSync:
                 self._network.punish(peer, fault.code)
             finally:
                 self._asked = None
+
+    async def _news(self) -> None:
+        """Until a peer claims more than the next height, or half a status interval is over."""
+        self._claimed.clear()
+        try:
+            async with asyncio.timeout(self._config.status_ms / 1000 / 2):
+                await self._claimed.wait()
+        except TimeoutError:
+            pass
 
     def _set_syncing(self, syncing: bool) -> None:
         if syncing != self.syncing:
@@ -273,7 +250,7 @@ class BlockSync:
                         return
                     if not response.value:
                         break  # the peer ended its answer: ask again from here
-                    check = asyncio.create_task(self._checked(response), name=f"sync check {response.height}")
+                    check = asyncio.create_task(self._prepared(response), name=f"sync check {response.height}")
                     check.add_done_callback(_retrieve)
                     await ahead.put((response, check))
                     check, height = None, response.height + 1
@@ -303,8 +280,12 @@ class BlockSync:
                 )
             return response
 
-    async def _checked(self, response: BlockResponse) -> list[Batch]:
-        return await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check, response)
+    async def _prepared(self, response: BlockResponse) -> list[Batch]:
+        """Check one block and make its batches durable, while the blocks before it are executed."""
+        batches = await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check, response)
+        if response.height > self._applier.tip.height:
+            await self._batches.store(batches, acknowledge=False)
+        return batches
 
     async def _apply(self, response: BlockResponse, batches: list[Batch]) -> bool:
         """Execute one checked block. False when it could not be executed in time: then nothing may be built on it yet."""
@@ -318,6 +299,7 @@ class BlockSync:
             # A quorum certified this block, so this node's own state must be wrong.
             name = "STATE_ROOT_MISMATCH" if code == HEADER_RESULTS else "INVALID_VALUE_DECIDED"
             raise FatalError(name, f"certified block breaks a rule here: {name_of(code)} (height={height})")
+        # They are held by now, unless their author's quota was full and a block since let go what is beyond it.
         await self._batches.store(batches, acknowledge=False)
         if await self._applier.apply_synced(
             height, response.value, response.certificate, self._config.request_ms / 1000
@@ -325,26 +307,6 @@ class BlockSync:
             return True
         log.warning("synced block was not executed in time", height=height)
         return False
-
-    def _check(self, response: BlockResponse) -> list[Batch]:
-        """Verify thread: everything that tells a lying peer from an honest one."""
-        height = response.height
-        try:
-            value = Value.decode(response.value)
-            batches = [Batch.decode(data) for data in response.batches]
-        except NativeError as e:
-            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: {e}") from e
-        code = verify_certificate(response.certificate, self._validators, self._chain_id, height, value.block_hash)
-        if code:
-            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: certificate refused: {name_of(code)}")
-        if [b.digest for b in batches] != [digest for digest, _, _ in value.batches]:
-            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches are not those of the value")
-        # Accounts that the blocks between the tip and this one register are not known yet: what they signed is checked before execution.
-        codes = verify_batches(batches, self._chain_id, self._validators, self._accounts, None)
-        if any(codes):
-            # The digest does not cover the author's signature, nor the bodies before their root is checked.
-            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches refused with codes {codes}")
-        return batches
 
 
 def _retrieve(task: asyncio.Task[list[Batch]]) -> None:

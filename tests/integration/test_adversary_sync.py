@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hnnode_native import Batch
 
 from hnnode.config import SyncConfig, load_config
 from hnnode.errors import CODES, Unavailable
@@ -74,6 +75,48 @@ def test_lying_peer_cannot_stop_a_lagging_node(tmp_path: Path, lie: Callable[[Bl
                 await c.until(lambda: bool(c.errors[3] or s.charges(victim)), "the lie is noticed", PATIENCE_S)
             assert not c.errors[3], c.errors[3]
             assert set(s.charges(victim)) == {CODES["SYNC_PEER_FAULT"]}
+        c.hub.heal()
+        await c.until(lambda: victim.chain.tip().height >= height, "caught up through honest peers", PATIENCE_S)
+        await c.settle()
+
+    run_cluster(tmp_path, story)
+
+
+def test_only_what_a_certificate_covers_is_written(tmp_path: Path) -> None:
+    """A certified header with the batch list and the genuine batches of another block: refused before a byte of it is written, although
+    every signature in it holds."""
+
+    async def story(c: Cluster) -> None:
+        account = c.node(3).account
+        await c.stop(3)
+        for _ in range(3):
+            await c.commit(2)
+        await c.settle()
+        source = c.node(0)
+        height = source.chain.tip().height
+        filled = [h for h in range(1, height + 1) if block_response(source, h).batches]
+        other = block_response(source, filled[-1])
+        c.hub.cut([account], c.accounts([0, 1, 2]))
+        victim = await c.start(3)
+        before = victim.storage.batch_log.bytes_appended
+
+        def answer(wanted: int) -> BlockResponse:
+            response = block_response(source, wanted)
+            if wanted > filled[0]:
+                return BlockResponse(wanted, b"", b"", ())
+            if wanted < filled[0]:
+                return response
+            batches = formats_twin.Value.decode(other.value).batches
+            value = replace(formats_twin.Value.decode(response.value), batches=batches)
+            return replace(response, value=value.encode(), batches=other.batches)
+
+        async with Stranger(c) as s:
+            s.serve_blocks(answer)
+            async with s.claiming(account, height):
+                await c.until(lambda: bool(c.errors[3] or s.charges(victim)), "the lie is noticed", PATIENCE_S)
+        assert not c.errors[3], c.errors[3]
+        assert victim.storage.batch_log.bytes_appended == before
+        assert all(victim.batches.get(Batch.decode(data).digest) is None for data in other.batches)
         c.hub.heal()
         await c.until(lambda: victim.chain.tip().height >= height, "caught up through honest peers", PATIENCE_S)
         await c.settle()
@@ -183,8 +226,8 @@ def test_slow_clock_is_not_fatal(tmp_path: Path) -> None:
 
 
 def test_blocks_are_checked_ahead_and_applied_in_order(tmp_path: Path) -> None:
-    """The check of a later block starts while an earlier one still executes, heights are applied one after the other, and a lie in the
-    middle of an answer costs the sender while the blocks before it stay."""
+    """A later block is checked and its batches are durable while an earlier one still executes, heights are applied one after the other,
+    and a lie in the middle of an answer costs the sender while the blocks before it stay."""
 
     async def story(c: Cluster) -> None:
         account = c.node(3).account
@@ -201,6 +244,8 @@ def test_blocks_are_checked_ahead_and_applied_in_order(tmp_path: Path) -> None:
         started: list[int] = []
         applied: list[int] = []
         ahead: list[int] = []
+        held: list[int] = []
+        digests = {h: [Batch.decode(b).digest for b in block_response(source, h).batches] for h in range(1, lie_at)}
         check = victim.sync._check
 
         def noted_check(response: BlockResponse) -> list[object]:
@@ -210,11 +255,13 @@ def test_blocks_are_checked_ahead_and_applied_in_order(tmp_path: Path) -> None:
         async def slow(height: int, value: bytes, certificate: bytes, timeout_s: float) -> bool:
             await asyncio.sleep(0.2)
             ahead.append(max(started) - height)
+            later = [digest for h in range(height + 1, lie_at) for digest in digests[h]]
+            held.append(sum(victim.batches.get(digest) is not None for digest in later))
             applied.append(height)
             return await genuine(height, value, certificate, timeout_s)
 
         victim.consensus.apply_synced = slow  # type: ignore[method-assign]
-        victim.sync._check = noted_check  # type: ignore[assignment, method-assign]
+        victim.sync._check = noted_check  # type: ignore[assignment]
 
         def answer(wanted: int) -> BlockResponse:
             response = block_response(source, wanted)
@@ -227,6 +274,7 @@ def test_blocks_are_checked_ahead_and_applied_in_order(tmp_path: Path) -> None:
         assert victim.chain.tip().height <= lie_at - 1
         assert applied[-1:] == [lie_at - 1]
         assert max(ahead) >= 1
+        assert max(held) >= 1
         c.hub.heal()
         await c.until(lambda: victim.chain.tip().height >= height, "caught up through honest peers", PATIENCE_S)
         assert applied == sorted(set(applied))

@@ -119,7 +119,7 @@ def test_block_that_consensus_commits_while_sync_checks_it_is_no_fault(tmp_path:
             time.sleep(0.5)
             return batches
 
-        late.sync._check = slow_check  # type: ignore[method-assign]
+        late.sync._check = slow_check
         base = late.chain.tip().height
         source = c.node(0)
         await c.commit(2)
@@ -128,7 +128,7 @@ def test_block_that_consensus_commits_while_sync_checks_it_is_no_fault(tmp_path:
         bodies = tuple(source.chain.batch(location) for _, _, location in block.batches)
         response = BlockResponse(base + 1, block.value, block.certificate, bodies)
         # The node has executed the height by now or does so while the check sleeps; either way the block is old news.
-        await late.sync._apply(response, await late.sync._checked(response))
+        await late.sync._apply(response, await late.sync._prepared(response))
         await c.settle()
         assert late.chain.tip().height >= base + 1
 

@@ -22,8 +22,7 @@ from hnnode_native import PageLayer
 from hnnode.config import StorageConfig
 from hnnode.errors import ConfigError, FatalError
 from hnnode.ports import BatchLocation, CommitRecord, Tip, TxLocation
-from hnnode.storage import Home, Storage, layout, open_storage
-from hnnode.storage import database as database_module
+from hnnode.storage import Home, Storage, file_turn, layout, open_storage
 
 CONFIG = StorageConfig(
     cache_bytes=1 << 20, write_buffer_bytes=8 << 20, segment_bytes=1 << 16, tree_cache_bytes=1 << 20, snapshots_max=4
@@ -258,7 +257,7 @@ def write_forever(home: Home, file_bytes_max: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes_max, file_bytes_max))
     storage = start(home)
     # Files and segments in quick succession, so that kills meet the flush of all families and what it allows to drop.
-    database_module.REDO_BLOCKS_MAX = 10
+    file_turn.REDO_BLOCKS_MAX = 10
     storage.block_log._segment_bytes = 1 << 12
     try:
         while True:

@@ -136,6 +136,16 @@ def test_micro_benchmarks_run_on_tiny_input_and_repeat_their_work() -> None:
         assert found["result_hash"] == second[name]["result_hash"]
 
 
+def test_commit_benchmark_writes_the_same_chain_twice() -> None:
+    commit = _script("micro/commit.py")
+    first, second = commit.run(tiny=True), commit.run(tiny=True)
+    assert first["result_hash"] == second["result_hash"]
+    assert first["us_per_tx"].keys() == {*commit.PARTS, "cpu", "other_cpu"}
+    assert first["us_per_tx"]["execute"] > 0
+    assert len(first["us_per_tx_by_tenth"]) == 4
+    assert first["stored_bytes_per_tx"] > 273
+
+
 def test_plugin_benchmark_leaves_the_receipts_and_state_of_old() -> None:
     """The hashes cover receipts and writes of whole shipments; they change only with a rule of the application."""
     found = _script("micro/plugin.py").run(tiny=True)["results"]

@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 from hnnode.config import StorageConfig
 from hnnode.errors import CODES, FatalError, Unavailable
 from hnnode.ports import BatchLocation, CommitRecord, LoggedBlock, Tip, TxLocation
-from hnnode.storage import database as database_module
-from hnnode.storage import layout
+from hnnode.storage import file_turn, layout
 from hnnode.storage.batch_log import BatchLog
 from hnnode.storage.block_log import BlockLog
 from hnnode.storage.database import Database
@@ -432,7 +431,7 @@ def test_an_open_database_stays_small(tmp_path: Path) -> None:
 
 def test_the_files_follow_within_a_bounded_number_of_blocks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing fills the memtables, and yet a start never has more than the bound to execute again."""
-    monkeypatch.setattr(database_module, "REDO_BLOCKS_MAX", 5)
+    monkeypatch.setattr(file_turn, "REDO_BLOCKS_MAX", 5)
     store.blocks._segment_bytes = 256
     behind = 0
     for height in range(1, 61):
