@@ -18,6 +18,8 @@ from hnnode.bench.tally import Commit, percentiles_ms
 from hnnode.errors import Unavailable
 
 PROBE_S = 6
+PEAK_OFFER = 1.5
+"""Of what the probe found: a probe waits for its commits and may find less than the chain takes."""
 NORMAL_S = 10
 NORMAL_SHARE = 0.5
 RECOVERY_S = 40
@@ -52,9 +54,9 @@ class Overload:
         }
 
     def _peak_tps(self, probe: float) -> float:
-        """What commits when as much is offered as the probe found, as long as each multiple lasts, by a sender that heeds refusals."""
-        seconds = self.plan.overload_s
-        loaded = self.runner.run([Phase(self.signer.sign(int(probe * seconds)), probe, seconds)], "peak")
+        """What commits when more is offered than the probe found, as long as each multiple lasts, by a sender that heeds refusals."""
+        seconds, rate = self.plan.overload_s, PEAK_OFFER * probe
+        loaded = self.runner.run([Phase(self.signer.sign(int(rate * seconds)), rate, seconds)], "peak")
         committed = sum(loaded.tally.per_second(loaded.start_s, seconds)) / seconds
         if not committed:
             raise Unavailable("NOT_READY", f"nothing committed at the peak: {refusals(loaded)}")

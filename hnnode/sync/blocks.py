@@ -117,7 +117,8 @@ class BlockSync:
             return
         self._heights[peer] = status.committed
         self._seen_at[peer] = time.monotonic()
-        if status.committed > self._applier.tip.height + 1:
+        # While it waits for consensus to bring the next block itself, only a higher claim is news.
+        if status.committed > self._applier.tip.height + (self._behind_since is not None):
             self._claimed.set()
         self._applier.on_peer_height(peer, status.height, status.round)
 
@@ -170,10 +171,11 @@ class BlockSync:
                 self._asked = None
 
     async def _news(self) -> None:
-        """Until a peer claims more than the next height, or half a status interval is over."""
+        """Until a peer claims a height to look at; while one is ahead, half a status interval at most."""
+        turns = QUIET_TURNS if self._behind_since is None else 0.5
         self._claimed.clear()
         try:
-            async with asyncio.timeout(self._config.status_ms / 1000 / 2):
+            async with asyncio.timeout(turns * self._config.status_ms / 1000):
                 await self._claimed.wait()
         except TimeoutError:
             pass
