@@ -183,9 +183,8 @@ class Chain(Protocol):
     def tx(self, location: TxLocation) -> bytes: ...
     def tx_ids(self, height: int) -> list[bytes]: ...
     def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]: ...
-    def committed_flags(self, tx_ids_packed: bytes, lowest_height: int = 0) -> bytes:
-        """One byte an id of 32: 1 when a block holds it, also one that is written and not durable yet; blocks below
-        `lowest_height` need not be looked at."""
+    def committed_flags(self, tx_ids_packed: bytes) -> bytes:
+        """One byte an id of 32: 1 when a block holds it, however old, also one that is written and not durable yet."""
 
     def state(self, height: int | None = None) -> StateReader:
         """Reader at the tip or at one of the last few heights; raises `Unavailable` (code 1005) for an older one."""

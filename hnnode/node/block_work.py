@@ -97,9 +97,7 @@ class BlockWork:
             self._accounts,
             self._dispatch,
         )
-        # A transaction of this block that stands below would have expired since.
-        lowest_height = max(0, decided.height - self._valid_blocks_max)
-        execution.set_committed(self._database.committed_flags(execution.tx_ids_packed(), lowest_height))
+        execution.set_committed(self._database.committed_flags(execution.tx_ids_packed()))
         execution.prove_absent(self._tree)
         execution.supply(state.get_many(execution.native_keys()))
         execution.run_native()
