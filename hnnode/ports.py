@@ -37,6 +37,8 @@ class Kind(IntEnum):
     BATCH_MISSING = 18
     BLOCK_REQUEST = 32
     BLOCK_RESPONSE = 33
+    RESULTS_REQUEST = 34
+    RESULTS_RESPONSE = 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +333,19 @@ class Mempool(Protocol):
     def status(self, tx_id: bytes) -> TxStatus: ...
     def depth(self) -> Mapping[str, int]:
         """{"tx_count": …, "bytes": …, "bytes_max": …}"""
+
+
+class ResultDifferences(Protocol):
+    """What to do when another node came to other results of a block. roots: (receipts root, state root) of the other side."""
+
+    def notice(self, height: int, roots: tuple[bytes, bytes], peer: bytes) -> None:
+        """A proposal of `peer` carries other results."""
+
+    async def noticed(self, height: int) -> str:
+        """What notices about this height came to, in one sentence; empty when there were none."""
+
+    async def explain(self, height: int, roots: tuple[bytes, bytes]) -> str:
+        """A quorum has other results: what differs, in one sentence, after a few seconds at most."""
 
 
 class BlockApplier(Protocol):
