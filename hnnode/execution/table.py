@@ -5,14 +5,15 @@ node runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from hnnode.execution.payload import payload_decoder
-from hnnode.plugin_api.registry import BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec
+from hnnode.plugin_api.privacy.guard import RULE, Handling, guard_batch, guard_handler, guarded_texts
+from hnnode.plugin_api.registry import ActionSpec, BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec
 
 
 def application_prefix(application: str) -> bytes:
@@ -53,24 +54,16 @@ class Application:
     queries: Mapping[str, QuerySpec]
     rules: Mapping[str, RuleSpec]
     reads: frozenset[str] = frozenset()
+    handling: Mapping[str, Handling] = field(default_factory=dict)
 
     @classmethod
     def freeze(cls, registry: Registry, version: str, code_hash: bytes) -> Application:
-        """The registered application as an immutable record, every map in name order."""
-        actions = {
-            name: Action(
-                name,
-                payload_decoder(spec.model),
-                spec.handler,
-                spec.batch,
-                spec.keys,
-                spec.roles,
-                spec.model,
-                spec.title_zh,
-                spec.title_en,
-            )
-            for name, spec in sorted(registry.actions.items())
-        }
+        """The registered application as an immutable record, every map in name order.
+
+        Raises: ModelError: the registered parts do not fit each other.
+        """
+        registry.complete()
+        actions = {name: _action(registry, spec) for name, spec in sorted(registry.actions.items())}
         return cls(
             name=registry.application,
             version=version,
@@ -83,4 +76,16 @@ class Application:
             queries=MappingProxyType(dict(sorted(registry.queries.items()))),
             rules=MappingProxyType(dict(sorted(registry.rules.items()))),
             reads=frozenset(registry.foreign),
+            handling=MappingProxyType(dict(registry.handling)),
         )
+
+
+def _action(registry: Registry, spec: ActionSpec) -> Action:
+    handler, batch = spec.handler, spec.batch
+    texts = guarded_texts(spec.model, registry.handling) if registry.handling else None
+    if texts is not None:
+        rule = f"{registry.application}.{RULE}"
+        handler = guard_handler(handler, texts, rule)
+        batch = None if batch is None else guard_batch(batch, texts, rule)
+    decode = payload_decoder(spec.model)
+    return Action(spec.name, decode, handler, batch, spec.keys, spec.roles, spec.model, spec.title_zh, spec.title_en)
