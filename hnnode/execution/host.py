@@ -132,7 +132,6 @@ class Host:
                 manager.register(plugin.implementation, name=plugin.name)
                 manager.check_pending()
                 manager.hook.hn_register(registry=registry)
-                registry.complete()
             except (pluggy.PluginValidationError, ModelError) as e:
                 raise _invalid(f"plugin {plugin.name}: {e}") from e
             if not registry.actions:
