@@ -80,7 +80,7 @@ _TABLE: tuple[tuple[int, str, int, bool, str, str], ...] = (
     (4009, "PLUGIN_SET_INVALID", 503, False, "插件集合无效", "plugin set is invalid"),
     (4010, "RESULT_INVALID", 422, False, "应用结果无效", "application result is invalid"),
     (4012, "APPLICATION_DISABLED", 422, False, "应用已停用", "application is disabled"),
-    (4013, "APPLICATION_MIGRATING", 422, True, "应用正在迁移数据，请稍后重试", "application is migrating its data, retry later"),
+    (4013, "APPLICATION_MIGRATING", 422, False, "应用正在迁移数据", "application is migrating its data"),
     (4014, "PLUGIN_MISSING", 503, False, "缺少应用代码，节点停止", "plugin code is missing, node stops"),
     (4016, "PLUGIN_PACKAGE_INVALID", 400, False, "插件包无效", "plugin package is invalid"),
     (5001, "PROPOSAL_MALFORMED", 400, False, "提案编码错误", "proposal is malformed"),

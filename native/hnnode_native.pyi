@@ -484,10 +484,10 @@ class DispatchTable:
         self,
         foreign: Sequence[tuple[str, str, Sequence[str]]],
         closed: Sequence[tuple[str, int]] = ...,
-        governance: tuple[ValidatorSet, Sequence[tuple[str, str, int, int, bytes]]] | None = ...,
+        governance: ValidatorSet | None = ...,
     ) -> None:
-        """closed: (application, code of every transaction to it). governance: validators of the genesis and its plugins (name, version,
-        api version, state version, code hash); without it the application `governance` is left out.
+        """closed: (application, code of every transaction to it). governance: whose votes count; without it the application `governance`
+        is left out.
         """
 
 _ResultRow = tuple[int, int, str, int, list[tuple[bytes, bytes | None]], list[tuple[str, str, bytes]]]

@@ -8,7 +8,6 @@ use hn_primitives::{Name, ValidatorSet, codes};
 use crate::application::{ActionSpec, Failure, NativeApplication};
 use crate::error::ExecutionError;
 use crate::evidence::Evidence;
-use crate::governance::record::Code;
 use crate::governance::{self, Governance};
 use crate::identity::Identity;
 
@@ -169,7 +168,11 @@ impl Applications {
     /// [`ExecutionError::ApplicationsInvalid`] for an application that is unknown or native.
     pub fn close(&mut self, application: &str, code: u32) -> Result<(), ExecutionError> {
         let found = self.find(application.as_bytes());
-        match found.ok().and_then(|at| self.entries.get_mut(at)).map(|entry| &mut entry.kind) {
+        match found
+            .ok()
+            .and_then(|at| self.entries.get_mut(at))
+            .map(|entry| &mut entry.kind)
+        {
             Some(Kind::Foreign { closed, .. }) => {
                 *closed = Some(code);
                 Ok(())
@@ -181,15 +184,11 @@ impl Applications {
     /// Adds the application that decides about plugins; see [`crate::governance`].
     ///
     /// # Errors
-    /// As [`Governance::new`] and [`Applications::add_native`].
-    pub fn add_governance(
-        &mut self,
-        validators: Arc<ValidatorSet>,
-        plugins: Vec<(Name, Code)>,
-    ) -> Result<(), ExecutionError> {
+    /// As [`Applications::add_native`].
+    pub fn add_governance(&mut self, validators: Arc<ValidatorSet>) -> Result<(), ExecutionError> {
         let mut reserved: Vec<&str> = native_actions().iter().map(|action| action.application).collect();
         reserved.push(NATIVE_PLUGIN);
-        self.add_native(Box::new(Governance::new(validators, plugins, reserved)?))
+        self.add_native(Box::new(Governance::new(validators, reserved)))
     }
 
     /// Why application `index` takes no transactions.

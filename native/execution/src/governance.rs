@@ -5,7 +5,7 @@
 //! the votes are counted: more than two thirds of all power make the proposal part of the plugin set, anything less
 //! makes it void. So the set at a height is a function of the genesis and of the state after the block before.
 //!
-//! Rows: `s` the plugin set (absent = that of the genesis), `o` the open proposals and the next number,
+//! Rows: `s` the plugin set, which the genesis begins, `o` the open proposals and the next number,
 //! `p ‖ u64 number` a proposal that is closed, `v ‖ u64 number ‖ account` what a validator voted (`1` for, `0` against).
 //! All but the votes are JSON with the fields of [`record`] in their order.
 //!
@@ -24,8 +24,7 @@ use hn_primitives::{Hash32, Name, ValidatorSet, codes, tag};
 use serde::Deserialize;
 
 use crate::application::{ActionSpec, Failure, NativeApplication, Operation, TxContext};
-use crate::error::ExecutionError;
-use crate::governance::record::{Code, Kind, OpenProposals, PluginRecord, PluginSet, Proposal, Status};
+use crate::governance::record::{Code, Kind, OpenProposals, PluginSet, Proposal, Status};
 use crate::identity::ROLE_ADMIN;
 use crate::json::{Hex, ObjectWriter, decode_payload};
 use crate::overlay::{KeySink, Overlay};
@@ -92,43 +91,14 @@ pub fn vote_message(chain_id: &Hash32, number: u64, code_hash: &Hash32, approve:
 #[derive(Debug, Clone)]
 pub struct Governance {
     validators: Arc<ValidatorSet>,
-    genesis: PluginSet,
     /// Names that no plugin may take.
     reserved: Vec<&'static str>,
 }
 
 impl Governance {
-    /// For a chain with these validators, whose genesis enabled `plugins`; `reserved` are the native applications.
-    ///
-    /// # Errors
-    /// [`ExecutionError::ApplicationsInvalid`]: a name twice or reserved, or too many.
-    pub fn new(
-        validators: Arc<ValidatorSet>,
-        plugins: Vec<(Name, Code)>,
-        reserved: Vec<&'static str>,
-    ) -> Result<Self, ExecutionError> {
-        let mut plugins: Vec<PluginRecord> = plugins
-            .into_iter()
-            .map(|(name, code)| PluginRecord::genesis(name.as_str(), code))
-            .collect();
-        plugins.sort_by(|a, b| a.name.cmp(&b.name));
-        let twice = plugins.windows(2).any(|pair| pair[0].name == pair[1].name);
-        let taken = plugins.iter().any(|plugin| reserved.contains(&plugin.name.as_str()));
-        if twice || taken || plugins.len() > PLUGIN_COUNT_MAX {
-            return Err(ExecutionError::ApplicationsInvalid("plugins of the genesis".to_owned()));
-        }
-        Ok(Self {
-            validators,
-            genesis: PluginSet { plugins },
-            reserved,
-        })
-    }
-
-    fn set(&self, state: &Overlay) -> Result<PluginSet, Failure> {
-        match state.get(SET_KEY)? {
-            Some(value) => PluginSet::decode(value).ok_or(Failure::new(codes::HANDLER_FAILED)),
-            None => Ok(self.genesis.clone()),
-        }
+    /// For a chain with these validators; `reserved` are the native applications.
+    pub fn new(validators: Arc<ValidatorSet>, reserved: Vec<&'static str>) -> Self {
+        Self { validators, reserved }
     }
 
     /// What stands against a proposal, by the set and the proposals of now.
@@ -168,6 +138,13 @@ impl Governance {
             Kind::Enable if plugin.status != Status::Disabled => Some("governance.already_enabled"),
             Kind::Enable => (plugin.data_version != plugin.code.state_version).then_some("governance.data_differs"),
         }
+    }
+}
+
+fn plugin_set(state: &Overlay) -> Result<PluginSet, Failure> {
+    match state.get(SET_KEY)? {
+        Some(value) => PluginSet::decode(value).ok_or(Failure::new(codes::HANDLER_FAILED)),
+        None => Ok(PluginSet::default()),
     }
 }
 
@@ -255,7 +232,7 @@ impl Governance {
 
 impl Operation for Propose {
     fn execute(&self, tx: &TxContext<'_>, state: &mut Overlay) -> Result<(), Failure> {
-        let set = self.governance.set(state)?;
+        let set = plugin_set(state)?;
         let mut open = open_proposals(state)?;
         if let Some(rule) = self.governance.refusal(&self.wanted, tx.height, &set, &open) {
             return Err(Failure::rule(rule));

@@ -32,8 +32,8 @@ pub use application::{ActionSpec, Failure, NativeApplication, Operation, TxConte
 pub use block::BlockExecution;
 pub use dispatch::{ACTION_COUNT_MAX, Applications, NATIVE_PLUGIN, NATIVE_VERSION, NativeAction, native_actions};
 pub use error::ExecutionError;
-pub use json::Hex;
 pub use foreign::{ForeignEvent, ForeignGroup, ForeignResult, ForeignTx};
+pub use json::Hex;
 pub use overlay::{KeySink, Overlay};
 pub use packed::ResultPacker;
 pub use receipts::Receipts;

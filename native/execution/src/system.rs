@@ -113,5 +113,8 @@ impl BlockExecution {
 }
 
 fn broken(application: &str, failure: Failure) -> ExecutionError {
-    ExecutionError::System(format!("end of block of {application}: code {} {}", failure.code, failure.rule))
+    ExecutionError::System(format!(
+        "end of block of {application}: code {} {}",
+        failure.code, failure.rule
+    ))
 }

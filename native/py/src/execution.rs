@@ -1,12 +1,11 @@
 //! Execution of a block: the native part, and the hand-over to Python plugins.
 
 use crate::error::{array, codec, packed, raise};
-use crate::plane::{PyAccounts, PyBatch};
 use crate::objects::PyValidatorSet;
-use hn_execution::governance::record::Code;
+use crate::plane::{PyAccounts, PyBatch};
 use hn_execution::governance::vote_message;
 use hn_execution::{
-    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, Hex, MigrationPage, PageEnd, StateKey,
+    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, MigrationPage, PageEnd, StateKey,
 };
 use hn_primitives::{Batch, Name};
 use pyo3::exceptions::{PyIndexError, PyValueError};
@@ -68,7 +67,7 @@ impl PyDispatchTable {
     fn new(
         foreign: Vec<(String, String, Vec<String>)>,
         closed: Vec<(String, u32)>,
-        governance: Option<(PyRef<'_, PyValidatorSet>, Vec<PluginRow>)>,
+        governance: Option<PyRef<'_, PyValidatorSet>>,
     ) -> PyResult<Self> {
         let mut applications = Applications::native().map_err(|e| failure(&e))?;
         for (application, action, roles) in &foreign {
@@ -79,28 +78,13 @@ impl PyDispatchTable {
         for (application, code) in &closed {
             applications.close(application, *code).map_err(|e| failure(&e))?;
         }
-        if let Some((validators, plugins)) = governance {
-            let plugins: Vec<(Name, Code)> = plugins
-                .into_iter()
-                .map(|(name, version, api_version, state_version, code_hash)| {
-                    let code = Code {
-                        version,
-                        api_version,
-                        state_version,
-                        code_hash: Hex(array("code_hash", &code_hash)?),
-                    };
-                    Ok((Name::new(&name).map_err(codec)?, code))
-                })
-                .collect::<PyResult<_>>()?;
-            let added = applications.add_governance(Arc::clone(&validators.0), plugins);
+        if let Some(validators) = governance {
+            let added = applications.add_governance(Arc::clone(&validators.0));
             added.map_err(|e| failure(&e))?;
         }
         Ok(Self(Arc::new(applications)))
     }
 }
-
-/// (name, version, api version, state version, code hash) of a plugin that the genesis enabled.
-type PluginRow = (String, String, u16, u32, PyBackedBytes);
 
 type ForeignTxRow<'py> = (
     u32,

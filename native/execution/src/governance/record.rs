@@ -173,7 +173,8 @@ pub struct PluginRecord {
 }
 
 impl PluginRecord {
-    pub(crate) fn genesis(name: &str, code: Code) -> Self {
+    /// A plugin that takes transactions from block 1 on.
+    pub fn enabled(name: &str, code: Code) -> Self {
         Self {
             name: name.to_owned(),
             status: Status::Enabled,

@@ -6,7 +6,7 @@ use crate::application::Failure;
 use crate::governance::record::{
     ClosedProposal, FAULT_CHARS_MAX, Kind, Migration, Outcome, Phase, PluginRecord, PluginSet, Proposal, Status,
 };
-use crate::governance::{Governance, OPEN_KEY, SET_KEY, open_proposals};
+use crate::governance::{Governance, OPEN_KEY, SET_KEY, open_proposals, plugin_set};
 use crate::overlay::Overlay;
 use crate::system::{MigrationPage, PageEnd};
 
@@ -31,7 +31,7 @@ pub(super) fn end_block(
     if due.is_empty() && page.is_none() {
         return Ok(());
     }
-    let before = governance.set(state)?;
+    let before = plugin_set(state)?;
     let mut set = before.clone();
     if let Some(page) = page {
         step(&mut set, page, next)?;
@@ -71,7 +71,7 @@ fn apply(set: &mut PluginSet, proposal: &Proposal, since_height: u64) {
     let fresh = PluginRecord {
         since_height,
         proposal: proposal.number,
-        ..PluginRecord::genesis(&proposal.name, proposal.code.clone())
+        ..PluginRecord::enabled(&proposal.name, proposal.code.clone())
     };
     let plugin = match set.place(&proposal.name) {
         Ok(at) => set.plugins.get_mut(at),
