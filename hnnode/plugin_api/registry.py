@@ -12,7 +12,7 @@ import msgspec
 from hnnode.plugin_api.context import Context, QueryView, TxInfo
 from hnnode.plugin_api.limits import FOREIGN_MAX
 from hnnode.plugin_api.model import ModelError, check_model
-from hnnode.plugin_api.privacy.guard import RULE, RULE_TEXTS, Handling, field_names, guarded_texts
+from hnnode.plugin_api.privacy.guard import RULE, RULE_TEXTS, Handling, action_handling
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 M = TypeVar("M", bound=msgspec.Struct)
@@ -123,7 +123,8 @@ class Registry:
             raise ModelError(f"reads: got {len(self.foreign)} applications, want ≤ {FOREIGN_MAX}")
 
     def privacy(self, table: Mapping[str, str]) -> None:
-        """How each field of the payloads is handled: `clear`, `committed` or `encrypted`, by its name in the models.
+        """How each field of the payloads is handled: `clear`, `committed` or `encrypted`, by its name in the models;
+        `action.field` goes before `field`.
 
         Every field of every action must be named, those of structs inside it too. Clear texts are looked through for
         personal numbers before a handler runs; see `privacy/guard.py`. The rule `<application>.personal_data` is
@@ -142,8 +143,8 @@ class Registry:
             return
         unused = set(self.handling)
         for spec in self.actions.values():
-            guarded_texts(spec.model, self.handling)
-            unused -= field_names(spec.model)
+            for name in action_handling(spec.name, spec.model, self.handling):
+                unused -= {f"{spec.name}.{name}" if f"{spec.name}.{name}" in self.handling else name}
         if unused:
             raise ModelError(f"privacy: no payload has {', '.join(sorted(unused))}")
         rule_id = f"{self.application}.{RULE}"

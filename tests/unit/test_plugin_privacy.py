@@ -337,12 +337,23 @@ def test_a_refused_payload_of_a_batch_ends_its_transaction_alone() -> None:
         {name: how for name, how in TABLE.items() if name != "tags"},
         {name: how for name, how in TABLE.items() if name != "secret"},
         TABLE | {"unknown": "clear"},
+        TABLE | {"flat.number": "clear"},
         TABLE | {"title": "public"},
     ],
 )
 def test_the_table_names_every_field_and_no_other(table: dict[str, str]) -> None:
     with pytest.raises(ModelError):
         registry(table).complete()
+
+
+def test_an_entry_of_one_action_goes_first() -> None:
+    made = registry(TABLE | {"flat.label": "encrypted"})
+    table = Application.freeze(made, "1", bytes(32))
+    txs = [
+        (0, bytes(32), bytes(20), "flat", json.dumps({"title": "x", "label": CITIZEN}).encode()),
+        (1, bytes(32), bytes(20), "note", json.dumps({"title": "x", "part": {"label": CITIZEN}}).encode()),
+    ]
+    assert [row[1] == 0 for row in plugin_twin.execute(table, txs, {}, 7, 7_000)] == [True, False]
 
 
 def test_the_table_is_stated_once_and_a_rule_of_the_plugin_stays() -> None:

@@ -43,21 +43,26 @@ class Handling(StrEnum):
     ENCRYPTED = "encrypted"
 
 
-def field_names(model: type[msgspec.Struct]) -> set[str]:
-    """Names of all fields of a payload, those of structs inside it too."""
-    return {name for name, _ in _walk(inspect.type_info(model))}
-
-
-def guarded_texts(model: type[msgspec.Struct], table: Mapping[str, Handling]) -> Texts | None:
-    """How to get at the texts of a payload that are to be looked through; None when there are none.
+def action_handling(action: str, model: type[msgspec.Struct], table: Mapping[str, Handling]) -> dict[str, Handling]:
+    """How each field of an action's payload is handled, those of structs inside it too: `action.field` goes before
+    `field`. Empty for an empty table.
 
     Raises: ModelError: a field is not in the table.
     """
-    info = inspect.type_info(model)
-    for name, _ in _walk(info):
-        if name not in table:
-            raise ModelError(f"privacy: {model.__name__}.{name} is not in the table")
-    return _texts(info, table)
+    if not table:
+        return {}
+    found = {}
+    for name in sorted({name for name, _ in _walk(inspect.type_info(model))}):
+        how = table.get(f"{action}.{name}") or table.get(name)
+        if how is None:
+            raise ModelError(f"privacy: {action}.{name} is not in the table")
+        found[name] = how
+    return found
+
+
+def guarded_texts(model: type[msgspec.Struct], handling: Mapping[str, Handling]) -> Texts | None:
+    """How to get at the texts of a payload that are to be looked through; None when there are none."""
+    return _texts(inspect.type_info(model), handling) if handling else None
 
 
 def personal_fields(payload: Any, where: str = "") -> list[tuple[str, str]]:
