@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hnnode_native import Accounts, BlockExecution, BlockResult, DispatchTable, PageLayer, StateTree
+from hnnode_native import Accounts, BlockExecution, BlockResult, PageLayer, StateTree
 
-from hnnode.errors import FatalError
-from hnnode.execution import Executor
+from hnnode.errors import ConfigError, FatalError
+from hnnode.governance import PluginSets
 from hnnode.metrics import Metrics
 from hnnode.ports import CommitRecord, Decided, LoggedBlock, Tip
 from hnnode.storage import Database
@@ -24,16 +24,17 @@ class Executed:
     """What is left of a block once it is written: its results, and what the waiters and the counters want to know of it.
 
     Not its rows: they are freed where they were made, not by the event loop, whose time is dearer.
-    tx_ids: 32 bytes each, joined."""
+    tx_ids: 32 bytes each, joined. stop: why this node cannot execute the next block; None while it can."""
 
     tip: Tip
     tx_ids: bytes
     succeeded_count: int
     failed_count: int
+    stop: ConfigError | None = None
 
 
 class BlockWork:
-    """State that goes from block to block: database, tree, accounts."""
+    """State that goes from block to block: database, tree, accounts, plugins."""
 
     def __init__(
         self,
@@ -43,8 +44,7 @@ class BlockWork:
         database: Database,
         tree: StateTree,
         accounts: Accounts,
-        dispatch: DispatchTable,
-        executor: Executor,
+        plugins: PluginSets,
         metrics: Metrics,
         recent: RecentResults,
     ) -> None:
@@ -53,8 +53,7 @@ class BlockWork:
         self._database = database
         self._tree = tree
         self._accounts = accounts
-        self._dispatch = dispatch
-        self._executor = executor
+        self._plugins = plugins
         self._metrics = metrics
         self._recent = recent
 
@@ -82,15 +81,17 @@ class BlockWork:
             )
         self._accounts.apply(result)
         self._recent.keep(record.tip, result, decided.batches)
+        stop = self._plugins.follow(decided.height, result)
         written = time.perf_counter()
         stage = self._metrics.stage
         stage.labels("execute").observe(executed - started)
         stage.labels("tree").observe(hashed - executed)
         stage.labels("write").observe(written - hashed)
-        return Executed(record.tip, result.tx_ids_packed, result.succeeded_count, result.failed_count)
+        return Executed(record.tip, result.tx_ids_packed, result.succeeded_count, result.failed_count, stop)
 
     def _execute(self, decided: Decided) -> BlockResult:
         state = self._database.pending_state()
+        running = self._plugins.running
         execution = BlockExecution(
             self._chain_id,
             decided.height,
@@ -99,14 +100,19 @@ class BlockWork:
             self._valid_blocks_max,
             [h.batch for h in decided.batches],
             self._accounts,
-            self._dispatch,
+            running.dispatch,
         )
         execution.set_committed(self._database.committed_flags(execution.tx_ids_packed()))
         execution.prove_absent(self._tree)
         execution.supply(state.get_many(execution.native_keys()))
+        page = self._plugins.page(state)
+        if page is not None:
+            execution.migrate(
+                page.application, page.writes, page.rows, cursor=page.cursor, reached=page.reached, fault=page.fault
+            )
         execution.run_native()
         for application, txs in execution.foreign_groups():
-            results = self._executor.execute_packed(
+            results = running.executor.execute_packed(
                 application, txs, state, decided.height, decided.time_ms, self._accounts
             )
             execution.complete(application, results)
