@@ -102,6 +102,8 @@ class PluginSets:
         """Whether the chain at this height should go on although nobody sends anything: a migration runs, or an accepted
         proposal is about to count.
         """
+        if self._before is not None and height < self.running.first_height:
+            return True  # the first header that carries the new set
         if self.running.plugins.migrating() is not None:
             return True
         total = self._validators.total_power
