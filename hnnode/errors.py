@@ -79,6 +79,7 @@ _TABLE: tuple[tuple[int, str, int, bool, str, str], ...] = (
     (4008, "UNDECLARED_ACCESS", 422, False, "访问了未声明的键", "undeclared state access"),
     (4009, "PLUGIN_SET_INVALID", 503, False, "插件集合无效", "plugin set is invalid"),
     (4010, "RESULT_INVALID", 422, False, "应用结果无效", "application result is invalid"),
+    (4011, "STEPS_EXCEEDED", 422, False, "计算步数超过上限", "more computing steps than a transaction may take"),
     (5001, "PROPOSAL_MALFORMED", 400, False, "提案编码错误", "proposal is malformed"),
     (5002, "HEADER_VERSION", 400, False, "区块头版本错误", "header version is wrong"),
     (5003, "HEADER_HEIGHT", 400, False, "区块高度错误", "header height is wrong"),
