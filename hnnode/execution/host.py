@@ -19,7 +19,7 @@ from hnnode.config import ExecutionConfig
 from hnnode.errors import ConfigError, Rejected
 from hnnode.execution.applications import NATIVE_VERSION, NativeAction, NodeApplications
 from hnnode.execution.executor import Executor
-from hnnode.execution.isolation import IsolatedApplication, Spawner, Trouble, Troubles
+from hnnode.execution.isolation import IsolatedApplication, Spawner, Troubles
 from hnnode.execution.loading import Loaded, load, register
 from hnnode.execution.metering.meter import UNBOUND
 from hnnode.execution.source import RESERVED, PluginSource, TaggedHash, code_hash, discover, invalid
@@ -28,6 +28,7 @@ from hnnode.plugin_api.hooks import API_VERSION
 from hnnode.plugin_api.model import bare_schema
 from hnnode.plugin_api.outcome import QueryRefused
 from hnnode.plugin_api.workload import WorkItem, Workload
+from hnnode.ports import PluginTrouble
 
 PluginEntry = tuple[str, str, int, int, bytes, str, str, bytes]
 """(plugin, version, api_version, state_version, code_hash, application, action, schema_hash), formats §10."""
@@ -123,7 +124,7 @@ class Host:
     def node_applications(self) -> NodeApplications:
         return NodeApplications(self.applications, self._native, self._answering)
 
-    def troubles(self) -> list[Trouble]:
+    def troubles(self) -> list[PluginTrouble]:
         """Isolated plugins whose processes do not get on."""
         return self._troubles.open()
 

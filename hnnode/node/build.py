@@ -6,6 +6,7 @@ gateway. Stop runs backwards.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -71,12 +72,23 @@ class ChainNode:
         self._make_network = make_network or tcp_network
         self._started_at = time.monotonic()
         self._stopping = False
-        host = load_host(self.genesis_facts, self.config.network.frame_bytes_max)
+        ended = self.metrics.plugin_processes_ended
+        host = self._host = load_host(
+            self.genesis_facts,
+            self.config.network.frame_bytes_max,
+            self.config.execution,
+            lambda application: ended.labels(application).inc(),
+        )
         self.applications = host.node_applications()
-        self.storage: Storage = open_storage(home, self.config.storage)
+        try:
+            self.storage: Storage = open_storage(home, self.config.storage)
+        except BaseException:
+            host.close()
+            raise
         try:
             self._build(key, host)
         except BaseException:
+            host.close()
             self.storage.close()
             raise
 
@@ -260,6 +272,7 @@ class ChainNode:
     async def stop(self) -> None:
         """Stop in order; what was acknowledged is durable already."""
         self._stopping = True
+        await asyncio.to_thread(self._host.close)
         await self._health.stop()
         self.events.close()
         await self.mempool.stop()
@@ -319,6 +332,7 @@ class ChainNode:
             disk_free_bytes=self._health.disk_free_bytes,
             loop_lag_ms=self._health.loop_lag_s * 1000,
             uptime_s=time.monotonic() - self._started_at,
+            plugin_troubles=self._host.troubles(),
         )
 
     def _ready(self) -> bool:

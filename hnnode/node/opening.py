@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from hnnode_native import Accounts, Batch, NativeError, Pool, ValidatorSet, Value, empty_root, verify_batches
 
-from hnnode.config import Config
+from hnnode.config import Config, ExecutionConfig
 from hnnode.consensus.order import ProposerOrder
 from hnnode.errors import ConfigError
 from hnnode.execution import Host, application_prefix
@@ -18,24 +19,30 @@ ACCOUNT_PAGE = 10_000
 FRAME_OVERHEAD_BYTES = 256 * 1024
 
 
-def load_host(facts: Genesis, frame_bytes_max: int) -> Host:
-    """The plugins of a chain.
+def load_host(
+    facts: Genesis,
+    frame_bytes_max: int,
+    execution: ExecutionConfig,
+    on_process_end: Callable[[str], None] | None = None,
+) -> Host:
+    """The plugins of a chain; `on_process_end` as for `Host`.
 
     Raises: ConfigError: PLUGIN_SET_INVALID (others are installed here), CONFIG_INVALID (frames are too small for a block).
     """
-    host = Host.load(facts.file.applications)
-    if host.plugins_hash().hex() != facts.file.plugins_hash:
-        installed = ", ".join(sorted({f"{e[0]} {e[1]}" for e in host.plugin_entries()}))
-        raise ConfigError(
-            "PLUGIN_SET_INVALID",
-            f"plugins installed here ({installed}) are not those of the genesis: got hash {host.plugins_hash().hex()}, "
-            f"want {facts.file.plugins_hash}",
-        )
     if facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES > frame_bytes_max:
         raise ConfigError(
             "CONFIG_INVALID",
             f"network.frame_bytes_max: got {frame_bytes_max}, want at least "
             f"{facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES} (a whole block fits one frame)",
+        )
+    host = Host.load(facts.file.applications, execution, on_process_end)
+    if host.plugins_hash().hex() != facts.file.plugins_hash:
+        installed = ", ".join(sorted({f"{e[0]} {e[1]}" for e in host.plugin_entries()}))
+        host.close()
+        raise ConfigError(
+            "PLUGIN_SET_INVALID",
+            f"plugins installed here ({installed}) are not those of the genesis: got hash {host.plugins_hash().hex()}, "
+            f"want {facts.file.plugins_hash}",
         )
     return host
 

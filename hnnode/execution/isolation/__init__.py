@@ -6,6 +6,6 @@
 
 from hnnode.execution.isolation.application import IsolatedApplication
 from hnnode.execution.isolation.process import Spawner
-from hnnode.execution.isolation.trouble import Trouble, Troubles
+from hnnode.execution.isolation.trouble import Troubles
 
-__all__ = ["IsolatedApplication", "Spawner", "Trouble", "Troubles"]
+__all__ = ["IsolatedApplication", "Spawner", "Troubles"]

@@ -5,23 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
 
+from hnnode.ports import PluginTrouble
+
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """An application that does not get on. since: of the first failure in a row, `time.time()`; times: failures in a
-    row.
-    """
-
-    application: str
-    reason: str
-    since: float
-    times: int
 
 
 class Troubles:
@@ -29,7 +18,7 @@ class Troubles:
 
     def __init__(self, on_end: Callable[[str], None] | None = None) -> None:
         self._lock = threading.Lock()
-        self._open: dict[str, Trouble] = {}
+        self._open: dict[str, PluginTrouble] = {}
         self._told: set[str] = set()
         self._on_end = on_end
 
@@ -38,8 +27,8 @@ class Troubles:
         with self._lock:
             before = self._open.get(application)
             times = 1 if before is None else before.times + 1
-            since = time.time() if before is None else before.since
-            self._open[application] = Trouble(application, reason[:1_000], since, times)
+            since = int(time.time() * 1000) if before is None else before.since_ms
+            self._open[application] = PluginTrouble(application, reason[:1_000], since, times)
         if self._on_end is not None:
             self._on_end(application)
         return times
@@ -50,7 +39,7 @@ class Troubles:
             with self._lock:
                 self._open.pop(application, None)
 
-    def open(self) -> list[Trouble]:
+    def open(self) -> list[PluginTrouble]:
         """Ascending by application."""
         with self._lock:
             return sorted(self._open.values(), key=lambda trouble: trouble.application)
