@@ -79,6 +79,7 @@ _TABLE: tuple[tuple[int, str, int, bool, str, str], ...] = (
     (4008, "UNDECLARED_ACCESS", 422, False, "访问了未声明的键", "undeclared state access"),
     (4009, "PLUGIN_SET_INVALID", 503, False, "插件集合无效", "plugin set is invalid"),
     (4010, "RESULT_INVALID", 422, False, "应用结果无效", "application result is invalid"),
+    (4011, "STEPS_EXCEEDED", 422, False, "计算步数超过上限", "more computing steps than a transaction may take"),
     (4012, "APPLICATION_DISABLED", 422, False, "应用已停用", "application is disabled"),
     (4013, "APPLICATION_MIGRATING", 422, False, "应用正在迁移数据", "application is migrating its data"),
     (4014, "PLUGIN_MISSING", 503, False, "缺少应用代码，节点停止", "plugin code is missing, node stops"),

@@ -113,7 +113,7 @@ def migrate(
     """Runs the migration of an upgrade on the state of a home, page by page as the chain would, and writes nothing."""
     from hnnode.governance import PluginSources, PluginStore
     from hnnode.governance.rehearsal import rehearse
-    from hnnode.governance.running import in_process
+    from hnnode.governance.running import make_host
     from hnnode.execution.governance_records import SET_KEY, Code, decode_set
     from hnnode.storage import DiskReader
 
@@ -128,7 +128,10 @@ def migrate(
         plugins = decode_set(state.get(state_key("governance", SET_KEY))).plugins
         now = next((plugin for plugin in plugins if plugin.name == name), None)
         if now is None:
-            raise ConfigError("PREREQUISITE_MISSING", say(f"高度 {state.height} 的插件集合中没有 {name}", f"{name} is not in the plugin set of height {state.height}"))
+            raise ConfigError("PREREQUISITE_MISSING", say(
+                f"文件中的状态（高度 {state.height}）里没有 {name}；运行中的节点先停止，文件才是最新的",
+                f"{name} is not in the state that the files hold (height {state.height}); stop a running node first, then they are up to date",
+            ))
         found = [
             each
             for each in store.list()
@@ -141,8 +144,8 @@ def migrate(
             raise ConfigError("PREREQUISITE_MISSING", detail)
         plugin = found[0].manifest.plugin
         code = Code(plugin.version, plugin.api_version, plugin.state_version, found[0].code_hash.hex())
-        former = in_process([sources.find(name, now.code)])
-        host = in_process([sources.find(name, code)])
+        former = make_host([sources.find(name, now.code)])
+        host = make_host([sources.find(name, code)])
         try:
             with notes().status(say("迁移试运行…", "trying the migration …")):
                 tried = rehearse(name, now.data_version, code, (host, former), state)

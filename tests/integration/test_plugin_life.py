@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +49,17 @@ class Operators:
         """A command that signs a transaction."""
         url = self.chain.net.nodes[0].url
         return self.run(*arguments, "--key", self._key, "--node", url, ok=ok)
+
+    def stop(self, index: int) -> None:
+        """Stop one node in order, so that its files hold everything."""
+        process = self.chain.net.nodes[index].process
+        assert process is not None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+    def start(self, index: int) -> None:
+        self.chain.net.start(index)
+        self.chain.net.wait_ready([index])
 
     def install(self, wheel: Path, *indices: int) -> None:
         for index in indices:
@@ -105,8 +117,11 @@ def test_a_plugin_lives_its_whole_life_without_a_restart(tmp_path: Path) -> None
         assert people.total("a") == {"layout": 1, "total": 100}
 
         people.install(second, *everyone)
-        tried = people.run("plugin", "migrate", "counter", "--dry-run", "--home", people.chain.homes[0], ok=True)
+        people.stop(3)
+        tried = people.run("plugin", "migrate", "counter", "--dry-run", "--home", people.chain.homes[3], ok=True)
         assert (tried["from_version"], tried["to_version"], tried["problem"]) == (1, 2, "")
+        assert [(p["phase"], p["rows"], p["writes"]) for p in tried["passes"]] == [("check", 1, 0), ("move", 1, 2), ("verify", 1, 0)]
+        people.start(3)
         height = people.decide("propose", second)
         people.reach(height + 3, *everyone)
         people.chain.until(lambda: people.total("a") == {"layout": 2, "total": 100}, "the migration")
