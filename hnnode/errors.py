@@ -82,7 +82,7 @@ _TABLE: tuple[tuple[int, str, int, bool, str, str], ...] = (
     (4011, "STEPS_EXCEEDED", 422, False, "计算步数超过上限", "more computing steps than a transaction may take"),
     (4012, "APPLICATION_DISABLED", 422, False, "应用已停用", "application is disabled"),
     (4013, "APPLICATION_MIGRATING", 422, False, "应用正在迁移数据", "application is migrating its data"),
-    (4014, "PLUGIN_MISSING", 503, False, "缺少应用代码，节点停止", "plugin code is missing, node stops"),
+    (4014, "PLUGIN_MISSING", 400, False, "缺少应用代码，节点停止", "plugin code is missing, node stops"),
     (4016, "PLUGIN_PACKAGE_INVALID", 400, False, "插件包无效", "plugin package is invalid"),
     (5001, "PROPOSAL_MALFORMED", 400, False, "提案编码错误", "proposal is malformed"),
     (5002, "HEADER_VERSION", 400, False, "区块头版本错误", "header version is wrong"),

@@ -20,6 +20,7 @@ import pytest
 
 from hnnode.client import TxFailed
 from hnnode.crypto import write_key_file
+from hnnode.errors import name_of
 from hnnode.storage import Home
 from tests.kit.plugin_packages import counter_wheel, trust_counter
 from tests.kit.processes import ProcessChain, running_chain
@@ -86,7 +87,7 @@ class Operators:
     def refused(self, name: str = "a") -> str:
         with self.chain.client(0) as client, pytest.raises(TxFailed) as caught:
             client.submit("counter", "add", {"name": name, "amount": 1})
-        return caught.value.name
+        return name_of(caught.value.code)
 
     def total(self, name: str, index: int = 0) -> dict[str, Any]:
         with self.chain.client(index) as client:
