@@ -164,6 +164,11 @@ class IsolatedApplication:
                     self._mourn(e, height, pause)
                     self._closing.wait(pause)
                     pause = min(pause * 2, RETRY_S_MAX)
+                except BaseException:  # of this node's state: the process waits for an answer that will not come
+                    child, self._for_blocks = self._for_blocks, None
+                    if child is not None:
+                        child.end()
+                    raise
                 else:
                     self._troubles.over(self.name)
                     return result
