@@ -34,7 +34,12 @@ class Certificate:
         if not data.startswith(MAGIC):
             raise _malformed("does not begin as a certificate of evidence does")
         at = len(MAGIC)
-        digest, owner, flag, case = data[at : at + 32], data[at + 32 : at + 52], data[at + 52 : at + 53], data[at + 53 : at + 85]
+        digest, owner, flag, case = (
+            data[at : at + 32],
+            data[at + 32 : at + 52],
+            data[at + 52 : at + 53],
+            data[at + 53 : at + 85],
+        )
         parts = []
         at += 85
         for _ in range(2):

@@ -86,7 +86,9 @@ def facts_of(verdict: Verdict, digest: bytes, owner: bytes, case: bytes | None) 
     proven = _Proven(verdict)
     pair = digest + owner
     record = proven.present(rows.RECORD + pair, rows.EvidenceRecord.decode, "存证记录", "the record")
-    circumstances = proven.known(rows.CIRCUMSTANCES + pair, rows.CircumstancesRecord.decode, "取证环境", "circumstances")
+    circumstances = proven.known(
+        rows.CIRCUMSTANCES + pair, rows.CircumstancesRecord.decode, "取证环境", "circumstances"
+    )
     policy = proven.known(rows.POLICY + pair, rows.PolicyRecord.decode, "会签要求", "the policy")
     correction = proven.known(rows.CORRECTION + pair, rows.CorrectionRecord.decode, "更正", "a correction")
     cosignatures = tuple(proven.cosignatures(rows.COSIGN + pair))

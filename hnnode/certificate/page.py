@@ -29,7 +29,9 @@ STATES = {
     "archived": ("已归档", "archived"),
 }
 _BEIJING = timezone(timedelta(hours=8))
-_INSIDE = re.compile(rb'<a id="bundle" download="[0-9a-f]{16}\.hncert" href="data:application/octet-stream;base64,([0-9A-Za-z+/=]+)">')
+_INSIDE = re.compile(
+    rb'<a id="bundle" download="[0-9a-f]{16}\.hncert" href="data:application/octet-stream;base64,([0-9A-Za-z+/=]+)">'
+)
 _STYLE = """
 @page{size:A4;margin:16mm 15mm}
 *{box-sizing:border-box}
@@ -71,8 +73,7 @@ def render(facts: CertificateFacts, certificate: bytes) -> bytes:
         _heading("区块链证明", "What the chain proves"),
         _table(_chain(facts)),
         _heading("离线核验", "Verify offline"),
-        "<p>本证明书及其证明文件可离线核验，无需联网："
-        "<span>Page and file are checked without any network:</span></p>",
+        "<p>本证明书及其证明文件可离线核验，无需联网：<span>Page and file are checked without any network:</span></p>",
         '<p class="hex">hnnode evidence verify CERTIFICATE --file FILE --chain-id ' + facts.chain_id.hex() + "</p>",
         _table([("证明文件 SM3", "SM3 of the file", _hex(digest))]),
         f'<p><a id="bundle" download="{digest[:16]}.hncert" href="data:application/octet-stream;base64,{link}">',
@@ -132,7 +133,9 @@ def _circumstances(facts: CertificateFacts) -> str:
         listed.append(("权属引用", "Owner reference", _hex(found.owner_ref.hex())))
     if found.token_time_ms is not None:
         issuer = f" · {_text(found.token_issuer)}" if found.token_issuer else ""
-        listed.append(("可信时间戳", "Time token", f"{_time(found.token_time_ms)}{issuer}<br>{_hex(found.token_hash.hex())}"))
+        listed.append(
+            ("可信时间戳", "Time token", f"{_time(found.token_time_ms)}{issuer}<br>{_hex(found.token_hash.hex())}")
+        )
     return heading + _table(listed)
 
 
@@ -185,7 +188,10 @@ def _case(facts: CertificateFacts) -> str:
 def _correction(facts: CertificateFacts) -> str:
     found = facts.correction
     if found is None:
-        return _heading("更正", "Correction") + "<p>截至本证明，该存证未被更正。 <span>Not corrected up to this certificate.</span></p>"
+        return (
+            _heading("更正", "Correction")
+            + "<p>截至本证明，该存证未被更正。 <span>Not corrected up to this certificate.</span></p>"
+        )
     listed: list[Row] = [
         ("更正为", "Corrected by", _hex(found.by.hex())),
         ("更正时间", "At", _time(found.stamp.time_ms)),

@@ -55,9 +55,7 @@ class _Failed(Exception):
     """A step that did not hold: name of the code, Chinese and English text."""
 
 
-def judge_certificate(
-    data: bytes, file: Content | None = None, chain_id: bytes | None = None
-) -> CertificateVerdict:
+def judge_certificate(data: bytes, file: Content | None = None, chain_id: bytes | None = None) -> CertificateVerdict:
     """Verdict on a certificate, given as its file or as its page, and whether it is about `file`.
 
     Args:
@@ -97,14 +95,18 @@ def _judge_origin(verdict: Verdict, certificate: Certificate, facts: Certificate
     origin = judge(certificate.origin, chain_id=facts.chain_id)
     if not origin.valid:
         last = origin.reasons[-1]
-        raise _Failed(last.name, f"存证交易的证明不成立：{last.message_zh}", f"proof of the transaction: {last.message_en}")
+        raise _Failed(
+            last.name, f"存证交易的证明不成立：{last.message_zh}", f"proof of the transaction: {last.message_en}"
+        )
     if len(origin.txs) != 1 or len(origin.receipts) != 1:
         raise _Failed("PROOF_SUBJECT", "证明中不是恰好一笔存证交易", "the origin is not exactly one transaction")
     (tx,), (receipt,) = origin.txs, origin.receipts
     record = facts.record
     same = (tx.tx_id, tx.height, tx.sender) == (record.tx_id, record.height, facts.owner)
     if not same or (tx.application, receipt.code) != (rows.APPLICATION, 0) or tx.action not in PRESERVING:
-        raise _Failed("PROOF_SUBJECT", "交易不是该记录的存证交易", "the transaction is not the one that made the record")
+        raise _Failed(
+            "PROOF_SUBJECT", "交易不是该记录的存证交易", "the transaction is not the one that made the record"
+        )
     payload = json.loads(tx.payload)
     if (payload["hash"], payload["algorithm"]) != (facts.digest.hex(), record.algorithm):
         raise _Failed("PROOF_SUBJECT", "交易存证的是另一哈希", "the transaction preserved another hash")
@@ -121,7 +123,11 @@ def _judge_origin(verdict: Verdict, certificate: Certificate, facts: Certificate
 
 def _judge_page(verdict: Verdict, page: bytes, data: bytes, facts: CertificateFacts) -> None:
     if page != render(facts, data):
-        raise _Failed("PROOF_SUBJECT", "页面内容与其证明不符，可能被改动", "the page says something else than its proof: it was edited")
+        raise _Failed(
+            "PROOF_SUBJECT",
+            "页面内容与其证明不符，可能被改动",
+            "the page says something else than its proof: it was edited",
+        )
     _pass(verdict, "PAGE", "页面内容与证明逐字一致", "the page says exactly what its proof says")
 
 

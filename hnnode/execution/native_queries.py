@@ -13,6 +13,7 @@ from hnnode.plugin_api.context import QueryView
 from hnnode.plugin_api.outcome import QueryRefused
 from hnnode.plugin_api.registry import QuerySpec
 
+
 class AccountQuery(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One account."""
 

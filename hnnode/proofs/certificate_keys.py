@@ -12,9 +12,7 @@ COSIGNATURES_MAX = 24
 """Co-signatures in one certificate; beside those a submission rests on, the first by account."""
 
 
-def certificate_keys(
-    reader: StateReader, digest: bytes, owner: bytes, case: bytes | None
-) -> list[tuple[str, bytes]]:
+def certificate_keys(reader: StateReader, digest: bytes, owner: bytes, case: bytes | None) -> list[tuple[str, bytes]]:
     """(application, key) of everything a certificate has to say, the record first; at most 64.
 
     Raises Rejected 1005 when the record, the case or the record's submission to it is not in this state.

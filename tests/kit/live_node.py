@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -36,6 +36,7 @@ class LiveNode:
         auto: bool = True,
         streams: StreamLimits | None = None,
         extra_keys: Sequence[bytes] = (),
+        roles: Mapping[int, Sequence[str]] | None = None,
         **config: Any,
     ) -> None:
         self.signers = [MemorySigner.generate() for _ in range(3)]
@@ -44,6 +45,7 @@ class LiveNode:
         self._auto = auto
         self._streams = streams
         self._extra_keys = extra_keys
+        self._roles = roles
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="live-node")
@@ -87,7 +89,8 @@ class LiveNode:
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self.node = MemoryNode([*(s.public_key for s in self.signers), *self._extra_keys], auto=self._auto)
+        users = [*(s.public_key for s in self.signers), *self._extra_keys]
+        self.node = MemoryNode(users, auto=self._auto, roles=self._roles)
         self.app = create_app(self.node, self.config, streams=self._streams)
         self.server: RunningServer = await serve(self.app, self.config)
         self._ready.set()
