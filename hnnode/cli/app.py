@@ -25,6 +25,7 @@ from hnnode.cli import (
     network,
     node,
     plugin,
+    privacy,
     proof,
     query,
     storage,
@@ -43,7 +44,7 @@ application = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for noun in (dev, tx, evidence, evidence_case, proof, block, events, key, plugin, storage, bench):
+for noun in (dev, tx, evidence, evidence_case, proof, block, events, key, privacy, plugin, storage, bench):
     application.add_typer(noun.application)
 for verb in (network, node, gateway, doctor, query, error):
     verb.register(application)

@@ -192,6 +192,8 @@ fn test_native_actions_are_complete_and_their_schemas_are_json() {
         ("evidence", "set_policy"),
         ("evidence", "submit_to_case"),
         ("evidence", "verify"),
+        ("governance", "propose"),
+        ("governance", "vote"),
         ("identity", "register"),
         ("identity", "revoke"),
     ];
@@ -201,7 +203,7 @@ fn test_native_actions_are_complete_and_their_schemas_are_json() {
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(
             (action.plugin, action.roles.contains(&"admin")),
-            ("hnnode", action.application == "identity")
+            ("hnnode", action.application != "evidence")
         );
     }
 }

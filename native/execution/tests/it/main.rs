@@ -9,6 +9,7 @@ mod checks;
 mod evidence;
 mod evidence_cases;
 mod foreign;
+mod governance;
 mod identity;
 mod packed;
 mod probe;
