@@ -435,6 +435,10 @@ class Proofs(Protocol):
         """Transaction and receipt, with both headers and the certificate. Raises `Rejected` 1005 for an unknown id."""
 
     def state(self, application: str, keys: Sequence[bytes]) -> bytes: ...
+    def certificate(self, digest: bytes, owner: bytes, case: bytes | None = None) -> bytes:
+        """Certificate of evidence (formats §15) about the record `owner` has of `digest`, with its place in `case`.
+
+        Raises `Rejected` 1005 for an unknown record, case or submission."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from hnnode.cli import (
     doctor,
     error,
     events,
+    evidence,
+    evidence_case,
     failure,
     gateway,
     key,
@@ -42,7 +44,7 @@ application = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for noun in (dev, tx, proof, block, events, key, privacy, plugin, storage, bench):
+for noun in (dev, tx, evidence, evidence_case, proof, block, events, key, privacy, plugin, storage, bench):
     application.add_typer(noun.application)
 for verb in (network, node, gateway, doctor, query, error):
     verb.register(application)

@@ -3,8 +3,10 @@
 Depends on nothing of a node: only on httpx, msgspec and the compiled core for signatures and proofs.
 """
 
-from hnnode.client.asynchronous import AsyncClient, AsyncEvidence
-from hnnode.client.blocking import Client, Evidence
+from hnnode.certificate.facts import CertificateFacts
+from hnnode.certificate.verdict import CertificateVerdict
+from hnnode.client.asynchronous import AsyncClient
+from hnnode.client.blocking import Client
 from hnnode.client.errors import (
     AccountRefused,
     ApiError,
@@ -18,7 +20,10 @@ from hnnode.client.errors import (
     TxFailed,
     TxRefused,
 )
-from hnnode.client.offline import verify_proof
+from hnnode.client.evidence import Policy, TimeToken
+from hnnode.client.evidence_asynchronous import AsyncEvidence
+from hnnode.client.evidence_blocking import Evidence
+from hnnode.client.offline import certificate_page, verify_certificate, verify_proof
 from hnnode.client.records import Block, Event, Genesis, ItemResult, QueryAnswer, Receipt, Status, TxResult, TxState
 from hnnode.crypto import FileSigner, MemorySigner, SignedTx, Signer
 from hnnode.primitives.verdict import Verdict
@@ -29,6 +34,8 @@ __all__ = [
     "AsyncClient",
     "AsyncEvidence",
     "Block",
+    "CertificateFacts",
+    "CertificateVerdict",
     "Client",
     "Event",
     "Evidence",
@@ -39,6 +46,7 @@ __all__ = [
     "NodeBusy",
     "NodeUnreachable",
     "NotFound",
+    "Policy",
     "ProofRefused",
     "QueryAnswer",
     "Receipt",
@@ -47,11 +55,14 @@ __all__ = [
     "SignedTx",
     "Signer",
     "Status",
+    "TimeToken",
     "TxExpired",
     "TxFailed",
     "TxRefused",
     "TxResult",
     "TxState",
     "Verdict",
+    "certificate_page",
+    "verify_certificate",
     "verify_proof",
 ]

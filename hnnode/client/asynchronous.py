@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from hnnode.client.errors import ApiError, NodeBusy, NodeUnreachable
-from hnnode.client.evidence import EvidenceFlows
+from hnnode.client.evidence_asynchronous import AsyncEvidence
 from hnnode.client.flows import Flows, Payload, Wait
 from hnnode.client.offline import Bundle, TxId, id_text, verify_proof
 from hnnode.client.records import Block, Event, Genesis, ItemResult, QueryAnswer, Receipt, Status, TxResult, TxState
@@ -210,51 +210,3 @@ class AsyncClient:
     def verify_proof(self, bundle: Bundle, file: Content | None = None) -> Verdict:
         """Offline verdict; reads `file` in this thread: give a large one to `asyncio.to_thread(verify_proof, …)`."""
         return verify_proof(bundle, file, self._flows.pinned_chain_id)
-
-
-class AsyncEvidence:
-    """`client.evidence`: preserve, co-sign, find and verify files."""
-
-    def __init__(self, driver: AsyncDriver, flows: Flows) -> None:
-        self._driver = driver
-        self._client_flows = flows
-        self._flows = EvidenceFlows(flows)
-
-    async def preserve(
-        self,
-        file: Content | None = None,
-        *,
-        digest: bytes | None = None,
-        algorithm: str = "sm3",
-        name: str | None = None,
-        previous: bytes | None = None,
-        signer: Signer | None = None,
-        wait: Wait = "committed",
-        timeout_s: float | None = None,
-    ) -> TxResult:
-        """Preserve the hash of a file, or `digest`, made with `algorithm`. Doing it again changes nothing."""
-        return await self._driver.run(
-            self._flows.preserve(file, digest, algorithm, name, previous, signer, wait, timeout_s)
-        )
-
-    async def cosign(
-        self,
-        digest: bytes,
-        owner: bytes,
-        *,
-        signer: Signer | None = None,
-        wait: Wait = "committed",
-        timeout_s: float | None = None,
-    ) -> TxResult:
-        """Co-sign the record that account `owner` has of `digest`."""
-        return await self._driver.run(self._flows.cosign(digest, owner, signer, wait, timeout_s))
-
-    async def find(
-        self, file: Content | None = None, *, digest: bytes | None = None, algorithm: str = "sm3"
-    ) -> list[dict[str, Any]]:
-        """Records of a file's hash, of all owners."""
-        return await self._driver.run(self._flows.find(file, digest, algorithm))
-
-    def verify(self, file: Content, bundle: Bundle) -> Verdict:
-        """Offline: does the bundle prove that this very file was preserved?"""
-        return verify_proof(bundle, file, self._client_flows.pinned_chain_id)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from hnnode.client.errors import ApiError, NodeBusy, NodeUnreachable
-from hnnode.client.evidence import EvidenceFlows
+from hnnode.client.evidence_blocking import Evidence
 from hnnode.client.flows import Flows, Payload, Wait
 from hnnode.client.offline import Bundle, TxId, id_text, verify_proof
 from hnnode.client.records import Block, Event, Genesis, ItemResult, QueryAnswer, Receipt, Status, TxResult, TxState
@@ -205,49 +205,3 @@ class Client:
     def verify_proof(self, bundle: Bundle, file: Content | None = None) -> Verdict:
         """Offline verdict, held against this client's `chain_id`; see `hnnode.client.verify_proof`."""
         return verify_proof(bundle, file, self._flows.pinned_chain_id)
-
-
-class Evidence:
-    """`client.evidence`: preserve, co-sign, find and verify files."""
-
-    def __init__(self, driver: BlockingDriver, flows: Flows) -> None:
-        self._driver = driver
-        self._client_flows = flows
-        self._flows = EvidenceFlows(flows)
-
-    def preserve(
-        self,
-        file: Content | None = None,
-        *,
-        digest: bytes | None = None,
-        algorithm: str = "sm3",
-        name: str | None = None,
-        previous: bytes | None = None,
-        signer: Signer | None = None,
-        wait: Wait = "committed",
-        timeout_s: float | None = None,
-    ) -> TxResult:
-        """Preserve the hash of a file, or `digest`, made with `algorithm`. Doing it again changes nothing."""
-        return self._driver.run(self._flows.preserve(file, digest, algorithm, name, previous, signer, wait, timeout_s))
-
-    def cosign(
-        self,
-        digest: bytes,
-        owner: bytes,
-        *,
-        signer: Signer | None = None,
-        wait: Wait = "committed",
-        timeout_s: float | None = None,
-    ) -> TxResult:
-        """Co-sign the record that account `owner` has of `digest`."""
-        return self._driver.run(self._flows.cosign(digest, owner, signer, wait, timeout_s))
-
-    def find(
-        self, file: Content | None = None, *, digest: bytes | None = None, algorithm: str = "sm3"
-    ) -> list[dict[str, Any]]:
-        """Records of a file's hash, of all owners."""
-        return self._driver.run(self._flows.find(file, digest, algorithm))
-
-    def verify(self, file: Content, bundle: Bundle) -> Verdict:
-        """Offline: does the bundle prove that this very file was preserved?"""
-        return verify_proof(bundle, file, self._client_flows.pinned_chain_id)

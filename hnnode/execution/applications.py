@@ -14,6 +14,7 @@ from hnnode.errors import Rejected
 from hnnode.execution.isolation.application import IsolatedApplication, IsolatedQuery
 from hnnode.execution.metering.meter import Meter
 from hnnode.execution.native_queries import ACTION_TITLES, NATIVE_QUERIES, NATIVE_TITLES
+from hnnode.execution.native_rules import NATIVE_RULES
 from hnnode.execution.table import Application, application_prefix
 from hnnode.plugin_api.context import QueryView
 from hnnode.plugin_api.limits import QUERY_TICKS_MAX
@@ -132,7 +133,9 @@ class NodeApplications:
         return found
 
     def rule_text(self, rule_id: str) -> tuple[str, str] | None:
-        """Chinese and English text of a plugin's rule; None for a rule of a native application or an unknown one."""
+        """Chinese and English text of a rule; None for an unknown one."""
+        if rule_id in NATIVE_RULES:
+            return NATIVE_RULES[rule_id]
         table = self._applications.get(rule_id.partition(".")[0])
         rule = table.rules.get(rule_id) if table else None
         return (rule.zh, rule.en) if rule else None

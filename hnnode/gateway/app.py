@@ -30,6 +30,7 @@ from hnnode.gateway.block_routes import block_routes
 from hnnode.gateway.context import Context
 from hnnode.gateway.documents import build_document
 from hnnode.gateway.event_routes import event_routes
+from hnnode.gateway.evidence_routes import evidence_routes
 from hnnode.gateway.node_routes import node_routes
 from hnnode.gateway.parameters import refuse_unknown
 from hnnode.gateway.readers import Readers
@@ -90,7 +91,8 @@ def create_app(node: Node, config: GatewayConfig, *, streams: StreamLimits | Non
         Route(f"{PREFIX}/txs", SubmitTx(app.door), methods=["POST"], include_in_schema=False),
         Route(f"{PREFIX}/txs:batch", SubmitBatch(app.door), methods=["POST"], include_in_schema=False),
     ]
-    for build in (tx_routes, block_routes, event_routes, application_routes, verify_routes, node_routes):
+    builders = (tx_routes, block_routes, event_routes, application_routes, evidence_routes, verify_routes, node_routes)
+    for build in builders:
         router: APIRouter = build(context)
         app.include_router(router, prefix=PREFIX, dependencies=[Depends(refuse_unknown)])
 

@@ -45,6 +45,8 @@ class ProvenTx:
     application: str
     action: str
     payload: bytes
+    signature: bytes
+    """By the sender over `tx_id`; not checked here: inclusion shows that the validators accepted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,8 @@ def _take_facts(verdict: Verdict, report: BundleReport) -> None:
     verdict.total_power = report.total_power
     for height, tx_index, data in report.txs:
         tx = Tx.decode(data)
-        verdict.txs.append(ProvenTx(height, tx_index, tx.tx_id, tx.sender, tx.application, tx.action, tx.payload))
+        facts = (tx.tx_id, tx.sender, tx.application, tx.action, tx.payload, tx.signature)
+        verdict.txs.append(ProvenTx(height, tx_index, *facts))
     for height, tx_index, data in report.receipts:
         receipt = Receipt.decode(data)
         verdict.receipts.append(ProvenReceipt(height, tx_index, receipt.tx_id, receipt.code, receipt.rule))
@@ -280,7 +283,7 @@ def _claims(verdict: Verdict) -> list[tuple[str, bytes]]:
     succeeded = {receipt.tx_id for receipt in verdict.receipts if receipt.code == 0}
     claims: list[tuple[str, bytes]] = []
     for tx in verdict.txs:
-        if (tx.application, tx.action) == ("evidence", "preserve") and tx.tx_id in succeeded:
+        if tx.application == "evidence" and tx.action in ("preserve", "collect") and tx.tx_id in succeeded:
             # The chain accepted this payload under its schema; anything else here would be a defect of the chain.
             payload = json.loads(tx.payload)
             claims.append((payload["algorithm"], bytes.fromhex(payload["hash"])))

@@ -6,12 +6,15 @@ certificate anchors the whole bundle. So a bundle is ready one block after its t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from hnnode_native import StateTree, Value, block_proof, build_bundle, state_key, state_key_hash
+from hnnode_native import StateTree, Value, block_proof, build_bundle, state_key, state_key_hash, verify_bundle
 
+from hnnode.certificate.container import Certificate
+from hnnode.certificate.rows import EvidenceRecord
 from hnnode.errors import CODES, HnError, Rejected, Unavailable
 from hnnode.ports import Chain, StateReader, StoredBlock
+from hnnode.proofs.certificate_keys import certificate_keys
 
 TX, RECEIPT, STATE_PRESENT, STATE_ABSENT = 1, 2, 3, 4
 STATE_KEYS_MAX = 64
@@ -55,8 +58,17 @@ class ProofBuilder:
         return build_bundle(self._genesis, self._validators, headers, following.certificate, items)
 
     def state(self, application: str, keys: Sequence[bytes]) -> bytes:
-        if not 1 <= len(keys) <= STATE_KEYS_MAX:
-            raise Rejected("PARAMETER_INVALID", f"keys: got {len(keys)}, want 1 to {STATE_KEYS_MAX}")
+        return self._certified(lambda _: [(application, key) for key in keys])
+
+    def certificate(self, digest: bytes, owner: bytes, case: bytes | None = None) -> bytes:
+        """A certificate of evidence (formats §15). Raises Rejected 1005 for an unknown record, case or submission."""
+        facts = self._certified(lambda reader: certificate_keys(reader, digest, owner, case))
+        found = verify_bundle(facts).states[0]
+        record = EvidenceRecord.decode(found[3] or b"")
+        return Certificate(digest, owner, case, facts, self.tx(record.tx_id)).encode()
+
+    def _certified(self, choose: Callable[[StateReader], Sequence[tuple[str, bytes]]]) -> bytes:
+        """State proofs under the newest certified header; `choose` names (application, key) from the state they show."""
         for _ in range(TIP_MOVES_MAX):
             height = self._chain.tip().height
             if height == 0:
@@ -70,21 +82,24 @@ class ProofBuilder:
                 if e.code != CODES["NOT_FOUND"]:
                     raise
                 continue
-            return self._state_bundle(self._block(height), reader, application, keys)
+            keys = choose(reader)
+            if not 1 <= len(keys) <= STATE_KEYS_MAX:
+                raise Rejected("PARAMETER_INVALID", f"keys: got {len(keys)}, want 1 to {STATE_KEYS_MAX}")
+            return self._state_bundle(self._block(height), reader, keys)
         raise Unavailable("NOT_READY", "the chain moves faster than this proof is built", retry_after_ms=200)
 
-    def _state_bundle(self, block: StoredBlock, reader: StateReader, application: str, keys: Sequence[bytes]) -> bytes:
+    def _state_bundle(self, block: StoredBlock, reader: StateReader, keys: Sequence[tuple[str, bytes]]) -> bytes:
         value = Value.decode(block.value)
-        hashes = [state_key_hash(application, key) for key in keys]
+        hashes = [state_key_hash(application, key) for application, key in keys]
         tree = _load(reader, hashes)
         if tree.root() != value.header.state_root:
             raise Unavailable(
                 "STATE_ROOT_MISMATCH",
                 f"state after height {block.height - 1} is not what header {block.height} carries",
             )
-        found = reader.get_many([state_key(application, key) for key in keys])
+        found = reader.get_many([state_key(application, key) for application, key in keys])
         items: list[Item] = []
-        for key, key_hash, data in zip(keys, hashes, found, strict=True):
+        for (application, key), key_hash, data in zip(keys, hashes, found, strict=True):
             proof = tree.prove(key_hash)
             if not isinstance(proof, bytes):
                 raise Unavailable("STORAGE_CORRUPT", f"state tree: {len(proof)} pages missing after loading")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hnnode.config import GatewayConfig
@@ -30,6 +30,7 @@ class LiveNode(LoopThread):
         auto: bool = True,
         streams: StreamLimits | None = None,
         extra_keys: Sequence[bytes] = (),
+        roles: Mapping[int, Sequence[str]] | None = None,
         **config: Any,
     ) -> None:
         self.signers = [MemorySigner.generate() for _ in range(3)]
@@ -38,13 +39,15 @@ class LiveNode(LoopThread):
         self._auto = auto
         self._streams = streams
         self._extra_keys = extra_keys
+        self._roles = roles
         super().__init__("live-node")
 
     def commit(self) -> None:
         self.call(self.node.commit_all)
 
     async def serve(self) -> None:
-        self.node = MemoryNode([*(s.public_key for s in self.signers), *self._extra_keys], auto=self._auto)
+        users = [*(s.public_key for s in self.signers), *self._extra_keys]
+        self.node = MemoryNode(users, auto=self._auto, roles=self._roles)
         self.app = create_app(self.node, self.config, streams=self._streams)
         self.server: RunningServer = await serve(self.app, self.config)
         self.ready()

@@ -152,8 +152,15 @@ class MemoryChain:
 class MemoryNode:
     """Implements `ports.Node` and `ports.Mempool`. With `auto`, a submission is committed and certified a moment later."""
 
-    def __init__(self, users: Sequence[bytes] = (), *, auto: bool = False, validators: int = 4) -> None:
-        """users: public keys of accounts registered at genesis, the first with role `admin`."""
+    def __init__(
+        self,
+        users: Sequence[bytes] = (),
+        *,
+        auto: bool = False,
+        validators: int = 4,
+        roles: Mapping[int, Sequence[str]] | None = None,
+    ) -> None:
+        """users: public keys of accounts registered at genesis, the first with role `admin`; roles: others, by number."""
         self.auto = auto
         self.delay_s = 0.01
         self.refuse: Unavailable | None = None
@@ -165,8 +172,8 @@ class MemoryNode:
         updates: list[tuple[bytes, bytes | None]] = []
         records = []
         for number, public_key in enumerate(users):
-            roles = ["admin"] if number == 0 else []
-            record = encode_account_record(public_key, True, 0, f"organisation {number}", roles)
+            held = [*(["admin"] if number == 0 else []), *(roles or {}).get(number, ())]
+            record = encode_account_record(public_key, True, 0, f"organisation {number}", held)
             account = account_of(public_key)
             rows[state_key("identity", account)] = record
             updates.append((state_key_hash("identity", account), state_value_hash(record)))

@@ -1,45 +1,90 @@
-//! Application `evidence` (judicial preservation): hashes, roots over many hashes, and co-signatures. Append-only.
+//! Application `evidence` (judicial preservation): hashes, roots over many hashes, co-signatures k of n, and the cases
+//! that records are submitted to and verified in. Append-only: nothing written is ever changed or removed but how far a
+//! case and a submission to it have come.
 //!
-//! Rules: a second preservation of the same hash by the same sender succeeds and changes nothing; `previous` names an
-//! existing record of the sender (`evidence.previous_unknown`); a co-signature needs the record
-//! (`evidence.record_unknown`), another account than the owner (`evidence.own_record`), and happens once
-//! (`evidence.already_cosigned`).
+//! A record's way: preserved → co-signed (as its policy and the case's ask) → submitted to a case → found to match or
+//! not to match by the case's court → archived with the case.
+//!
+//! Rules:
+//! 1. A second preservation of the same hash by the same sender succeeds and changes nothing; `previous` names an
+//!    existing record of the sender (`previous_unknown`). `collect` states circumstances together with the record: not
+//!    afterwards (`already_preserved`), and with a time token near the block's time only (`token_skew`).
+//! 2. A co-signature needs the record (`record_unknown`), another account than the owner (`own_record`), the role it is
+//!    given in (`role_not_held`), and happens once (`already_cosigned`). A policy is set once (`policy_set`).
+//! 3. Opener, court and parties of a case (`case_unknown`) submit own records (`not_a_party`, `record_unknown`), each once
+//!    (`already_submitted`), with the co-signatures that are asked for (`cosignature_unknown`, `cosignatures_missing`),
+//!    up to a bound (`case_full`).
+//! 4. Opener or court move a case on (`not_in_charge`, `last_phase`). The court alone (`not_the_court`) verifies what was
+//!    submitted (`item_unknown`), once (`already_verified`), and archives when nothing is left to verify (`items_open`).
+//!    An archived case takes nothing more (`case_archived`).
+//! 5. A record is corrected by a newer one of its owner once (`already_corrected`), never by itself or by one that is
+//!    corrected (`correction_invalid`), so that corrections end somewhere.
 
+mod case;
+mod cases;
+mod circumstances;
+mod corrections;
+mod cosigning;
+mod fields;
+mod keys;
+mod policy;
+mod preserve;
 mod record;
 mod schema;
 
-use std::borrow::Cow;
-
-use hn_primitives::{Account, Hash32, codes};
-use serde::Deserialize;
+use hn_primitives::codes;
 
 use crate::application::{ActionSpec, Failure, NativeApplication, Operation, TxContext};
-use crate::json::{Hex, HexText, ObjectWriter, decode_payload, present};
-use crate::overlay::{KeySink, Overlay};
-pub use record::{Algorithm, Cosign, EvidenceKey, EvidenceRecord, RecordError};
-use record::{batch_key, cosign_key, record_key};
+use crate::overlay::KeySink;
+pub use case::{Case, Finding, Item, Progress};
+pub use circumstances::{Circumstances, TimeToken};
+pub use fields::{RecordError, Stamp};
+pub use keys::EvidenceKey;
+pub use policy::{ACCOUNT_COUNT_MAX, Policy, ROLE_COUNT_MAX};
+pub use record::{Algorithm, Cosign, EvidenceRecord};
 
 /// Name of the application.
 pub const NAME: &str = "evidence";
-/// Bytes of UTF-8 in a record's name.
+/// Bytes of UTF-8 in the name of a record or a case.
 pub const NAME_BYTES_MAX: usize = 200;
+/// Bytes of UTF-8 in a media type, a collector, an issuer of time tokens.
+pub const CIRCUMSTANCE_BYTES_MAX: usize = 100;
+/// Milliseconds by which a time token may differ from the block's time, either way.
+pub const TOKEN_SKEW_MS_MAX: u64 = 600_000;
+/// Phases of a case.
+pub const PHASE_COUNT_MAX: usize = 16;
+/// Bytes of UTF-8 in the name of a phase.
+pub const PHASE_BYTES_MAX: usize = 64;
+/// Records in one case.
+pub const ITEM_COUNT_MAX: u32 = 65_536;
+/// Role that verifies and archives.
+pub const ROLE_COURT: &str = "court";
+
+const COURT: &[&str] = &[ROLE_COURT];
+const CERTIFIERS: &[&str] = &["appraiser", ROLE_COURT, "notary"];
+
+const fn action(name: &'static str, schema_json: &'static str, roles: &'static [&'static str]) -> ActionSpec {
+    ActionSpec {
+        name,
+        schema_json,
+        roles,
+    }
+}
 
 const ACTIONS: &[ActionSpec] = &[
-    ActionSpec {
-        name: "cosign",
-        schema_json: schema::COSIGN,
-        roles: &[],
-    },
-    ActionSpec {
-        name: "preserve",
-        schema_json: schema::PRESERVE,
-        roles: &[],
-    },
-    ActionSpec {
-        name: "preserve_batch",
-        schema_json: schema::PRESERVE_BATCH,
-        roles: &[],
-    },
+    action("advance_case", schema::CASE_ALONE, &[]),
+    action("archive_case", schema::CASE_ALONE, COURT),
+    action("collect", schema::COLLECT, &[]),
+    action("cosign", schema::COSIGN, &[]),
+    action("cosign_as", schema::COSIGN_AS, &[]),
+    action("issue_certificate", schema::ISSUE_CERTIFICATE, CERTIFIERS),
+    action("link_correction", schema::LINK_CORRECTION, &[]),
+    action("open_case", schema::OPEN_CASE, &[]),
+    action("preserve", schema::PRESERVE, &[]),
+    action("preserve_batch", schema::PRESERVE_BATCH, &[]),
+    action("set_policy", schema::SET_POLICY, &[]),
+    action("submit_to_case", schema::SUBMIT_TO_CASE, &[]),
+    action("verify", schema::VERIFY, COURT),
 ];
 
 /// The application; see the module.
@@ -57,182 +102,20 @@ impl NativeApplication for Evidence {
 
     fn prepare(&self, tx: &TxContext<'_>, keys: &mut KeySink<'_>) -> Result<Box<dyn Operation>, Failure> {
         match tx.action {
-            "preserve" => prepare_preserve(tx, keys),
-            "preserve_batch" => prepare_preserve_batch(tx, keys),
-            "cosign" => prepare_cosign(tx, keys),
+            "preserve" => preserve::prepare(tx, keys),
+            "preserve_batch" => preserve::prepare_batch(tx, keys),
+            "collect" => preserve::prepare_collect(tx, keys),
+            "cosign" => cosigning::prepare(tx, keys),
+            "cosign_as" => cosigning::prepare_in_role(tx, keys),
+            "set_policy" => cosigning::prepare_policy(tx, keys),
+            "open_case" => cases::prepare_open(tx, keys),
+            "advance_case" => cases::prepare_advance(tx, keys),
+            "submit_to_case" => cases::prepare_submit(tx, keys),
+            "verify" => cases::prepare_verify(tx, keys),
+            "archive_case" => cases::prepare_archive(tx, keys),
+            "link_correction" => corrections::prepare(tx, keys),
+            "issue_certificate" => corrections::prepare_certificate(tx, keys),
             _ => Err(Failure::new(codes::ACTION_UNKNOWN)),
         }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PreservePayload<'a> {
-    hash: Hex<32>,
-    #[serde(borrow)]
-    algorithm: Cow<'a, str>,
-    #[serde(default, deserialize_with = "present")]
-    size: Option<u64>,
-    #[serde(default, deserialize_with = "present")]
-    name: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    previous: Option<Hex<32>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PreserveBatchPayload<'a> {
-    root: Hex<32>,
-    leaf_count: u64,
-    #[serde(borrow)]
-    algorithm: Cow<'a, str>,
-    #[serde(default, deserialize_with = "present")]
-    name: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CosignPayload {
-    hash: Hex<32>,
-    owner: Hex<20>,
-}
-
-/// A record to write: of one hash, or of the root over a batch.
-struct Preserve {
-    hash: Hash32,
-    algorithm: Algorithm,
-    size: u64,
-    name: String,
-    previous: Option<Hash32>,
-    batch: bool,
-}
-
-struct CosignRecord {
-    hash: Hash32,
-    owner: Account,
-}
-
-fn checked_name(name: Option<String>) -> Result<String, Failure> {
-    let name = name.unwrap_or_default();
-    if name.len() > NAME_BYTES_MAX {
-        return Err(Failure::new(codes::PAYLOAD_INVALID));
-    }
-    Ok(name)
-}
-
-fn prepare_preserve(tx: &TxContext<'_>, keys: &mut KeySink<'_>) -> Result<Box<dyn Operation>, Failure> {
-    let payload: PreservePayload<'_> = decode_payload(tx.payload)?;
-    let algorithm = Algorithm::from_name(&payload.algorithm).ok_or(Failure::new(codes::PAYLOAD_INVALID))?;
-    let name = checked_name(payload.name)?;
-    let hash = payload.hash.0;
-    keys.declare(&record_key(&hash, tx.sender))?;
-    let previous = payload.previous.map(|Hex(previous)| previous);
-    if let Some(previous) = &previous {
-        keys.declare(&record_key(previous, tx.sender))?;
-    }
-    Ok(Box::new(Preserve {
-        hash,
-        algorithm,
-        size: payload.size.unwrap_or_default(),
-        name,
-        previous,
-        batch: false,
-    }))
-}
-
-fn prepare_preserve_batch(tx: &TxContext<'_>, keys: &mut KeySink<'_>) -> Result<Box<dyn Operation>, Failure> {
-    let payload: PreserveBatchPayload<'_> = decode_payload(tx.payload)?;
-    let name = checked_name(payload.name)?;
-    if payload.leaf_count == 0 || payload.algorithm != Algorithm::Sm3.name() {
-        return Err(Failure::new(codes::PAYLOAD_INVALID));
-    }
-    let hash = payload.root.0;
-    keys.declare(&batch_key(&hash, tx.sender))?;
-    Ok(Box::new(Preserve {
-        hash,
-        algorithm: Algorithm::Sm3,
-        size: payload.leaf_count,
-        name,
-        previous: None,
-        batch: true,
-    }))
-}
-
-fn prepare_cosign(tx: &TxContext<'_>, keys: &mut KeySink<'_>) -> Result<Box<dyn Operation>, Failure> {
-    let payload: CosignPayload = decode_payload(tx.payload)?;
-    let (hash, owner) = (payload.hash.0, payload.owner.0);
-    keys.declare(&record_key(&hash, &owner))?;
-    keys.declare(&cosign_key(&hash, &owner, tx.sender))?;
-    Ok(Box::new(CosignRecord { hash, owner }))
-}
-
-impl Operation for Preserve {
-    fn execute(&self, tx: &TxContext<'_>, state: &mut Overlay) -> Result<(), Failure> {
-        let key = match self.batch {
-            true => batch_key(&self.hash, tx.sender),
-            false => record_key(&self.hash, tx.sender),
-        };
-        if state.get(&key)?.is_some() {
-            return Ok(());
-        }
-        if let Some(previous) = &self.previous
-            && state.get(&record_key(previous, tx.sender))?.is_none()
-        {
-            return Err(Failure::rule("evidence.previous_unknown"));
-        }
-        let record = EvidenceRecord {
-            height: tx.height,
-            time_ms: tx.time_ms,
-            tx_id: *tx.tx_id,
-            algorithm: self.algorithm,
-            size: self.size,
-            name: self.name.clone(),
-            previous: self.previous,
-        };
-        state.put(&key, record.encode().map_err(|_| Failure::new(codes::PAYLOAD_INVALID))?)?;
-        let data = ObjectWriter::new(224 + self.name.len()).text("algorithm", self.algorithm.name());
-        if self.batch {
-            let data = data
-                .number("leaf_count", self.size)
-                .text("name", &self.name)
-                .hex("owner", tx.sender)
-                .finish();
-            return state.emit("evidence.batch_preserved", HexText::new(&self.hash).as_str(), &data);
-        }
-        let mut data = data.text("name", &self.name).hex("owner", tx.sender);
-        if let Some(previous) = &self.previous {
-            data = data.hex("previous", previous);
-        }
-        state.emit(
-            "evidence.preserved",
-            HexText::new(&self.hash).as_str(),
-            &data.number("size", self.size).finish(),
-        )
-    }
-}
-
-impl Operation for CosignRecord {
-    fn execute(&self, tx: &TxContext<'_>, state: &mut Overlay) -> Result<(), Failure> {
-        if state.get(&record_key(&self.hash, &self.owner))?.is_none() {
-            return Err(Failure::rule("evidence.record_unknown"));
-        }
-        if *tx.sender == self.owner {
-            return Err(Failure::rule("evidence.own_record"));
-        }
-        let key = cosign_key(&self.hash, &self.owner, tx.sender);
-        if state.get(&key)?.is_some() {
-            return Err(Failure::rule("evidence.already_cosigned"));
-        }
-        let cosign = Cosign {
-            height: tx.height,
-            time_ms: tx.time_ms,
-            tx_id: *tx.tx_id,
-        };
-        state.put(&key, cosign.encode())?;
-        let data = ObjectWriter::new(112)
-            .hex("owner", &self.owner)
-            .hex("signer", tx.sender)
-            .finish();
-        state.emit("evidence.cosigned", HexText::new(&self.hash).as_str(), &data)
     }
 }

@@ -1,25 +1,20 @@
-//! Keys and values of application `evidence`, written by its handlers and read by queries.
+//! Values of records and co-signatures of application `evidence`, written by its handlers and read by queries.
 
-use hn_primitives::{Account, Hash32};
-use thiserror::Error;
+use hn_primitives::codec::put_name;
+use hn_primitives::{Hash32, Name};
+
+use super::fields::Fields;
+pub use super::fields::RecordError;
 
 const RECORD_VERSION: u8 = 1;
 const COSIGN_VERSION: u8 = 1;
-const KEY_RECORD: u8 = b'r';
-const KEY_BATCH: u8 = b'b';
-const KEY_COSIGN: u8 = b'c';
-/// Bytes of the key of a record or of a batch root.
-const PAIR_KEY_BYTES: usize = 1 + 32 + 20;
+/// A co-signature given in a role.
+const COSIGN_ROLE_VERSION: u8 = 2;
 /// Bytes of a record behind its name: flag and previous hash.
 const RECORD_TAIL_BYTES: usize = 33;
 /// Bytes of a record before its name, the length byte included.
 const RECORD_HEAD_BYTES: usize = 1 + 8 + 8 + 32 + 1 + 8 + 1;
 const COSIGN_BYTES: usize = 1 + 8 + 8 + 32;
-
-/// A key or value of `evidence` that does not decode.
-#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
-#[error("evidence {0} does not decode")]
-pub struct RecordError(&'static str);
 
 /// How the preserved hash was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,97 +49,6 @@ impl Algorithm {
             Self::Sha256 => 2,
         }
     }
-}
-
-/// A key of `evidence`, taken apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EvidenceKey {
-    /// `r ‖ hash ‖ sender`: one preserved hash.
-    Record {
-        /// The preserved hash.
-        hash: Hash32,
-        /// Who preserved it.
-        owner: Account,
-    },
-    /// `b ‖ root ‖ sender`: the root over a batch of hashes.
-    Batch {
-        /// The preserved root.
-        root: Hash32,
-        /// Who preserved it.
-        owner: Account,
-    },
-    /// `c ‖ hash ‖ owner ‖ signer`: a co-signature of a record.
-    Cosign {
-        /// The record's hash.
-        hash: Hash32,
-        /// The record's owner.
-        owner: Account,
-        /// Who co-signed.
-        signer: Account,
-    },
-}
-
-impl EvidenceKey {
-    /// The bytes of the key; the first 33 (hash) or 53 (hash and owner) are a prefix to scan by.
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Record { hash, owner } => pair_key(KEY_RECORD, hash, owner).to_vec(),
-            Self::Batch { root, owner } => pair_key(KEY_BATCH, root, owner).to_vec(),
-            Self::Cosign { hash, owner, signer } => cosign_key(hash, owner, signer).to_vec(),
-        }
-    }
-
-    /// Takes a key apart.
-    ///
-    /// # Errors
-    /// Unknown first byte or wrong length.
-    pub fn decode(key: &[u8]) -> Result<Self, RecordError> {
-        let mut fields = Fields {
-            bytes: key,
-            what: "key",
-        };
-        let [kind] = fields.take()?;
-        let (hash, owner) = (fields.take()?, fields.take()?);
-        let key = match kind {
-            KEY_RECORD => Self::Record { hash, owner },
-            KEY_BATCH => Self::Batch { root: hash, owner },
-            KEY_COSIGN => Self::Cosign {
-                hash,
-                owner,
-                signer: fields.take()?,
-            },
-            _ => return Err(fields.error()),
-        };
-        fields.end()?;
-        Ok(key)
-    }
-}
-
-/// [`EvidenceKey::encode`] of a record.
-pub(super) fn record_key(hash: &Hash32, owner: &Account) -> [u8; PAIR_KEY_BYTES] {
-    pair_key(KEY_RECORD, hash, owner)
-}
-
-/// [`EvidenceKey::encode`] of a batch root.
-pub(super) fn batch_key(root: &Hash32, owner: &Account) -> [u8; PAIR_KEY_BYTES] {
-    pair_key(KEY_BATCH, root, owner)
-}
-
-/// [`EvidenceKey::encode`] of a co-signature.
-pub(super) fn cosign_key(hash: &Hash32, owner: &Account, signer: &Account) -> [u8; PAIR_KEY_BYTES + 20] {
-    let mut key = [0; PAIR_KEY_BYTES + 20];
-    let (front, end) = key.split_at_mut(PAIR_KEY_BYTES);
-    front.copy_from_slice(&pair_key(KEY_COSIGN, hash, owner));
-    end.copy_from_slice(signer);
-    key
-}
-
-fn pair_key(kind: u8, hash: &Hash32, owner: &Account) -> [u8; PAIR_KEY_BYTES] {
-    let mut key = [kind; PAIR_KEY_BYTES];
-    let (front, end) = key.split_at_mut(PAIR_KEY_BYTES - owner.len());
-    front[1..].copy_from_slice(hash);
-    end.copy_from_slice(owner);
-    key
 }
 
 /// Value of a record or of a batch root.
@@ -193,10 +97,7 @@ impl EvidenceRecord {
     /// # Errors
     /// Anything that [`EvidenceRecord::encode`] does not write.
     pub fn decode(value: &[u8]) -> Result<Self, RecordError> {
-        let mut fields = Fields {
-            bytes: value,
-            what: "record",
-        };
+        let mut fields = Fields::new(value, "record");
         if fields.take()? != [RECORD_VERSION] {
             return Err(fields.error());
         }
@@ -238,16 +139,24 @@ pub struct Cosign {
     pub time_ms: u64,
     /// Transaction that co-signed.
     pub tx_id: Hash32,
+    /// The role of its signer in which it was given; `None`: in none.
+    pub role: Option<Name>,
 }
 
 impl Cosign {
     /// The bytes stored in the state.
     pub fn encode(&self) -> Vec<u8> {
         let mut value = Vec::with_capacity(COSIGN_BYTES);
-        value.push(COSIGN_VERSION);
+        value.push(match self.role {
+            None => COSIGN_VERSION,
+            Some(_) => COSIGN_ROLE_VERSION,
+        });
         value.extend_from_slice(&self.height.to_be_bytes());
         value.extend_from_slice(&self.time_ms.to_be_bytes());
         value.extend_from_slice(&self.tx_id);
+        if let Some(role) = &self.role {
+            put_name(&mut value, role);
+        }
         value
     }
 
@@ -256,62 +165,28 @@ impl Cosign {
     /// # Errors
     /// Anything that [`Cosign::encode`] does not write.
     pub fn decode(value: &[u8]) -> Result<Self, RecordError> {
-        let mut fields = Fields {
-            bytes: value,
-            what: "co-signature",
-        };
-        if fields.take()? != [COSIGN_VERSION] {
-            return Err(fields.error());
-        }
-        let cosign = Self {
-            height: fields.u64()?,
-            time_ms: fields.u64()?,
-            tx_id: fields.take()?,
+        let mut fields = Fields::new(value, "co-signature");
+        let [version] = fields.take()?;
+        let (height, time_ms, tx_id) = (fields.u64()?, fields.u64()?, fields.take()?);
+        let role = match version {
+            COSIGN_VERSION => None,
+            COSIGN_ROLE_VERSION => Some(fields.name()?),
+            _ => return Err(fields.error()),
         };
         fields.end()?;
-        Ok(cosign)
-    }
-}
-
-/// Fields of fixed width read from the front.
-struct Fields<'a> {
-    bytes: &'a [u8],
-    what: &'static str,
-}
-
-impl<'a> Fields<'a> {
-    fn error(&self) -> RecordError {
-        RecordError(self.what)
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
-        let (field, rest) = self.bytes.split_first_chunk::<N>().ok_or(RecordError(self.what))?;
-        self.bytes = rest;
-        Ok(*field)
-    }
-
-    fn u64(&mut self) -> Result<u64, RecordError> {
-        self.take().map(u64::from_be_bytes)
-    }
-
-    fn slice(&mut self, length: usize) -> Result<&'a [u8], RecordError> {
-        let (field, rest) = self.bytes.split_at_checked(length).ok_or(RecordError(self.what))?;
-        self.bytes = rest;
-        Ok(field)
-    }
-
-    fn end(&self) -> Result<(), RecordError> {
-        if self.bytes.is_empty() {
-            Ok(())
-        } else {
-            Err(self.error())
-        }
+        Ok(Self {
+            height,
+            time_ms,
+            tx_id,
+            role,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::EvidenceKey;
     use proptest::prelude::*;
 
     fn record(name: String, previous: Option<Hash32>) -> EvidenceRecord {
@@ -367,15 +242,19 @@ mod tests {
         let mut longer = value.clone();
         longer.push(0);
         assert!(EvidenceRecord::decode(&longer).is_err());
-        let cosign = Cosign {
-            height: 1,
-            time_ms: 2,
-            tx_id: [3; 32],
-        };
-        assert_eq!(Cosign::decode(&cosign.encode()), Ok(cosign));
-        assert!(Cosign::decode(&cosign.encode()[1..]).is_err());
-        assert!(Cosign::decode(&[&[2], &cosign.encode()[1..]].concat()).is_err());
-        assert!(EvidenceKey::decode(&[b'x'; 53]).is_err());
+        for role in [None, Some(Name::new("notary").unwrap())] {
+            let cosign = Cosign {
+                height: 1,
+                time_ms: 2,
+                tx_id: [3; 32],
+                role,
+            };
+            let other = if role.is_none() { 2 } else { 1 };
+            assert_eq!(Cosign::decode(&cosign.encode()), Ok(cosign));
+            assert!(Cosign::decode(&cosign.encode()[1..]).is_err());
+            assert!(Cosign::decode(&[&[other], &cosign.encode()[1..]].concat()).is_err());
+        }
+        assert!(EvidenceKey::decode(&[b'z'; 53]).is_err());
         assert!(EvidenceKey::decode(&[b'r'; 54]).is_err());
         assert!(EvidenceKey::decode(&[b'c'; 53]).is_err());
     }

@@ -179,9 +179,19 @@ fn test_native_actions_are_complete_and_their_schemas_are_json() {
         .map(|action| (action.application, action.action))
         .collect();
     let want = [
+        ("evidence", "advance_case"),
+        ("evidence", "archive_case"),
+        ("evidence", "collect"),
         ("evidence", "cosign"),
+        ("evidence", "cosign_as"),
+        ("evidence", "issue_certificate"),
+        ("evidence", "link_correction"),
+        ("evidence", "open_case"),
         ("evidence", "preserve"),
         ("evidence", "preserve_batch"),
+        ("evidence", "set_policy"),
+        ("evidence", "submit_to_case"),
+        ("evidence", "verify"),
         ("governance", "propose"),
         ("governance", "vote"),
         ("identity", "register"),

@@ -187,7 +187,8 @@ fn test_cosign_rules() {
         Cosign {
             height: chain.height - 2,
             time_ms: TIME,
-            tx_id: tx.tx_id()
+            tx_id: tx.tx_id(),
+            role: None,
         }
     );
     assert_eq!(

@@ -7,6 +7,7 @@ mod bounds;
 mod chain;
 mod checks;
 mod evidence;
+mod evidence_cases;
 mod foreign;
 mod governance;
 mod identity;

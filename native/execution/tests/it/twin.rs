@@ -155,6 +155,7 @@ fn serial(tx: &Tx, height: u64, active: &[bool], state: &mut State) -> (u32, &'s
                     height,
                     time_ms: TIME,
                     tx_id: tx.body().tx_id(),
+                    role: None,
                 }
                 .encode(),
             );

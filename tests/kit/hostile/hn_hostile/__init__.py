@@ -4,6 +4,7 @@
 """
 
 import msgspec
+
 from hn_hostile import loops, sizes, values
 from hnnode.plugin_api import QueryView, Registry, hookimpl
 
