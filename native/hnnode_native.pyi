@@ -6,7 +6,7 @@ batch is a code in the answer, never an exception.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 VERSION: str
 CODES: dict[str, int]
@@ -490,6 +490,12 @@ def pack_results(results: list[_ResultRow]) -> bytes:
 def unpack_results(packed: bytes) -> list[_ResultRow]:
     """The rows, writes in key order. Raises NativeError RESULT_INVALID for broken bytes."""
 
+class _BlockReader(Protocol):
+    def get(self, key: bytes, /) -> bytes | None: ...
+    def scan(self, prefix: bytes, after: bytes | None, limit: int, /) -> list[tuple[bytes, bytes]]: ...
+    def foreign(self, application: str, key: bytes, /) -> bytes | None: ...
+    def sender(self, account: bytes, /) -> tuple[str, tuple[str, ...]]: ...
+
 class TxContext:
     """The transaction that a plugin's handler handles. One object serves a whole block: it stands at one transaction after the other, so a
     handler does not keep it.
@@ -501,8 +507,8 @@ class TxContext:
         block_time_ms: int,
         values: dict[bytes, bytes | None],
         limits: Mapping[str, int],
-        read: Callable[[bytes], bytes | None],
-        sender_of: Callable[[bytes], tuple[str, tuple[str, ...]]],
+        reader: _BlockReader,
+        reads: frozenset[str],
         encode: Callable[[Any], bytes],
         encode_plain: Callable[[Any], bytes],
         refused: type[BaseException],
@@ -527,6 +533,11 @@ class TxContext:
         """Roles of the sender, ascending."""
     def get(self, key: bytes, /) -> bytes | None:
         """Value as of this point of the block, or None."""
+    def scan(self, prefix: bytes, limit: int, after: bytes | None = None) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` (1 to 200) rows whose key starts with `prefix` and is greater than `after`, ascending, as of this point of the
+        block. Each row given, and each deleted key passed over, is a step."""
+    def foreign(self, application: str, key: bytes) -> bytes | None:
+        """Value of another application's key, as the block before left it; the application is declared with `Registry.reads`."""
     def put(self, key: bytes, value: bytes) -> None:
         """Write a value of at most 64 KiB under a key of at most 256 bytes."""
     def delete(self, key: bytes) -> None:

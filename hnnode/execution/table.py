@@ -52,6 +52,7 @@ class Application:
     actions: Mapping[str, Action]
     queries: Mapping[str, QuerySpec]
     rules: Mapping[str, RuleSpec]
+    reads: frozenset[str] = frozenset()
 
     @classmethod
     def freeze(cls, registry: Registry, version: str, code_hash: bytes) -> Application:
@@ -81,4 +82,5 @@ class Application:
             actions=MappingProxyType(actions),
             queries=MappingProxyType(dict(sorted(registry.queries.items()))),
             rules=MappingProxyType(dict(sorted(registry.rules.items()))),
+            reads=frozenset(registry.foreign),
         )

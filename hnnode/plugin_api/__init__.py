@@ -14,7 +14,7 @@ Rules a plugin lives by:
 """
 
 from hnnode.plugin_api.codec import canonical_json
-from hnnode.plugin_api.context import Context, QueryView, Reader, TxInfo
+from hnnode.plugin_api.context import BlockReader, Context, QueryView, Reader, TxInfo
 from hnnode.plugin_api.hooks import API_VERSION, hookimpl
 from hnnode.plugin_api.model import END, ModelError
 from hnnode.plugin_api.outcome import QueryRefused
@@ -25,6 +25,7 @@ from hnnode.plugin_api.workload import WorkItem, Workload
 __all__ = [
     "API_VERSION",
     "END",
+    "BlockReader",
     "Context",
     "ModelError",
     "QueryRefused",
