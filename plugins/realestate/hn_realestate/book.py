@@ -35,7 +35,6 @@ from hn_realestate.state import (
     title_of,
     write_page,
 )
-from hn_realestate.units import is_unit_code
 from hnnode.plugin_api import Context, TxInfo, ids
 from hnnode.plugin_api.std.registry import Version
 from hnnode.plugin_api.std.shares import hand_over, whole
@@ -143,11 +142,10 @@ def issue_cert(tx: Context, payload: IssueCert) -> None:
     """The certificate of an entry that changed the shares: good until they change again."""
     name = payload.case
     case = load(tx, name)
-    tx.require("realestate.no_certificate", case.kind in ("first", "transfer"))
-    page = UNITS.require(tx, case.unit.encode())
-    title = title_of(page)
-    case.certificate = payload.certificate
     move(tx, case, CERTIFIED)
+    tx.require("realestate.no_certificate", case.kind in ("first", "transfer"))
+    title = title_of(UNITS.require(tx, case.unit.encode()))
+    case.certificate = payload.certificate
     store(tx, name, case)
     tx.require("realestate.entry_changed", title.case == name)
     _certify(tx, payload.certificate, case.unit, name, title)
@@ -185,7 +183,7 @@ def import_titles(tx: Context, payload: ImportTitles) -> None:
     """Entries of the register that was kept before, while the import is open."""
     tx.require("realestate.import_closed", parameters(tx).import_open)
     for entry in payload.titles:
-        tx.require("realestate.unit_invalid", is_unit_code(entry.unit))
+        tx.require("realestate.unit_invalid", ids.is_estate_unit(entry.unit))
         shares = whole(shares_of(entry.holders))
         if shares is None:
             tx.fail("realestate.shares_unbalanced")

@@ -45,7 +45,6 @@ from hn_realestate.state import (
     store,
     title_of,
 )
-from hn_realestate.units import is_unit_code
 from hnnode.plugin_api import Context, TxInfo, ids
 from hnnode.plugin_api.std.shares import Share, hand_over, whole
 
@@ -64,7 +63,7 @@ def submit_keys(_: TxInfo, payload: Submit) -> Sequence[bytes]:
 def submit(tx: Context, payload: Submit) -> None:
     name, kind = payload.case, payload.kind
     tx.require("realestate.personal_data", not ids.looks_personal(name))
-    tx.require("realestate.unit_invalid", is_unit_code(payload.unit))
+    tx.require("realestate.unit_invalid", ids.is_estate_unit(payload.unit))
     key = name.encode()
     tx.require("realestate.case_exists", CASES.get(tx, key) is None)
     takers = shares_of(payload.takers)
@@ -195,6 +194,7 @@ def review(tx: Context, payload: Review) -> None:
     """The second pair of eyes: every item asked for is answered, and well."""
     name = payload.case
     case = load(tx, name)
+    move(tx, case, REVIEWED)
     tx.require("realestate.four_eyes", case.accepted_by != tx.sender)
     found = WORKFLOW.require(tx, name.encode())
     for _, opinion in WORKFLOW.opinions(tx, name.encode(), found):
@@ -204,7 +204,6 @@ def review(tx: Context, payload: Review) -> None:
             tx.fail("realestate.attestation_failed")
     tx.require("realestate.mortgagee_missing", case.kind != "mortgage" or len(case.bank) > 0)
     case.reviewed_by = tx.sender
-    move(tx, case, REVIEWED)
     store(tx, name, case)
     tx.emit("realestate.reviewed", name, {"unit": case.unit})
 
