@@ -480,7 +480,15 @@ def check_value_batches(
 class DispatchTable:
     """The applications of a chain: the native ones and `foreign` (application, action, roles) served by Python plugins."""
 
-    def __init__(self, foreign: Sequence[tuple[str, str, Sequence[str]]]) -> None: ...
+    def __init__(
+        self,
+        foreign: Sequence[tuple[str, str, Sequence[str]]],
+        closed: Sequence[tuple[str, int]] = ...,
+        governance: ValidatorSet | None = ...,
+    ) -> None:
+        """closed: (application, code of every transaction to it). governance: whose votes count; without it the application `governance`
+        is left out.
+        """
 
 _ResultRow = tuple[int, int, str, int, list[tuple[bytes, bytes | None]], list[tuple[str, str, bytes]]]
 
@@ -577,6 +585,19 @@ class BlockExecution:
     def native_keys(self) -> list[bytes]:
         """State keys (database form, see `state_key`) the native handlers will read or write."""
     def supply(self, values: Sequence[bytes | None]) -> None: ...
+    def migrate(
+        self,
+        application: str,
+        writes: Sequence[tuple[bytes, bytes | None]],
+        rows: int,
+        *,
+        cursor: bytes | None = ...,
+        reached: int | None = ...,
+        fault: str | None = ...,
+    ) -> None:
+        """The page of the migration that runs, between `supply` and `run_native`; exactly one of the last three says how it ended: more rows
+        behind `cursor`, the pass is over (and leads to state version `reached`), or it cannot go on.
+        """
     def run_native(self) -> None: ...
     def foreign_groups(self) -> list[tuple[str, list[tuple[int, bytes, bytes, str, bytes]]]]:
         """[(application, [(tx_index, tx_id, sender, action, payload)])] in block order."""
@@ -598,9 +619,14 @@ class BlockResult:
     """(tx index, code) of the receipts whose code is not 0."""
     succeeded_count: int
     failed_count: int
+    def written(self, application: str, key: bytes) -> bytes | None:
+        """The value that this block gave a key; None when it did not write it, or deleted it."""
     writes: Sequence[tuple[bytes, bytes | None]]
     """(database state key, value or None), made one at a time while they are read."""
     update_count: int
+
+def plugin_vote_message(chain_id: bytes, number: int, code_hash: bytes, approve: bool) -> bytes:
+    """The 32 bytes that a validator signs to vote on proposal `number`."""
 
 def state_key(application: str, key: bytes) -> bytes:
     """Database form: `u8 length || application || key`."""

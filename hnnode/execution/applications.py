@@ -33,7 +33,14 @@ class NodeApplications:
     after start.
     """
 
-    def __init__(self, applications: Mapping[str, Application], native: Sequence[NativeAction]) -> None:
+    def __init__(
+        self,
+        applications: Mapping[str, Application],
+        native: Sequence[NativeAction],
+        statuses: Mapping[str, str] | None = None,
+    ) -> None:
+        """statuses: `enabled`, `disabled` or `migrating`, of plugins; enabled when nothing is said."""
+        self._statuses = dict(statuses or {})
         self._applications = dict(sorted(applications.items()))
         self._native = sorted(native)
         self._queries: dict[tuple[str, str], tuple[QuerySpec, Callable[[bytes], Any], bytes, frozenset[str]]] = {}
@@ -77,7 +84,8 @@ class NodeApplications:
         ]
 
     def plugins(self) -> list[Mapping[str, Any]]:
-        """name, version, applications, code_hash (hexadecimal; empty for native), native, title_zh, title_en."""
+        """name, version, applications, code_hash (hexadecimal; empty for native), native, status (enabled, disabled or
+        migrating), title_zh, title_en."""
         found: list[Mapping[str, Any]] = [
             {
                 "name": name,
@@ -85,6 +93,7 @@ class NodeApplications:
                 "applications": [name],
                 "code_hash": "",
                 "native": True,
+                "status": "enabled",
                 "title_zh": NATIVE_TITLES.get(name, (name, name))[0],
                 "title_en": NATIVE_TITLES.get(name, (name, name))[1],
             }
@@ -98,6 +107,7 @@ class NodeApplications:
                     "applications": [table.name],
                     "code_hash": table.code_hash.hex(),
                     "native": False,
+                    "status": self._statuses.get(table.name, "enabled"),
                     "title_zh": table.title_zh,
                     "title_en": table.title_en,
                 }

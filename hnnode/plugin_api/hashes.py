@@ -1,4 +1,4 @@
-"""SM3, block trees and their proofs for plugins; thin faces of the compiled core. Formats §1 and §4."""
+"""SM3, HMAC-SM3, block trees and their proofs for plugins; thin faces of the compiled core. Formats §1 and §4."""
 
 from __future__ import annotations
 
@@ -12,9 +12,19 @@ def sm3(data: bytes) -> bytes:
     return hnnode_native.sm3(data)
 
 
+def hmac_sm3(key: bytes, data: bytes) -> bytes:
+    """HMAC-SM3, 32 bytes (GB/T 15852.2). Whoever holds the key is outside the chain: no handler has one."""
+    return hnnode_native.hmac_sm3(key, data)
+
+
 def block_root(leaves: Sequence[bytes]) -> bytes:
     """Root of the block tree over the leaves; each leaf can later be proved with `BlockTree.proof`."""
     return hnnode_native.block_root(leaves)
+
+
+def block_proof(leaves: Sequence[bytes], index: int) -> bytes:
+    """Inclusion proof of the leaf at `index`; of many leaves `BlockTree` makes them at less cost."""
+    return hnnode_native.block_proof(leaves, index)
 
 
 def verify_inclusion(proof: bytes, data: bytes, root: bytes) -> bool:

@@ -11,8 +11,11 @@ import msgspec
 import pytest
 
 from hnnode.errors import ConfigError
-from hnnode.execution.host import Host, Plugin, code_hash, discover, schema_hash
+from hnnode.execution.host import Host, Plugin, schema_hash
+from hnnode.execution.loading import forget
+from hnnode.execution.source import PluginSource, code_hash, discover, is_metered
 from hnnode.plugin_api import Context, Registry, hookimpl
+from hnnode.plugin_api.testing import LocalChain
 
 
 class Empty(msgspec.Struct, forbid_unknown_fields=True):
@@ -115,18 +118,78 @@ def test_schema_hash_ignores_prose_and_key_order() -> None:
     assert schema_hash(one, fake_hash) == schema_hash(two, fake_hash) != schema_hash(three, fake_hash)
 
 
-def test_discover_imports_only_what_is_enabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in (("hn_good", "plugin = object()\n"), ("hn_broken", "raise RuntimeError('no')\n")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(text)
+def installed(folder: Path, **modules: str) -> list[EntryPoint]:
+    for name, text in modules.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text(text)
+    return [EntryPoint(name.removeprefix("hn_"), f"{name}:plugin", "hnnode.plugins") for name in modules]
+
+
+def test_discover_imports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = installed(tmp_path, hn_good="plugin = object()\n", hn_broken="raise RuntimeError('no')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    points = [EntryPoint(n, f"hn_{n}:plugin", "hnnode.plugins") for n in ("broken", "good")]
-    found = discover(["good", "evidence", "identity", "good"], points)
-    assert [(plugin.name, plugin.package.name) for plugin in found] == [("good", "hn_good")]
-    assert discover([], points) == []
+    found = discover(["good", "evidence", "broken", "good"], points, tagged_hash=fake_hash, isolated=["good"])
+    assert [(source.name, source.package.name, source.isolated) for source in found] == [
+        ("broken", "hn_broken", False),
+        ("good", "hn_good", True),
+    ]
+    assert not any(source.metered for source in found)
+    assert found[1].code_hash == code_hash(tmp_path / "hn_good", fake_hash)
+    assert discover([], points, tagged_hash=fake_hash) == []
     with pytest.raises(ConfigError, match="cannot be imported"):
-        discover(["broken"], points)
+        Host(found[:1], [], fake_hash)
     with pytest.raises(ConfigError, match=r"found 0.*broken, good"):
-        discover(["absent"], points)
+        discover(["absent"], points, tagged_hash=fake_hash)
     with pytest.raises(ConfigError, match="found 2"):
-        discover(["good"], points * 2)
+        discover(["good"], points * 2, tagged_hash=fake_hash)
+
+
+def test_metering_is_said_by_the_manifest(tmp_path: Path) -> None:
+    assert not is_metered(tmp_path)
+    for text, metered in (("", True), ("[code]\nmetered = false\n", False), ("[code]\nmetered = true\n", True)):
+        (tmp_path / "hnplugin.toml").write_text(text)
+        assert is_metered(tmp_path) is metered
+    for text in ("[code]\nmetered = 1\n", "code = 1\n", "]"):
+        (tmp_path / "hnplugin.toml").write_text(text)
+        with pytest.raises(ConfigError, match=r"hnplugin\.toml"):
+            is_metered(tmp_path)
+
+
+def test_two_versions_of_a_package_in_one_process(tmp_path: Path) -> None:
+    text = """
+import msgspec
+from hnnode.plugin_api import hookimpl
+from hn_twice import number
+
+class P(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+class Plugin:
+    @hookimpl
+    def hn_register(self, registry):
+        registry.action("a", P, lambda tx, p: tx.put(b"n", number.N), title_zh="a", title_en="a")
+
+plugin = Plugin()
+"""
+    hosts = []
+    for version in ("1", "2", "1"):
+        root = tmp_path / version
+        if not root.exists():
+            installed(root, hn_twice="")
+            (root / "hn_twice" / "main.py").write_text(text)
+            (root / "hn_twice" / "number.py").write_text(f"N = b'{version}'\n")
+        package = root / "hn_twice"
+        digest = code_hash(package, fake_hash)
+        hosts.append(
+            Host(
+                [PluginSource("twice", version, "hn_twice.main:plugin", root, package, digest, False, False)],
+                [],
+                fake_hash,
+            )
+        )
+    try:
+        for host, want in zip(hosts, (b"1", b"2", b"1"), strict=True):
+            chain = LocalChain(host, "twice")
+            assert chain.submit(chain.account("someone"), "a", {}).writes == ((b"n", want),)
+    finally:
+        forget("hn_twice")

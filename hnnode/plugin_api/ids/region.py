@@ -46,6 +46,7 @@ PROVINCES = {
     "81": "香港特别行政区",
     "82": "澳门特别行政区",
 }
+"""Names of the provinces by their first two digits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,149 @@
+"""Where the code of a plugin lies, and how it is to be run; found without importing any of it.
+
+A plugin is an entry point of the group `hnnode.plugins` whose name is its application. Installed in the node's own
+environment it is found by `discover`; one that governance activated comes from the store of wheels, which makes its
+own sources.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from hnnode.errors import ConfigError
+
+GROUP = "hnnode.plugins"
+RESERVED = frozenset(("identity", "evidence", "governance"))
+"""Applications of the core: no plugin may bring them."""
+MANIFEST = "hnplugin.toml"
+CODE_SUFFIXES = (".py", ".json", ".toml")
+CODE_FILES_MAX = 2_000
+CODE_BYTES_MAX = 32 * 1024 * 1024
+
+TaggedHash = Callable[[str, bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSource:
+    """One version of a plugin's code.
+
+    name: its application.
+    entry: `module:object`, as an entry point has it; the module's first part is the package.
+    root: the folder to import from. package: the folder that the code hash covers.
+    metered: the code is rewritten when it is loaded, so that its work is counted. A property of the code (its
+        manifest), the same on every node.
+    isolated: it runs in processes of its own. This node's choice; results do not depend on it.
+    """
+
+    name: str
+    version: str
+    entry: str
+    root: Path
+    package: Path
+    code_hash: bytes
+    metered: bool
+    isolated: bool
+
+
+def discover(
+    enabled: Sequence[str],
+    found: Iterable[EntryPoint] | None = None,
+    *,
+    tagged_hash: TaggedHash,
+    isolated: Collection[str] | bool = False,
+) -> list[PluginSource]:
+    """Sources of the enabled plugins that are installed in this environment, ascending by name.
+
+    Args:
+        isolated: names of those that get processes of their own, or whether all do.
+    Raises: ConfigError (PLUGIN_SET_INVALID): one is missing, installed twice, or no package.
+    """
+    points: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=GROUP) if found is None else found:
+        points.setdefault(point.name, []).append(point)
+    sources = []
+    for name in sorted(set(enabled) - RESERVED):
+        candidates = points.get(name, [])
+        if len(candidates) != 1:
+            installed = ", ".join(sorted(points)) or "none"
+            raise invalid(f"plugin {name}: found {len(candidates)}, want 1 (installed: {installed})")
+        point = candidates[0]
+        package = _package_folder(name, point.module)
+        version = point.dist.version if point.dist is not None else "0"
+        apart = isolated if isinstance(isolated, bool) else name in isolated
+        sources.append(
+            PluginSource(
+                name=name,
+                version=version,
+                entry=point.value,
+                root=package.parent,
+                package=package,
+                code_hash=code_hash(package, tagged_hash),
+                metered=is_metered(package),
+                isolated=apart,
+            )
+        )
+    return sources
+
+
+def _package_folder(name: str, module: str) -> Path:
+    spec = importlib.util.find_spec(module.partition(".")[0])
+    if spec is None or not spec.submodule_search_locations:
+        raise invalid(f"plugin {name}: {module} is not a package")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def is_metered(package: Path) -> bool:
+    """Whether the work of this code is counted: `[code] metered` of its manifest, true when it says nothing; code
+    without a manifest is not metered.
+
+    Raises: ConfigError: the manifest cannot be read.
+    """
+    path = package / MANIFEST
+    try:
+        manifest = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return False
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise invalid(f"{package.name}/{MANIFEST}: {e}") from e
+    code = manifest.get("code", {})
+    metered = code.get("metered", True) if isinstance(code, dict) else None
+    if not isinstance(metered, bool):
+        raise invalid(f"{package.name}/{MANIFEST}: code.metered is true or false")
+    return metered
+
+
+def code_hash(package: Path, tagged_hash: TaggedHash) -> bytes:
+    """Hash of a plugin's code: `H("hn/plugin-code/v1", files)`, files ascending by path, each `u16 length || path ||
+    u32 length || content`.
+
+    Paths are relative to the package, with `/`; only `.py`, `.json` and `.toml` files count, so a cache or a compiled
+    copy changes nothing.
+
+    Raises: ConfigError: too many files or bytes.
+    """
+    files = sorted(
+        (path.relative_to(package).as_posix(), path)
+        for path in package.rglob("*")
+        if path.suffix in CODE_SUFFIXES and path.is_file() and "__pycache__" not in path.parts
+    )
+    parts = []
+    total = 0
+    for relative, path in files:
+        content = path.read_bytes()
+        total += len(content)
+        named = relative.encode("utf-8")
+        parts += [len(named).to_bytes(2, "big"), named, len(content).to_bytes(4, "big"), content]
+    if len(files) > CODE_FILES_MAX or total > CODE_BYTES_MAX:
+        raise invalid(
+            f"{package.name}: got {len(files)} files, {total} bytes, want ≤ {CODE_FILES_MAX} and ≤ {CODE_BYTES_MAX}"
+        )
+    return tagged_hash("hn/plugin-code/v1", b"".join(parts))
+
+
+def invalid(detail: str) -> ConfigError:
+    return ConfigError("PLUGIN_SET_INVALID", detail)
