@@ -62,7 +62,6 @@ def submit_keys(_: TxInfo, payload: Submit) -> Sequence[bytes]:
 
 def submit(tx: Context, payload: Submit) -> None:
     name, kind = payload.case, payload.kind
-    tx.require("realestate.personal_data", not ids.looks_personal(name))
     tx.require("realestate.unit_invalid", ids.is_estate_unit(payload.unit))
     key = name.encode()
     tx.require("realestate.case_exists", CASES.get(tx, key) is None)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hn_realestate import attest, book, cases, govern, models, queries, rights
 from hn_realestate.flows import CIVIL, HOUSING, POLICE, TAX
+from hn_realestate.privacy import PRIVACY
 from hn_realestate.rules import RULES
 from hn_realestate.workload import make_workload
 from hnnode.plugin_api import Registry, Workload, hookimpl
@@ -29,6 +30,7 @@ class RealestatePlugin:
         _rights(registry)
         _govern(registry)
         _queries(registry)
+        registry.privacy(PRIVACY)
         for name, zh, en in RULES:
             registry.rule(f"realestate.{name}", zh, en)
 

@@ -11,6 +11,7 @@ import hn_realestate
 import msgspec
 import pytest
 from hn_realestate import models
+from hn_realestate.privacy import PRIVACY
 from hn_realestate.rules import RULES
 
 PACKAGE = Path(hn_realestate.__file__).parent
@@ -67,7 +68,7 @@ def test_the_readmes_name_every_event(world: Any) -> None:
 
 def test_every_rule_is_used_and_every_used_rule_is_known() -> None:
     known = {name for name, _, _ in RULES}
-    used: set[str] = set()
+    used = {"personal_data"}  # the host's guard refuses by it
     for module in MODULES:
         for node in ast.walk(ast.parse(module.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("realestate."):
@@ -93,6 +94,7 @@ def test_the_manifest_states_every_field_of_every_payload() -> None:
         for field in msgspec.inspect.type_info(model).fields  # type: ignore[attr-defined]
     }
     assert set(manifest["privacy"]) == fields
+    assert manifest["privacy"] == PRIVACY
     assert set(manifest["privacy"].values()) <= {"clear", "committed", "encrypted"}
     hidden = {name for name, how in manifest["privacy"].items() if how == "committed"}
     assert {"holder", "objector", "contract", "price", "amount", "document"} <= hidden
