@@ -23,7 +23,8 @@ class Link(NamedTuple):
 
 
 def read_chain(text: str) -> list[Link]:
-    """The links of a chain; empty when it is malformed: layers rise, pieces do not fall, at most CHAIN_MAX links."""
+    """The links of a chain; empty when it is malformed: layers rise, pieces do not fall, no code comes
+    twice, at most CHAIN_MAX links."""
     if len(text) % LINK_CHARS or not 1 <= len(text) // LINK_CHARS <= CHAIN_MAX:
         return []
     links = []
@@ -34,7 +35,7 @@ def read_chain(text: str) -> list[Link]:
             return []
         layer, units = link.layer, link.units
         links.append(link)
-    return links
+    return links if len({link.code for link in links}) == len(links) else []
 
 
 def write_chain(links: Sequence[Link]) -> str:

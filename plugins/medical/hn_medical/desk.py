@@ -119,6 +119,8 @@ class Desk:
         if len(proof.path) % 2 or not verify_inclusion(bytes.fromhex(proof.path), proof.chain.encode(), root):
             tx.fail("medical.proof_invalid")
         above = self.chain(source_id, source)
+        if above[-1][1].ended:
+            tx.fail("medical.pack_ended")
         self.carved = True
         known_codes = self.batch(source.batch).drug_codes
         holder, state = above[-1][1].holder, above[-1][1].state

@@ -8,7 +8,7 @@ from hnnode.plugin_api.std.trace import TraceRules
 
 TRACE_RULES = TraceRules(
     unknown="medical.pack_unknown",
-    exists="medical.pack_exists",
+    exists="medical.pack_twice",
     ended="medical.pack_ended",
     offered="medical.in_transit",
     inside="medical.pack_inside",
@@ -96,7 +96,6 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("own_account", "不能发给自己", "a hand-over needs two accounts"),
     ("own_report", "本机构出具的报告无需互认", "an organisation's own reports need no recognition"),
     ("pack_ended", "药品已发出或已销毁", "the pack has been dispensed or destroyed"),
-    ("pack_exists", "追溯码已被使用", "the code is in use"),
     ("pack_inside", "包装已装入其他容器", "the container is inside of another"),
     ("pack_unknown", "链上未见该追溯码", "the chain has not seen this code"),
     ("patient_bound", "患者标识已由其他机构绑定", "the patient reference is bound by another organisation"),
