@@ -4,7 +4,6 @@
 """
 
 import msgspec
-
 from hn_hostile import loops, sizes, values
 from hnnode.plugin_api import QueryView, Registry, hookimpl
 
