@@ -192,17 +192,25 @@ class Chain:
         """The places in which the block has the transactions."""
         if self._shuffle is None or not 1 < len(txs) <= SHUFFLED_MAX:
             return list(range(len(txs)))
-        replica, seq = self.replicas[0], self._seq
         touched = []
         for data in txs:
             one = Touched()
-            batches, _ = self._seal([data])
-            watched = WatchedState(replica.state, one)
-            alone = replica.execute(batches, self.height + 1, self.time_ms + BLOCK_MS, self._proposer(0), watched)
+            alone = self._execute_alone(data, WatchedState(self.state, one))
             one.writes.update(key for key, _ in alone.result.writes)
             touched.append(one)
-        self._seq = seq
         return another_order(touched, self._shuffle)
+
+    def _execute_alone(self, data: bytes, state: WatchedState) -> Executed:
+        seq = self._seq
+        batches, _ = self._seal([data])
+        self._seq = seq
+        return self.replicas[0].execute(batches, self.height + 1, self.time_ms + BLOCK_MS, self._proposer(0), state)
+
+    def try_alone(self, request: Request, state: WatchedState) -> None:
+        """Execute a transaction by itself on the state after the last block, noting what is read; nothing is kept."""
+        nonce = self._nonce
+        self._execute_alone(self._sign(request)[1], state)
+        self._nonce = nonce
 
     def _seal(self, txs: Sequence[bytes]) -> tuple[list[Batch], list[int]]:
         """Batches of the validators, in the order of the transactions, and the codes of their admission."""
