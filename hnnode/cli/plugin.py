@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hnnode.cli import plugin_kit
 from hnnode.cli.connection import get_json
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import NodeOption, OutputOption
@@ -71,3 +72,6 @@ def show(
             [[q["query"], q[f"title_{current()}"]] for q in wanted["queries"]],
         )
     )
+
+
+plugin_kit.register(application)
