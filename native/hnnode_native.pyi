@@ -6,7 +6,7 @@ batch is a code in the answer, never an exception.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 VERSION: str
 CODES: dict[str, int]
@@ -480,7 +480,15 @@ def check_value_batches(
 class DispatchTable:
     """The applications of a chain: the native ones and `foreign` (application, action, roles) served by Python plugins."""
 
-    def __init__(self, foreign: Sequence[tuple[str, str, Sequence[str]]]) -> None: ...
+    def __init__(
+        self,
+        foreign: Sequence[tuple[str, str, Sequence[str]]],
+        closed: Sequence[tuple[str, int]] = ...,
+        governance: ValidatorSet | None = ...,
+    ) -> None:
+        """closed: (application, code of every transaction to it). governance: whose votes count; without it the application `governance`
+        is left out.
+        """
 
 _ResultRow = tuple[int, int, str, int, list[tuple[bytes, bytes | None]], list[tuple[str, str, bytes]]]
 
@@ -489,6 +497,12 @@ def pack_results(results: list[_ResultRow]) -> bytes:
 
 def unpack_results(packed: bytes) -> list[_ResultRow]:
     """The rows, writes in key order. Raises NativeError RESULT_INVALID for broken bytes."""
+
+class _BlockReader(Protocol):
+    def get(self, key: bytes, /) -> bytes | None: ...
+    def scan(self, prefix: bytes, after: bytes | None, limit: int, /) -> list[tuple[bytes, bytes]]: ...
+    def foreign(self, application: str, key: bytes, /) -> bytes | None: ...
+    def sender(self, account: bytes, /) -> tuple[str, tuple[str, ...]]: ...
 
 class TxContext:
     """The transaction that a plugin's handler handles. One object serves a whole block: it stands at one transaction after the other, so a
@@ -501,8 +515,8 @@ class TxContext:
         block_time_ms: int,
         values: dict[bytes, bytes | None],
         limits: Mapping[str, int],
-        read: Callable[[bytes], bytes | None],
-        sender_of: Callable[[bytes], tuple[str, tuple[str, ...]]],
+        reader: _BlockReader,
+        reads: frozenset[str],
         encode: Callable[[Any], bytes],
         encode_plain: Callable[[Any], bytes],
         refused: type[BaseException],
@@ -527,6 +541,11 @@ class TxContext:
         """Roles of the sender, ascending."""
     def get(self, key: bytes, /) -> bytes | None:
         """Value as of this point of the block, or None."""
+    def scan(self, prefix: bytes, limit: int, after: bytes | None = None) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` (1 to 200) rows whose key starts with `prefix` and is greater than `after`, ascending, as of this point of the
+        block. Each row given, and each deleted key passed over, is a step."""
+    def foreign(self, application: str, key: bytes) -> bytes | None:
+        """Value of another application's key, as the block before left it; the application is declared with `Registry.reads`."""
     def put(self, key: bytes, value: bytes) -> None:
         """Write a value of at most 64 KiB under a key of at most 256 bytes."""
     def delete(self, key: bytes) -> None:
@@ -566,6 +585,19 @@ class BlockExecution:
     def native_keys(self) -> list[bytes]:
         """State keys (database form, see `state_key`) the native handlers will read or write."""
     def supply(self, values: Sequence[bytes | None]) -> None: ...
+    def migrate(
+        self,
+        application: str,
+        writes: Sequence[tuple[bytes, bytes | None]],
+        rows: int,
+        *,
+        cursor: bytes | None = ...,
+        reached: int | None = ...,
+        fault: str | None = ...,
+    ) -> None:
+        """The page of the migration that runs, between `supply` and `run_native`; exactly one of the last three says how it ended: more rows
+        behind `cursor`, the pass is over (and leads to state version `reached`), or it cannot go on.
+        """
     def run_native(self) -> None: ...
     def foreign_groups(self) -> list[tuple[str, list[tuple[int, bytes, bytes, str, bytes]]]]:
         """[(application, [(tx_index, tx_id, sender, action, payload)])] in block order."""
@@ -587,9 +619,14 @@ class BlockResult:
     """(tx index, code) of the receipts whose code is not 0."""
     succeeded_count: int
     failed_count: int
+    def written(self, application: str, key: bytes) -> bytes | None:
+        """The value that this block gave a key; None when it did not write it, or deleted it."""
     writes: Sequence[tuple[bytes, bytes | None]]
     """(database state key, value or None), made one at a time while they are read."""
     update_count: int
+
+def plugin_vote_message(chain_id: bytes, number: int, code_hash: bytes, approve: bool) -> bytes:
+    """The 32 bytes that a validator signs to vote on proposal `number`."""
 
 def state_key(application: str, key: bytes) -> bytes:
     """Database form: `u8 length || application || key`."""

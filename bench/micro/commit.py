@@ -24,7 +24,7 @@ import hnnode_native as native
 
 from hnnode.bench import machine
 from hnnode.config import StorageConfig
-from hnnode.execution import Executor
+from hnnode.governance import PluginSets, PluginSources, PluginStore
 from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.ports import Decided, HeldBatch, Tip
@@ -77,14 +77,15 @@ class Chain:
         database.write_genesis(tip, b"genesis", b"validators", [], native.PageLayer([]))
         list(self.storage.batch_log.recover(0, database.batches_committed))
         self.parts = Parts()
+        plugins = PluginSets(PluginSources(PluginStore(directory)), native.ValidatorSet(0, [(key.public_key(), 1)]))
+        plugins.open(database.pending_state(), 0)
         self.work = BlockWork(
             chain_id=CHAIN_ID,
             valid_blocks_max=VALID_BLOCKS,
             database=database,
             tree=load_tree(config.tree_cache_bytes, database),
             accounts=self._accounts,
-            dispatch=native.DispatchTable([]),
-            executor=Executor({}),
+            plugins=plugins,
             metrics=Metrics(),
         )
         self._pool = native.Pool(CHAIN_ID, 1 << 30, 1_000_000, 1 << 30, BATCH_TX_COUNT, 1 << 20, VALID_BLOCKS, 10)

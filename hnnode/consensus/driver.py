@@ -57,6 +57,7 @@ class ConsensusDriver:
         execute: Callable[[Decided], Awaitable[Tip]],
         batches_waiting: Callable[[], bool],
         txs_ready: Callable[[], int],
+        wants_block: Callable[[int], bool],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         """tip_block: value and certificate of the tip, so that a restarted engine can help a peer that is one height behind.
@@ -65,7 +66,8 @@ class ConsensusDriver:
 
         execute: runs and writes a decided block and returns its results; it may wait for the disk to keep up.
 
-        batches_waiting: a batch waits for a block. txs_ready: transactions that a block of now could hold.
+        batches_waiting: a batch waits for a block. txs_ready: transactions that a block of now could hold. wants_block: the chain at this
+        height has work of its own.
         """
         self._config = config
         self._engine = engine
@@ -80,6 +82,7 @@ class ConsensusDriver:
         self._tip_block = tip_block
         self._execute = execute
         self._batches_waiting = batches_waiting
+        self._wants_block = wants_block
         self._pace_of = Pace(config, txs_ready)
         self._on_fatal = on_fatal
         self._effects: deque[Effect] = deque()
@@ -188,18 +191,23 @@ class ConsensusDriver:
 
     # -------------------------------------------------------------- pace
     async def _pace(self) -> None:
-        """Start the next height when there is reason to: transactions, results to certify, or a peer that is already there."""
+        """Start the next height when there is reason to: transactions, results to certify, work of the chain, a peer that is already there."""
         while True:
             await self._woken.wait()
             self._woken.clear()
             if self._started_height > self._tip.height:
                 continue
-            if not (self._results_open or self._batches_waiting() or self._peer_height > self._tip.height):
+            if not self._has_reason():
                 continue
             if not await self._gather():
                 continue
             if self._started_height == self._tip.height:
                 self._start_height(self._tip.height + 1)
+
+    def _has_reason(self) -> bool:
+        height = self._tip.height
+        has_results = self._results_open or self._wants_block(height)
+        return has_results or self._batches_waiting() or self._peer_height > height
 
     async def _gather(self) -> bool:
         """Wait until the next block is worth starting; False when a peer started it meanwhile."""

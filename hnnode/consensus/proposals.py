@@ -39,7 +39,7 @@ EMPTY_WAIT_S = 0.25
 
 
 class Proposals:
-    """One chain's values. `plugins_hash` and the validator set are those of the running height."""
+    """One chain's values. The validator set is that of the running height."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class Proposals:
         account: bytes,
         validators: ValidatorSet,
         accounts: Accounts,
-        plugins_hash: bytes,
+        plugins_hash: Callable[[int], bytes],
         block_bytes_max: int,
         block_tx_count_max: int,
         batches: Batches,
         now_ms: Clock,
         hash_threads: ThreadPoolExecutor,
     ) -> None:
-        """hash_threads: roots over thousands of transactions are computed there, not on the event loop."""
+        """plugins_hash: of the plugin set of a height, asked for heights up to the one after the tip. hash_threads: roots over thousands of transactions are computed there, not on the event loop."""
         self._config = config
         self._chain_id = chain_id
         self._account = account
@@ -104,7 +104,7 @@ class Proposals:
                 tip.block_hash,
                 own,
                 own,
-                self._plugins_hash,
+                self._plugins_hash(height),
                 tip.receipts_root,
                 tip.state_root,
                 tip.outbox_root,
@@ -165,7 +165,7 @@ class Proposals:
             self._config.clock_skew_ms_max,
             self._validators.hash,
             self._validators.hash,
-            self._plugins_hash,
+            self._plugins_hash(height),
             tip.receipts_root,
             tip.state_root,
             tip.outbox_root,

@@ -33,15 +33,23 @@ class NodeApplications:
     after start.
     """
 
-    def __init__(self, applications: Mapping[str, Application], native: Sequence[NativeAction]) -> None:
+    def __init__(
+        self,
+        applications: Mapping[str, Application],
+        native: Sequence[NativeAction],
+        statuses: Mapping[str, str] | None = None,
+    ) -> None:
+        """statuses: `enabled`, `disabled` or `migrating`, of plugins; enabled when nothing is said."""
+        self._statuses = dict(statuses or {})
         self._applications = dict(sorted(applications.items()))
         self._native = sorted(native)
-        self._queries: dict[tuple[str, str], tuple[QuerySpec, Callable[[bytes], Any], bytes]] = {}
+        self._queries: dict[tuple[str, str], tuple[QuerySpec, Callable[[bytes], Any], bytes, frozenset[str]]] = {}
         specs = {name: tuple(table.queries.values()) for name, table in self._applications.items()}
         for name, queries in sorted((specs | NATIVE_QUERIES).items()):
             prefix = application_prefix(name)
+            reads = self._applications[name].reads if name in self._applications else frozenset()
             for spec in queries:
-                self._queries[name, spec.name] = (spec, msgspec.json.Decoder(spec.model).decode, prefix)
+                self._queries[name, spec.name] = (spec, msgspec.json.Decoder(spec.model).decode, prefix, reads)
 
     def actions(self) -> list[ActionInfo]:
         """Every action a transaction may name, ascending by application and action."""
@@ -72,11 +80,12 @@ class NodeApplications:
         """Every query, ascending by application and query."""
         return [
             QueryInfo(application, spec.name, json_schema(spec.model), spec.title_zh, spec.title_en)
-            for (application, _), (spec, _, _) in sorted(self._queries.items(), key=lambda item: item[0])
+            for (application, _), (spec, *_) in sorted(self._queries.items(), key=lambda item: item[0])
         ]
 
     def plugins(self) -> list[Mapping[str, Any]]:
-        """name, version, applications, code_hash (hexadecimal; empty for native), native, title_zh, title_en."""
+        """name, version, applications, code_hash (hexadecimal; empty for native), native, status (enabled, disabled or
+        migrating), title_zh, title_en."""
         found: list[Mapping[str, Any]] = [
             {
                 "name": name,
@@ -84,6 +93,7 @@ class NodeApplications:
                 "applications": [name],
                 "code_hash": "",
                 "native": True,
+                "status": "enabled",
                 "title_zh": NATIVE_TITLES.get(name, (name, name))[0],
                 "title_en": NATIVE_TITLES.get(name, (name, name))[1],
             }
@@ -97,6 +107,7 @@ class NodeApplications:
                     "applications": [table.name],
                     "code_hash": table.code_hash.hex(),
                     "native": False,
+                    "status": self._statuses.get(table.name, "enabled"),
                     "title_zh": table.title_zh,
                     "title_en": table.title_en,
                 }
@@ -120,7 +131,7 @@ class NodeApplications:
         entry = self._queries.get((application, query))
         if entry is None:
             raise Rejected("QUERY_UNKNOWN", f"query: {application}.{query}")
-        spec, decode, prefix = entry
+        spec, decode, prefix, reads = entry
         if len(arguments) > ARGUMENTS_BYTES_MAX:
             raise Rejected("PARAMETER_INVALID", f"arguments: got {len(arguments)} bytes, want ≤ {ARGUMENTS_BYTES_MAX}")
         try:
@@ -128,7 +139,7 @@ class NodeApplications:
         except ValueError as e:
             raise Rejected("PARAMETER_INVALID", f"{application}.{query}: {e}") from e
         try:
-            answer = spec.handler(QueryView(state, prefix), parsed)
+            answer = spec.handler(QueryView(state, prefix, reads=reads), parsed)
         except QueryRefused as refusal:
             raise Rejected(refusal.name, refusal.detail) from refusal
         return {"as_of_height": state.height, **msgspec.to_builtins(answer)}

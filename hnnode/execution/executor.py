@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import hnnode_native
 
 from hnnode.errors import FatalError
 from hnnode.execution.group import ForeignTx, Group
-from hnnode.execution.records import AccountRecord
+from hnnode.execution.reader import AccountRecords, StateBlockReader
 from hnnode.execution.table import Application
-from hnnode.plugin_api.context import Sender
+from hnnode.plugin_api.outcome import ReadFailed
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 Write = tuple[bytes, bytes | None]
 ForeignResult = tuple[int, int, str, int, list[Write], list[tuple[str, str, bytes]]]
 """(tx_index, code, rule, steps, writes in key order, events)."""
-
-
-class AccountRecords(Protocol):
-    """Account records as of the block before (`hnnode_native.Accounts`)."""
-
-    def get(self, account: bytes) -> bytes | None: ...
 
 
 class Executor:
@@ -78,26 +72,12 @@ class Executor:
         try:
             group = Group(table, height, time_ms)
             wanted = group.declare(txs)
-            prefix, get = table.prefix, state.get
+            prefix = table.prefix
             found = state.get_many([prefix + key for key in wanted]) if wanted else []
             values = dict(zip(wanted, found, strict=True))
-            return group.run(values, lambda key: get(prefix + key), _Senders(accounts).facts)
+            return group.run(values, StateBlockReader(prefix, state, accounts))
+        except ReadFailed as failed:
+            raise failed.error from failed
         finally:
             if collecting:
                 gc.enable()
-
-
-class _Senders:
-    """What is known of the senders of one block, decoded once each."""
-
-    def __init__(self, accounts: AccountRecords) -> None:
-        self._accounts = accounts
-        self._known: dict[bytes, Sender] = {}
-
-    def facts(self, account: bytes) -> Sender:
-        known = self._known.get(account)
-        if known is None:
-            record = self._accounts.get(account)
-            decoded = None if record is None else AccountRecord.decode(record)
-            known = self._known[account] = ("", ()) if decoded is None else (decoded.organisation, decoded.roles)
-        return known

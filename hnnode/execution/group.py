@@ -2,14 +2,14 @@
 
     host: transactions → declare → keys → host: values of these, read together → run → packed results
 
-A group knows no database and no other application: what it needs comes as values, what it finds leaves as bytes. So a
+A group knows no database: what it needs comes as values or through a `BlockReader`, what it finds leaves as bytes. So a
 group runs in the node's process or in one of its own, with one message each way for the keys and one for the results.
 
 Invariants:
 1. The answer depends on the block, the state and the plugin's code alone: no clock, no limit by time or memory.
 2. A failing transaction leaves no write and no event, and its result carries zero steps.
 3. A later transaction sees the writes of the earlier ones of its application and block; nobody else does until the
-   block commits.
+   block commits. Another application's state is that after the block before, for all of them alike.
 4. A handler's exception becomes HANDLER_FAILED on every node; its text stays in this node's log. MemoryError is about
    this host, not about the transaction: it stops the node.
 5. Endless recursion is such a fault too. Where exactly the interpreter gives up may differ between hosts, so a handler
@@ -20,7 +20,7 @@ Invariants:
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -28,7 +28,7 @@ import structlog
 
 from hnnode.errors import CODES, FatalError
 from hnnode.execution.table import Action, Application
-from hnnode.plugin_api.context import Context, Sender, make_context
+from hnnode.plugin_api.context import BlockReader, Context, make_context
 from hnnode.plugin_api.limits import KEY_BYTES_MAX, PREFETCH_KEYS_MAX
 from hnnode.plugin_api.outcome import TxRefused
 from hnnode.plugin_api.registry import BatchHandler
@@ -110,17 +110,16 @@ class Group:
     def run(
         self,
         values: dict[bytes, bytes | None],
-        read: Callable[[bytes], bytes | None],
-        sender_of: Callable[[bytes], Sender],
+        reader: BlockReader,
     ) -> bytes:
         """Results of the transactions, one each, in order, packed.
 
         Args:
             values: of the keys that `declare` gave, after the block before; taken over.
-            read: value of any other key of the application, after the block before.
-        Raises: FatalError: the host is out of memory. Errors of `sender_of` and FatalErrors of `read` pass through.
+            reader: everything else after the block before.
+        Raises: FatalError: the host is out of memory. ReadFailed of `reader` passes through.
         """
-        tx = make_context(self._height, self._time_ms, values, read, sender_of)
+        tx = make_context(self._height, self._time_ms, values, reader, self._table.reads)
         begin, commit = tx._begin, tx._commit
         calls = self._calls
         at, end = 0, len(calls)

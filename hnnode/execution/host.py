@@ -19,9 +19,11 @@ from hnnode.errors import ConfigError, Rejected
 from hnnode.execution.applications import NATIVE_VERSION, NativeAction, NodeApplications
 from hnnode.execution.executor import Executor
 from hnnode.execution.loading import load
+from hnnode.execution.migrating import Moved, Phase, move_page
 from hnnode.execution.source import RESERVED, PluginSource, TaggedHash, code_hash, discover, invalid
 from hnnode.execution.table import Application
 from hnnode.plugin_api.hooks import API_VERSION, PROJECT, Hooks
+from hnnode.plugin_api.migration import Row
 from hnnode.plugin_api.model import ModelError, bare_schema, json_schema
 from hnnode.plugin_api.outcome import QueryRefused
 from hnnode.plugin_api.registry import Registry
@@ -72,12 +74,14 @@ class Host:
                 manager.register(implementation, name=plugin.name)
                 manager.check_pending()
                 manager.hook.hn_register(registry=registry)
+                migrations = manager.hook.hn_migrations() or ()
+                table = Application.freeze(registry, plugin.version, digest, tuple(migrations))
             except (pluggy.PluginValidationError, ModelError) as e:
                 raise invalid(f"plugin {plugin.name}: {e}") from e
             if not registry.actions:
                 raise invalid(f"plugin {plugin.name}: registered no action")
             self._hooks[plugin.name] = manager.hook
-            self.applications[plugin.name] = Application.freeze(registry, plugin.version, digest)
+            self.applications[plugin.name] = table
 
     @classmethod
     def load(cls, enabled: Sequence[str], isolated: Collection[str] | bool = False) -> Host:
@@ -97,8 +101,9 @@ class Host:
     def executor(self) -> Executor:
         return Executor(self.applications)
 
-    def node_applications(self) -> NodeApplications:
-        return NodeApplications(self.applications, self._native)
+    def node_applications(self, statuses: Mapping[str, str] | None = None) -> NodeApplications:
+        """statuses: of plugins that do not just take transactions."""
+        return NodeApplications(self.applications, self._native, statuses)
 
     def foreign(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """(application, action, roles) of every Python action, for `hnnode_native.BlockExecution`."""
@@ -124,6 +129,14 @@ class Host:
                 head = (table.name, table.version, API_VERSION, table.state_version, table.code_hash)
                 entries.append((*head, table.name, row.name, digest))
         return sorted(entries, key=lambda entry: (entry[5], entry[6]))
+
+    def migration_steps(self, application: str) -> list[tuple[int, int]]:
+        """(from version, to version) of each step that the plugin's code knows."""
+        return list(self.applications[application].migrations)
+
+    def migrate(self, application: str, step: tuple[int, int], phase: Phase, rows: Sequence[Row]) -> Moved:
+        """Let a step of the plugin look at one page of its rows, or rewrite it."""
+        return move_page(application, self.applications[application].migrations[step], phase, rows)
 
     def close(self) -> None:
         """End the processes of isolated plugins."""

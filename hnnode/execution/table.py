@@ -4,14 +4,16 @@ node runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from hnnode.execution.payload import payload_decoder
+from hnnode.plugin_api.migration import Migration
+from hnnode.plugin_api.model import ModelError
 from hnnode.plugin_api.registry import BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec
 
 
@@ -52,10 +54,21 @@ class Application:
     actions: Mapping[str, Action]
     queries: Mapping[str, QuerySpec]
     rules: Mapping[str, RuleSpec]
+    reads: frozenset[str] = frozenset()
+    migrations: Mapping[tuple[int, int], Migration] = field(default_factory=dict)
+    """By (from version, to version)."""
 
     @classmethod
-    def freeze(cls, registry: Registry, version: str, code_hash: bytes) -> Application:
-        """The registered application as an immutable record, every map in name order."""
+    def freeze(
+        cls, registry: Registry, version: str, code_hash: bytes, migrations: Sequence[Migration] = ()
+    ) -> Application:
+        """The registered application as an immutable record, every map in name order.
+
+        Raises: ModelError: two migrations lead the same way, or one leads nowhere.
+        """
+        steps = {(step.from_version, step.to_version): step for step in migrations}
+        if len(steps) != len(migrations) or any(a == b or min(a, b) < 1 for a, b in steps):
+            raise ModelError(f"migrations: got {[(m.from_version, m.to_version) for m in migrations]}, want each way once")
         actions = {
             name: Action(
                 name,
@@ -81,4 +94,6 @@ class Application:
             actions=MappingProxyType(actions),
             queries=MappingProxyType(dict(sorted(registry.queries.items()))),
             rules=MappingProxyType(dict(sorted(registry.rules.items()))),
+            reads=frozenset(registry.foreign),
+            migrations=MappingProxyType(dict(sorted(steps.items()))),
         )

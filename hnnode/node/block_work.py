@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hnnode_native import Accounts, BlockExecution, BlockResult, DispatchTable, PageLayer, StateTree
+from hnnode_native import Accounts, BlockExecution, BlockResult, PageLayer, StateTree
 
-from hnnode.errors import FatalError
-from hnnode.execution import Executor
+from hnnode.errors import ConfigError, FatalError
+from hnnode.governance import PluginSets
 from hnnode.metrics import Metrics
 from hnnode.ports import CommitRecord, Decided, LoggedBlock, Tip
 from hnnode.storage import Database
@@ -23,16 +23,17 @@ class Executed:
     """What is left of a block once it is written: its results, and what the waiters and the counters want to know of it.
 
     Not its rows: they are freed where they were made, not by the event loop, whose time is dearer.
-    tx_ids: 32 bytes each, joined."""
+    tx_ids: 32 bytes each, joined. stop: why this node cannot execute the next block; None while it can."""
 
     tip: Tip
     tx_ids: bytes
     succeeded_count: int
     failed_count: int
+    stop: ConfigError | None = None
 
 
 class BlockWork:
-    """State that goes from block to block: database, tree, accounts."""
+    """State that goes from block to block: database, tree, accounts, plugins."""
 
     def __init__(
         self,
@@ -42,8 +43,7 @@ class BlockWork:
         database: Database,
         tree: StateTree,
         accounts: Accounts,
-        dispatch: DispatchTable,
-        executor: Executor,
+        plugins: PluginSets,
         metrics: Metrics,
     ) -> None:
         self._chain_id = chain_id
@@ -51,8 +51,7 @@ class BlockWork:
         self._database = database
         self._tree = tree
         self._accounts = accounts
-        self._dispatch = dispatch
-        self._executor = executor
+        self._plugins = plugins
         self._metrics = metrics
 
     def run(self, decided: Decided, logged: LoggedBlock | None = None) -> Executed:
@@ -78,15 +77,17 @@ class BlockWork:
                 f"{_roots(record.tip)}, want {_roots(logged.tip)}; stored data changed or this program computes differently",
             )
         self._accounts.apply(result)
+        stop = self._plugins.follow(decided.height, result)
         written = time.perf_counter()
         stage = self._metrics.stage
         stage.labels("execute").observe(executed - started)
         stage.labels("tree").observe(hashed - executed)
         stage.labels("write").observe(written - hashed)
-        return Executed(record.tip, result.tx_ids_packed, result.succeeded_count, result.failed_count)
+        return Executed(record.tip, result.tx_ids_packed, result.succeeded_count, result.failed_count, stop)
 
     def _execute(self, decided: Decided) -> BlockResult:
         state = self._database.pending_state()
+        running = self._plugins.running
         execution = BlockExecution(
             self._chain_id,
             decided.height,
@@ -95,16 +96,21 @@ class BlockWork:
             self._valid_blocks_max,
             [h.batch for h in decided.batches],
             self._accounts,
-            self._dispatch,
+            running.dispatch,
         )
         # A transaction of this block that stands below would have expired since.
         lowest_height = max(0, decided.height - self._valid_blocks_max)
         execution.set_committed(self._database.committed_flags(execution.tx_ids_packed(), lowest_height))
         execution.prove_absent(self._tree)
         execution.supply(state.get_many(execution.native_keys()))
+        page = self._plugins.page(state)
+        if page is not None:
+            execution.migrate(
+                page.application, page.writes, page.rows, cursor=page.cursor, reached=page.reached, fault=page.fault
+            )
         execution.run_native()
         for application, txs in execution.foreign_groups():
-            results = self._executor.execute_packed(
+            results = running.executor.execute_packed(
                 application, txs, state, decided.height, decided.time_ms, self._accounts
             )
             execution.complete(application, results)

@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 from hnnode_native import (
-    DispatchTable,
     Engine,
     NativeError,
     Pool,
@@ -28,14 +27,22 @@ from hnnode.consensus.proposals import Proposals
 from hnnode.crypto.keys import read_key_file
 from hnnode.errors import ConfigError, Unavailable
 from hnnode.events import EventFeed
-from hnnode.execution import Host
+from hnnode.execution import NodeApplications
+from hnnode.governance import PluginSets, PluginSources, PluginStore
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.node.genesis import Genesis, load_genesis
 from hnnode.node.health import Health
-from hnnode.node.opening import load_accounts, load_host, open_chain, proposer_order, waiting_batches
+from hnnode.node.opening import (
+    check_frames,
+    load_accounts,
+    load_plugins,
+    open_chain,
+    proposer_order,
+    waiting_batches,
+)
 from hnnode.node.pipeline import Pipeline
 from hnnode.node.redo import redo_blocks
 from hnnode.node.threads import Threads
@@ -71,20 +78,22 @@ class ChainNode:
         self._make_network = make_network or tcp_network
         self._started_at = time.monotonic()
         self._stopping = False
-        host = load_host(self.genesis_facts, self.config.network.frame_bytes_max)
-        self.applications = host.node_applications()
+        check_frames(self.genesis_facts, self.config.network.frame_bytes_max)
+        self.plugins = PluginSets(PluginSources(PluginStore(home.root)), self.genesis_facts.validators)
         self.storage: Storage = open_storage(home, self.config.storage)
         try:
-            self._build(key, host)
+            self._build(key)
         except BaseException:
+            self.plugins.close()
             self.storage.close()
             raise
 
-    def _build(self, key: SecretKey, host: Host) -> None:
+    def _build(self, key: SecretKey) -> None:
         config, facts, metrics = self.config, self.genesis_facts, self.metrics
         chain_id, validators = facts.chain_id, facts.validators
         database = self.chain = self.storage.database
         open_chain(database, facts, self.home.genesis)
+        load_plugins(self.plugins, database, facts)
         threads = self.threads = Threads()
         accounts = load_accounts(database, config.key_cache_bytes)
         work = BlockWork(
@@ -93,8 +102,7 @@ class ChainNode:
             database=database,
             tree=load_tree(config.storage.tree_cache_bytes, database),
             accounts=accounts,
-            dispatch=DispatchTable(host.foreign()),
-            executor=host.executor(),
+            plugins=self.plugins,
             metrics=metrics,
         )
         self._redone_count = redo_blocks(self.storage, work)
@@ -144,7 +152,7 @@ class ChainNode:
             account=self.account,
             validators=validators,
             accounts=accounts,
-            plugins_hash=bytes.fromhex(facts.file.plugins_hash),
+            plugins_hash=self.plugins.plugins_hash,
             block_bytes_max=facts.file.block_bytes_max,
             block_tx_count_max=facts.file.block_tx_count_max,
             batches=self.batches,
@@ -170,6 +178,7 @@ class ChainNode:
             execute=self.pipeline.execute,
             batches_waiting=self.batches.waiting,
             txs_ready=self.batches.ready_tx_count,
+            wants_block=self.plugins.wants_block,
             on_fatal=self._on_fatal,
         )
         self.batches.on_change(self.consensus.on_batches)
@@ -269,6 +278,7 @@ class ChainNode:
         await self.pipeline.drain()
         await self.network.stop()
         await self.threads.stop()
+        self.plugins.close()
         self.storage.close()
         log.info("node stopped", name=self.config.name)
 
@@ -295,6 +305,10 @@ class ChainNode:
             raise Unavailable("DISK_LOW", f"{free} bytes are free", retry_after_ms=10_000)
 
     # -------------------------------------------------------------- ports.Node
+    @property
+    def applications(self) -> NodeApplications:
+        return self.plugins.running.applications
+
     def facts(self) -> NodeFacts:
         tip = self.chain.tip()
         file = self.genesis_facts.file

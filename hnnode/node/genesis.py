@@ -32,6 +32,9 @@ from hnnode.config import Config, GatewayConfig, MetricsConfig, NetworkConfig, P
 from hnnode.crypto.keys import generate_key, write_key_file
 from hnnode.errors import ConfigError
 from hnnode.execution import Host
+from hnnode.execution.governance_records import SET_KEY, Code, genesis_set
+from hnnode.execution.source import RESERVED
+from hnnode.plugin_api.hooks import API_VERSION
 from hnnode.primitives.genesis import ROLES
 from hnnode.storage import Home
 
@@ -54,8 +57,19 @@ class GenesisAccountEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=Tru
     roles: tuple[str, ...] = ()
 
 
+class GenesisPlugin(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Code that runs from block 1 on; `code_hash`: 64 hex digits."""
+
+    name: str
+    version: str
+    api_version: int
+    state_version: int
+    code_hash: str
+
+
 class GenesisFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`genesis.json`. Keys are 130 hex digits; `applications` beside the native ones; `chain_id` is checked, not believed."""
+    """`genesis.json`. Keys are 130 hex digits; `applications` beside the native ones, and the code of each of them in
+    `plugins`; `chain_id` is checked, not believed."""
 
     chain_name: str
     role: str
@@ -64,6 +78,7 @@ class GenesisFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     accounts: tuple[GenesisAccountEntry, ...]
     applications: tuple[str, ...]
     plugins_hash: str
+    plugins: tuple[GenesisPlugin, ...] | None = None
     block_bytes_max: int = BLOCK_BYTES_MAX
     block_tx_count_max: int = BLOCK_TX_COUNT_MAX
     valid_blocks_max: int = VALID_BLOCKS_MAX
@@ -119,6 +134,9 @@ def build_genesis(file: GenesisFile) -> Genesis:
             record = encode_account_record(public_key, True, 0, entry.organisation, sorted(entry.roles))
             writes.append((state_key("identity", account), record))
             updates.append((state_key_hash("identity", account), state_value_hash(record)))
+        plugin_set = genesis_set(_codes(file))
+        writes.append((state_key("governance", SET_KEY), plugin_set))
+        updates.append((state_key_hash("governance", SET_KEY), state_value_hash(plugin_set)))
         root, pages = _state_root(updates)
         encoding = encode_genesis(
             file.chain_name,
@@ -134,6 +152,16 @@ def build_genesis(file: GenesisFile) -> Genesis:
     except (NativeError, ValueError, KeyError, OverflowError) as e:
         raise ConfigError("GENESIS_INVALID", f"genesis: {e}") from e
     return Genesis(file, encoding, genesis_chain_id(encoding), validators, names, root, tuple(sorted(writes)), pages)
+
+
+def _codes(file: GenesisFile) -> dict[str, Code]:
+    if file.plugins is None:
+        raise ConfigError("GENESIS_INVALID", "plugins: missing; a release without governance made this chain, begin a new one")
+    codes = {p.name: Code(p.version, p.api_version, p.state_version, p.code_hash) for p in file.plugins}
+    wanted = set(file.applications) - RESERVED
+    if len(codes) != len(file.plugins) or set(codes) != wanted or any(len(bytes.fromhex(c.code_hash)) != 32 for c in codes.values()):
+        raise ConfigError("GENESIS_INVALID", f"plugins: want the code of each of {', '.join(sorted(wanted)) or 'no plugin'}")
+    return codes
 
 
 def _state_root(updates: Sequence[tuple[bytes, bytes | None]]) -> tuple[bytes, PageLayer]:
@@ -153,6 +181,8 @@ def make_genesis(
     time_ms: int | None = None,
 ) -> Genesis:
     """A new chain with the plugins installed here. Raises ConfigError for a missing plugin or invalid facts."""
+    host = Host.load(applications)
+    tables = host.applications.values()
     file = GenesisFile(
         chain_name=chain_name,
         role=role,
@@ -162,7 +192,10 @@ def make_genesis(
             GenesisAccountEntry(a.public_key.hex(), a.organisation, tuple(sorted(a.roles))) for a in accounts
         ),
         applications=tuple(sorted(set(applications))),
-        plugins_hash=Host.load(applications).plugins_hash().hex(),
+        plugins_hash=host.plugins_hash().hex(),
+        plugins=tuple(
+            GenesisPlugin(t.name, t.version, API_VERSION, t.state_version, t.code_hash.hex()) for t in tables
+        ),
     )
     genesis = build_genesis(file)
     return build_genesis(msgspec.structs.replace(file, chain_id=genesis.chain_id.hex()))

@@ -1,6 +1,7 @@
-"""The process of a node: logs, signals, exit codes, and the one way to stop.
+"""The process of a node: logs, signals, exit codes, and the two ways to stop.
 
-A fatal error ends the process at once after telling why; nothing is signed or acknowledged after it.
+A fatal error ends the process at once after telling why; nothing is signed or acknowledged after it. A missing plugin stops it in order:
+what is decided is durable, and the next block waits for the operator.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from hnnode.errors import FatalError, HnError
+from hnnode.errors import ConfigError, FatalError, HnError
 from hnnode.gateway import create_app, metrics_app, serve
 from hnnode.logs import configure_logs
 from hnnode.node.build import open_node
@@ -80,6 +81,7 @@ async def _run(home: Path) -> int:
         profile.stop()
     if reason is not None:
         _report(reason)
+    if reason is not None and not isinstance(reason, ConfigError):
         # No orderly stop after a broken invariant: the next start recovers from what is durable.
         sys.stderr.flush()
         os._exit(EXIT_ERROR)
@@ -91,7 +93,7 @@ async def _run(home: Path) -> int:
     except TimeoutError:
         log.error("stop took too long", seconds=STOP_S)
         os._exit(EXIT_ERROR)
-    return EXIT_OK
+    return EXIT_OK if reason is None else EXIT_ERROR
 
 
 def _report(error: BaseException) -> None:

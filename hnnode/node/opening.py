@@ -9,7 +9,8 @@ from hnnode_native import Accounts, Batch, NativeError, Pool, ValidatorSet, Valu
 from hnnode.config import Config
 from hnnode.consensus.order import ProposerOrder
 from hnnode.errors import ConfigError
-from hnnode.execution import Host, application_prefix
+from hnnode.execution import application_prefix
+from hnnode.governance import PluginSets
 from hnnode.node.genesis import Genesis
 from hnnode.ports import HeldBatch, Tip
 from hnnode.storage import Database, Storage, segment_to_recover
@@ -18,26 +19,28 @@ ACCOUNT_PAGE = 10_000
 FRAME_OVERHEAD_BYTES = 256 * 1024
 
 
-def load_host(facts: Genesis, frame_bytes_max: int) -> Host:
-    """The plugins of a chain.
-
-    Raises: ConfigError: PLUGIN_SET_INVALID (others are installed here), CONFIG_INVALID (frames are too small for a block).
-    """
-    host = Host.load(facts.file.applications)
-    if host.plugins_hash().hex() != facts.file.plugins_hash:
-        installed = ", ".join(sorted({f"{e[0]} {e[1]}" for e in host.plugin_entries()}))
-        raise ConfigError(
-            "PLUGIN_SET_INVALID",
-            f"plugins installed here ({installed}) are not those of the genesis: got hash {host.plugins_hash().hex()}, "
-            f"want {facts.file.plugins_hash}",
-        )
+def check_frames(facts: Genesis, frame_bytes_max: int) -> None:
+    """Raises: ConfigError CONFIG_INVALID: frames are too small for a block."""
     if facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES > frame_bytes_max:
         raise ConfigError(
             "CONFIG_INVALID",
             f"network.frame_bytes_max: got {frame_bytes_max}, want at least "
             f"{facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES} (a whole block fits one frame)",
         )
-    return host
+
+
+def load_plugins(plugins: PluginSets, database: Database, facts: Genesis) -> None:
+    """Load what runs after the last block that the database holds.
+
+    Raises: ConfigError: PLUGIN_MISSING; PLUGIN_SET_INVALID: the code is not what genesis or governance named.
+    """
+    height = database.pending_height()
+    plugins.open(database.pending_state(), height)
+    if height == 0 and (got := plugins.plugins_hash(1).hex()) != facts.file.plugins_hash:
+        raise ConfigError(
+            "PLUGIN_SET_INVALID",
+            f"the applications of this release are not those of the genesis: got hash {got}, want {facts.file.plugins_hash}",
+        )
 
 
 def open_chain(database: Database, facts: Genesis, genesis: Path) -> None:

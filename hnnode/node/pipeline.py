@@ -71,7 +71,9 @@ class Pipeline:
         self._listeners.append(listener)
 
     async def execute(self, decided: Decided) -> Tip:
-        """Execute and write a block; returns its results as soon as the next height may start."""
+        """Execute and write a block; returns its results as soon as the next height may start.
+
+        Raises: ConfigError: the next height runs code that is not here; this block is durable and published then."""
         await self._unflushed.acquire()
         loop = asyncio.get_running_loop()
         executed = await loop.run_in_executor(self._execution_thread, self._work.run, decided)
@@ -80,6 +82,9 @@ class Pipeline:
         task = asyncio.create_task(self._commit(decided, executed), name=f"commit {decided.height}")
         self._flushes.add(task)
         task.add_done_callback(self._flushes.discard)
+        if executed.stop is not None:
+            await task
+            raise executed.stop
         return executed.tip
 
     async def drain(self) -> None:

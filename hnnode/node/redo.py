@@ -25,7 +25,8 @@ log = structlog.get_logger("node")
 def redo_blocks(storage: Storage, work: BlockWork) -> int:
     """Execute the logged blocks above the database and publish them. Returns how many there were; progress is logged.
 
-    Raises: FatalError: STORAGE_CORRUPT (a block or batch does not fit), STATE_ROOT_MISMATCH (other results).
+    Raises: FatalError: STORAGE_CORRUPT (a block or batch does not fit), STATE_ROOT_MISMATCH (other results). ConfigError:
+        PLUGIN_MISSING.
     Cost: that of execution, without signature checks; a thousand small blocks a second or 50,000 transactions a second.
     """
     count = 0
@@ -34,7 +35,9 @@ def redo_blocks(storage: Storage, work: BlockWork) -> int:
     if first <= last:
         log.info("executing logged blocks again", first=first, last=last)
     for logged in storage.redo():
-        work.run(_decided(storage, logged), logged)
+        executed = work.run(_decided(storage, logged), logged)
+        if executed.stop is not None:
+            raise executed.stop
         count += 1
         if time.monotonic() - told > PROGRESS_S:
             told = time.monotonic()

@@ -14,8 +14,9 @@ Rules a plugin lives by:
 """
 
 from hnnode.plugin_api.codec import canonical_json
-from hnnode.plugin_api.context import Context, QueryView, Reader, TxInfo
+from hnnode.plugin_api.context import BlockReader, Context, QueryView, Reader, TxInfo
 from hnnode.plugin_api.hooks import API_VERSION, hookimpl
+from hnnode.plugin_api.migration import Migration, MigrationRefused
 from hnnode.plugin_api.model import END, ModelError
 from hnnode.plugin_api.outcome import QueryRefused
 from hnnode.plugin_api.records import Records
@@ -25,7 +26,10 @@ from hnnode.plugin_api.workload import WorkItem, Workload
 __all__ = [
     "API_VERSION",
     "END",
+    "BlockReader",
     "Context",
+    "Migration",
+    "MigrationRefused",
     "ModelError",
     "QueryRefused",
     "QueryView",

@@ -1,13 +1,13 @@
 """What a handler and a query see of the chain.
 
 A `Context` is the compiled core's: it stands at one transaction of a block after the other, keeps the writes and events
-of each, and packs what succeeded; a refused transaction is dropped whole. Keys and values are those of the application:
-another application's state cannot be named.
+of each, and packs what succeeded; a refused transaction is dropped whole. Keys and values are those of the application; another
+application's state is read with `foreign`, as the block before left it, when the plugin declared it with
+`Registry.reads`. So the applications of one block do not depend on each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from hnnode_native import TxContext as Context
@@ -30,7 +30,7 @@ from hnnode.plugin_api.outcome import QueryRefused, TxRefused
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
 
-__all__ = ["Context", "QueryView", "Reader", "Sender", "TxInfo", "make_context"]
+__all__ = ["BlockReader", "Context", "QueryView", "Reader", "Sender", "TxInfo", "make_context"]
 
 _LIMITS = {
     "steps": STEPS_MAX,
@@ -41,6 +41,7 @@ _LIMITS = {
     "event_name_bytes": EVENT_NAME_BYTES_MAX,
     "event_entity_bytes": EVENT_ENTITY_BYTES_MAX,
     "event_data_bytes": EVENT_DATA_BYTES_MAX,
+    "scan_rows": PAGE_LIMIT_MAX,
 }
 
 Sender = tuple[str, tuple[str, ...]]
@@ -48,9 +49,27 @@ Sender = tuple[str, tuple[str, ...]]
 
 
 class Reader(Protocol):
-    """Anything records can be read from."""
+    """Anything records can be read from: a handler's context or a query's view."""
 
     def get(self, key: bytes, /) -> bytes | None: ...
+    def scan(self, prefix: bytes, limit: int, after: bytes | None = None) -> list[tuple[bytes, bytes]]: ...
+
+
+class BlockReader(Protocol):
+    """State after the block before, as one application's handlers reach it; keys have no application's prefix.
+
+    Nothing behind it fails for a reason of the plugin's: it raises ReadFailed alone, which ends the block on this node.
+    """
+
+    def get(self, key: bytes, /) -> bytes | None: ...
+    def scan(self, prefix: bytes, after: bytes | None, limit: int, /) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` (≤ PAGE_LIMIT_MAX) rows whose key starts with `prefix` and is greater than `after`,
+        ascending."""
+
+    def foreign(self, application: str, key: bytes, /) -> bytes | None:
+        """Value of another application's key."""
+
+    def sender(self, account: bytes, /) -> Sender: ...
 
 
 class TxInfo(Protocol):
@@ -66,29 +85,32 @@ def make_context(
     height: int,
     block_time_ms: int,
     values: dict[bytes, bytes | None],
-    read: Callable[[bytes], bytes | None],
-    sender_of: Callable[[bytes], Sender],
+    reader: BlockReader,
+    reads: frozenset[str] = frozenset(),
 ) -> Context:
     """The context of a block's transactions.
 
     Args:
         values: of keys of the application after the block before; takes what the transactions write.
-        read: value of any other key of the application after the block before.
-        sender_of: what is known of an account.
+        reader: everything that is not among `values`.
+        reads: the applications that `foreign` may name.
     """
-    return Context(height, block_time_ms, values, _LIMITS, read, sender_of, canonical_json, encode_sorted, TxRefused)
+    return Context(height, block_time_ms, values, _LIMITS, reader, reads, canonical_json, encode_sorted, TxRefused)
 
 
 class QueryView:
     """Read-only state of one application at one height, with a budget of rows."""
 
-    __slots__ = ("_budget", "_prefix", "_state", "height")
+    __slots__ = ("_budget", "_prefix", "_reads", "_state", "height")
 
-    def __init__(self, state: StateReader, prefix: bytes, rows_max: int = SCAN_ROWS_MAX) -> None:
+    def __init__(
+        self, state: StateReader, prefix: bytes, rows_max: int = SCAN_ROWS_MAX, reads: frozenset[str] = frozenset()
+    ) -> None:
         self.height = state.height
         self._state = state
         self._prefix = prefix
         self._budget = rows_max
+        self._reads = reads
 
     def get(self, key: bytes, /) -> bytes | None:
         """Value, or None. Raises QueryRefused (QUERY_TOO_BROAD) when the query has read too much."""
@@ -103,6 +125,14 @@ class QueryView:
         self._spend(len(rows))
         cut = len(self._prefix)
         return [(key[cut:], value) for key, value in rows]
+
+    def foreign(self, application: str, key: bytes) -> bytes | None:
+        """Value of another application's key at the same height. Raises ValueError for one that the plugin did not
+        declare with `Registry.reads`."""
+        if application not in self._reads:
+            raise ValueError(f"{application}: not declared with registry.reads")
+        self._spend(1)
+        return self._state.get(bytes((len(application),)) + application.encode("ascii") + key)
 
     def _spend(self, rows: int) -> None:
         self._budget -= rows

@@ -7,10 +7,11 @@ reach state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pluggy
 
+from hnnode.plugin_api.migration import Migration
 from hnnode.plugin_api.registry import Registry
 from hnnode.plugin_api.workload import WorkItem, Workload
 
@@ -28,6 +29,12 @@ class Hooks:
     @hookspec
     def hn_register(self, registry: Registry) -> None:
         """Describe the application and fill its table: actions, queries, rules. Called once, at start."""
+
+    @hookspec(firstresult=True)
+    def hn_migrations(self) -> Sequence[Migration]:
+        """Steps between layouts of the application's data, forwards and backwards. Called once, at start; a step runs
+        when governance replaces the code by one of another `state_version`.
+        """
 
     @hookspec(firstresult=True)
     def hn_bench_workload(self, seed: int, flavour: str) -> Workload | None:

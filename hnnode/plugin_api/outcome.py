@@ -15,6 +15,17 @@ class TxRefused(BaseException):
         self.rule = rule
 
 
+class ReadFailed(BaseException):
+    """The host could not read its state: a fault of this node, not of the transaction that asked.
+
+    Derived from BaseException so that no handler can take it for an answer; it ends the block on this node.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class QueryRefused(Exception):
     """A query cannot be answered: what was asked for is absent, invalid or too broad.
 

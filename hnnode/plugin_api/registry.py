@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hnnode.plugin_api.context import Context, QueryView, TxInfo
+from hnnode.plugin_api.limits import FOREIGN_MAX
 from hnnode.plugin_api.model import ModelError, check_model
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
@@ -62,6 +63,7 @@ class Registry:
         self.actions: dict[str, ActionSpec] = {}
         self.queries: dict[str, QuerySpec] = {}
         self.rules: dict[str, RuleSpec] = {}
+        self.foreign: set[str] = set()
 
     def describe(self, title_zh: str, title_en: str, state_version: int = 1) -> None:
         """Titles of the application, and the version of its state layout."""
@@ -108,6 +110,15 @@ class Registry:
         if _name(name, "query") in self.queries:
             raise ModelError(f"query {name}: registered twice")
         self.queries[name] = QuerySpec(name, model, handler, title_zh, title_en)
+
+    def reads(self, *applications: str) -> None:
+        """Let handlers and queries read the state of other applications (`Context.foreign`)."""
+        for name in applications:
+            if _name(name, "application") == self.application:
+                raise ModelError(f"reads {name}: an application reads its own state with get and scan")
+            self.foreign.add(name)
+        if len(self.foreign) > FOREIGN_MAX:
+            raise ModelError(f"reads: got {len(self.foreign)} applications, want ≤ {FOREIGN_MAX}")
 
     def rule(self, rule_id: str, zh: str, en: str) -> None:
         """Add a rule that handlers may refuse by: `<application>.<name>` with its text in both languages."""

@@ -1,4 +1,4 @@
-"""Test kit for plugins: one application on a chain in memory, run by the node's own executor.
+"""Test kit for plugins: applications on a chain in memory, run by the node's own executor.
 
 Nothing is imitated but the things around the executor: storage is a sorted dictionary, consensus is a counter, and
 accounts are made by name. Roles are checked as the core checks them: the sender needs one of the action's roles.
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hnnode.ports import StateReader
 
 Payload = bytes | Mapping[str, Any] | msgspec.Struct
+_Tx = tuple[int, bytes, bytes, str, bytes]
 Event = tuple[str, str, dict[str, Any]]
 
 _ROLE_MISSING = CODES["ROLE_MISSING"]
@@ -145,8 +146,10 @@ def account_record(organisation: str, roles: Sequence[str], active: bool = True,
 
 @dataclass
 class LocalChain:
-    """One application on a chain in memory. Each `submit` is a block of its own; `block` puts several transactions
-    into one.
+    """Applications on a chain in memory. Each `submit` is a block of its own; `block` puts several transactions into one.
+
+    `application` is the one that is meant where none is named; an action or a query of another one that the host has is
+    named in full, `consent.grant`.
     """
 
     host: HostLike
@@ -158,7 +161,7 @@ class LocalChain:
     def __post_init__(self) -> None:
         self._executor = self.host.executor()
         self._queries = self.host.node_applications()
-        self._table = self.host.applications[self.application]
+        self._tables = self.host.applications
         self._accounts: dict[bytes, bytes] = {}
         self._roles: dict[bytes, frozenset[str]] = {}
         self._count = 0
@@ -179,34 +182,43 @@ class LocalChain:
         height = self.state.height + 1
         self.time_ms += self.block_ms
         outcomes: list[Outcome | None] = []
-        group = []
-        for index, (sender, action, payload) in enumerate(txs):
+        groups: dict[str, list[_Tx]] = {}
+        for index, (sender, named, payload) in enumerate(txs):
             self._count += 1
             tx_id = hashlib.sha256(b"tx" + self._count.to_bytes(8, "big")).digest()
-            code = self._refusal(sender, action)
+            application, action = self._split(named)
+            code = self._refusal(sender, application, action)
             outcomes.append(Outcome(tx_id, code, "", 0, (), ()) if code else None)
             if not code:
-                group.append((index, tx_id, sender, action, _encode(payload)))
-        results = self._executor.execute_group(
-            self.application, group, self.state, height, self.time_ms, self._accounts
-        )
-        prefix = self._table.prefix
+                groups.setdefault(application, []).append((index, tx_id, sender, action, _encode(payload)))
         writes: dict[bytes, bytes | None] = {}
-        for (index, tx_id, *_), (_, code, rule, steps, own, events) in zip(group, results, strict=True):
-            writes.update((prefix + key, value) for key, value in own)
-            decoded = tuple(
-                (name, entity, msgspec.json.decode(data, type=dict[str, Any])) for name, entity, data in events
-            )
-            outcomes[index] = Outcome(tx_id, code, rule, steps, tuple(own), decoded)
+        for application, group in sorted(groups.items()):
+            results = self._executor.execute_group(application, group, self.state, height, self.time_ms, self._accounts)
+            prefix = self._tables[application].prefix
+            for (index, tx_id, *_), (_, code, rule, steps, own, events) in zip(group, results, strict=True):
+                writes.update((prefix + key, value) for key, value in own)
+                decoded = tuple(
+                    (name, entity, msgspec.json.decode(data, type=dict[str, Any])) for name, entity, data in events
+                )
+                outcomes[index] = Outcome(tx_id, code, rule, steps, tuple(own), decoded)
         self.state.apply(sorted(writes.items()))
         self.state.height = height
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _refusal(self, sender: bytes, action: str) -> int:
+    def seed(self, application: str, rows: Mapping[bytes, bytes]) -> None:
+        """Put rows into the state of any application, a native one too, as if an earlier block had written them."""
+        prefix = _prefix(application)
+        self.state.apply([(prefix + key, value) for key, value in sorted(rows.items())])
+
+    def _split(self, named: str) -> tuple[str, str]:
+        application, _, name = named.rpartition(".")
+        return application or self.application, name
+
+    def _refusal(self, sender: bytes, application: str, action: str) -> int:
         roles = self._roles.get(sender)
         if roles is None:
             return _ACCOUNT_UNKNOWN
-        known = self._table.actions.get(action)
+        known = self._tables[application].actions.get(action)
         return _ROLE_MISSING if known is not None and known.roles and roles.isdisjoint(known.roles) else 0
 
     def advance(self, ms: int) -> None:
@@ -215,11 +227,16 @@ class LocalChain:
 
     def query(self, name: str, **arguments: Any) -> Any:
         """Run a query as the gateway does; raises `hnnode.errors.Rejected`."""
-        return self._queries.query(self.application, name, msgspec.json.encode(arguments), self.state)
+        application, query = self._split(name)
+        return self._queries.query(application, query, msgspec.json.encode(arguments), self.state)
 
-    def view(self, rows_max: int = 10_000_000) -> QueryView:
-        """State of the application for checks in tests, with a budget of rows."""
-        return QueryView(self.state, self._table.prefix, rows_max)
+    def view(self, rows_max: int = 10_000_000, application: str = "") -> QueryView:
+        """State of an application for checks in tests, with a budget of rows."""
+        return QueryView(self.state, _prefix(application or self.application), rows_max)
+
+
+def _prefix(application: str) -> bytes:
+    return bytes((len(application),)) + application.encode("ascii")
 
 
 def _encode(payload: Payload) -> bytes:

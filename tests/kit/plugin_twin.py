@@ -1,8 +1,10 @@
-"""Naive twin of the executor: one context a transaction, one read a key, msgspec's own decoder, single handlers only."""
+"""Naive twin of the executor: one context a transaction, one read a key, scans by sorting everything, msgspec's own
+decoder, single handlers only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ from hnnode.plugin_api.limits import (
     EVENT_NAME_BYTES_MAX,
     EVENTS_MAX,
     KEY_BYTES_MAX,
+    PAGE_LIMIT_MAX,
     STEPS_MAX,
     VALUE_BYTES_MAX,
     WRITES_MAX,
@@ -26,8 +29,21 @@ from hnnode.plugin_api.outcome import TxRefused
 _LIMIT = CODES["WRITE_LIMIT_EXCEEDED"]
 
 
+Foreign = Mapping[str, Mapping[bytes, bytes]]
+"""Rows of other applications, by name, as the block before left them."""
+
+
 class TwinContext:
-    def __init__(self, tx: ForeignTx, height: int, time_ms: int, values: dict[bytes, bytes], facts: Any) -> None:
+    def __init__(
+        self,
+        tx: ForeignTx,
+        height: int,
+        time_ms: int,
+        values: dict[bytes, bytes],
+        facts: Any,
+        foreign: Foreign,
+        deleted: set[bytes],
+    ) -> None:
         _, self.tx_id, self.sender, _, _ = tx
         self.height = height
         self.block_time_ms = time_ms
@@ -36,6 +52,8 @@ class TwinContext:
         self.writes: dict[bytes, bytes | None] = {}
         self.events: list[tuple[str, str, bytes]] = []
         self.steps = 0
+        self.others = foreign
+        self.deleted = deleted
 
     def get(self, key: bytes) -> bytes | None:
         self._step()
@@ -43,6 +61,30 @@ class TwinContext:
             return self.writes[key]
         _bound(len(key) <= KEY_BYTES_MAX)
         return self.values.get(key)
+
+    def scan(self, prefix: bytes, limit: int, after: bytes | None = None) -> list[tuple[bytes, bytes]]:
+        self._step()
+        if type(prefix) is not bytes or not 1 <= limit <= PAGE_LIMIT_MAX:
+            raise ValueError
+        _bound(len(prefix) <= KEY_BYTES_MAX)
+        seen: dict[bytes, bytes | None] = dict.fromkeys(self.deleted) | self.values | self.writes
+        found: list[tuple[bytes, bytes]] = []
+        for key, value in sorted(seen.items()):
+            if not key.startswith(prefix) or (after is not None and key <= after):
+                continue
+            if len(found) == limit:
+                break
+            self._step()
+            if value is not None:
+                found.append((key, value))
+        return found
+
+    def foreign(self, application: str, key: bytes) -> bytes | None:
+        self._step()
+        if type(key) is not bytes or application not in self.others:
+            raise ValueError
+        _bound(len(key) <= KEY_BYTES_MAX)
+        return self.others[application].get(key)
 
     def put(self, key: bytes, value: bytes) -> None:
         if type(key) is not bytes or type(value) is not bytes:
@@ -95,12 +137,15 @@ def execute(
     height: int,
     time_ms: int,
     facts: Any = None,
+    foreign: Foreign | None = None,
 ) -> list[ForeignResult]:
     """Rows of `txs`; `state` holds the application's keys and takes the writes. `facts`: sender → (organisation, roles)."""
     rows: list[ForeignResult] = []
+    deleted: set[bytes] = set()
     for tx in txs:
         index, _, sender, name, raw = tx
-        context = TwinContext(tx, height, time_ms, state, facts(sender) if facts else ("", ()))
+        known = facts(sender) if facts else ("", ())
+        context = TwinContext(tx, height, time_ms, state, known, foreign or {}, deleted)
         code, rule = _run(table, name, raw, context)
         if code:
             rows.append((index, code, rule, 0, [], []))
@@ -109,6 +154,7 @@ def execute(
         for key, value in context.writes.items():
             if value is None:
                 state.pop(key, None)
+                deleted.add(key)
             else:
                 state[key] = value
     return rows

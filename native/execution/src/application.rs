@@ -8,6 +8,7 @@ use hn_pool::AccountState;
 use hn_primitives::{Account, Hash32, codes};
 
 use crate::overlay::{KeySink, Overlay};
+use crate::system::MigrationPage;
 
 /// Why a transaction failed. It leaves no writes and no events, only a receipt with this code and rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,21 @@ pub trait NativeApplication: Send + Sync {
     /// # Errors
     /// The failure that becomes the receipt.
     fn prepare(&self, tx: &TxContext<'_>, keys: &mut KeySink<'_>) -> Result<Box<dyn Operation>, Failure>;
+
+    /// Keys that [`NativeApplication::end_block`] reads, the same in every block; none: it is not called.
+    fn block_keys(&self) -> &'static [&'static [u8]] {
+        &[]
+    }
+
+    /// What happens at the end of a block of this height, after its transactions, without a receipt. `page` is that of the
+    /// migration that runs.
+    ///
+    /// # Errors
+    /// What cannot be: the block then has no result and the node stops.
+    fn end_block(&self, height: u64, page: Option<&MigrationPage>, state: &mut Overlay) -> Result<(), Failure> {
+        let _ = (height, page, state);
+        Ok(())
+    }
 }
 
 /// A decoded payload, ready to run.

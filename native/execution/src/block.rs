@@ -27,6 +27,7 @@ use crate::overlay::Namespace;
 use crate::packed::Unpacked;
 use crate::receipts::Receipts;
 use crate::result::{BlockInfo, BlockResult, StateKey};
+use crate::system::MigrationPage;
 
 /// Bytes of an ordinary receipt; only room is made by it.
 const RECEIPT_BYTES: usize = 384;
@@ -49,13 +50,14 @@ pub(crate) enum Stage {
 
 /// One block on its way; see the module. Not thread-safe by itself: one owner drives it through `&mut self`.
 pub struct BlockExecution {
-    info: BlockInfo,
+    pub(crate) info: BlockInfo,
     batches: Vec<Arc<Batch>>,
-    applications: Arc<Applications>,
+    pub(crate) applications: Arc<Applications>,
     txs: Vec<TxState>,
     pub(crate) namespaces: Vec<Namespace>,
     /// Receipts in the order in which they were made.
     log: Vec<u8>,
+    pub(crate) page: Option<MigrationPage>,
     stage: Stage,
 }
 
@@ -89,6 +91,7 @@ impl BlockExecution {
             txs,
             namespaces,
             log: Vec::new(),
+            page: None,
             stage: Stage::Begun,
         }
     }
@@ -106,7 +109,7 @@ impl BlockExecution {
     ///
     /// Order of the checks: `WRONG_CHAIN`, `TX_EXPIRED`, `VALIDITY_TOO_FAR`, `ACCOUNT_UNKNOWN`, `ACCOUNT_REVOKED`,
     /// `TX_DUPLICATE` (committed, or a second time in this block), `APPLICATION_UNKNOWN`, `ACTION_UNKNOWN`,
-    /// `ROLE_MISSING`, then what the native application's decoder says about the payload.
+    /// `ROLE_MISSING` (before the action: `APPLICATION_DISABLED`, `APPLICATION_MIGRATING`), then what the native application's decoder says about the payload.
     ///
     /// # Errors
     /// A wrong count; a second call.
@@ -137,6 +140,7 @@ impl BlockExecution {
                 namespace.foreign_open.push(i);
             }
         }
+        self.declare_block_keys()?;
         self.stage = Stage::Checked;
         Ok(())
     }
@@ -174,7 +178,7 @@ impl BlockExecution {
         Ok(())
     }
 
-    /// Runs the native handlers in block order.
+    /// Runs the native handlers in block order, then what native applications do at the end of a block.
     ///
     /// # Errors
     /// Before [`BlockExecution::supply`], or a second call.
@@ -230,6 +234,7 @@ impl BlockExecution {
             };
         }
         fill_digests(open, namespaces, log);
+        self.end_block()?;
         self.stage = Stage::Ran;
         Ok(())
     }

@@ -1,11 +1,14 @@
 //! The frozen table from (application, action) to whoever handles it, native or in the plugin host.
 
+use std::sync::Arc;
+
 use hn_pool::AccountState;
-use hn_primitives::{Name, codes};
+use hn_primitives::{Name, ValidatorSet, codes};
 
 use crate::application::{ActionSpec, Failure, NativeApplication};
 use crate::error::ExecutionError;
 use crate::evidence::Evidence;
+use crate::governance::{self, Governance};
 use crate::identity::Identity;
 
 /// Name under which the native applications stand in the plugin set.
@@ -34,10 +37,14 @@ pub struct NativeAction {
 
 /// Every action of the native applications, ascending by (application, action).
 pub fn native_actions() -> Vec<NativeAction> {
-    let applications: [&dyn NativeApplication; 2] = [&Evidence, &Identity];
+    let applications: [(&str, &'static [ActionSpec]); 3] = [
+        (Evidence.name(), Evidence.actions()),
+        (governance::NAME, governance::ACTIONS),
+        (Identity.name(), Identity.actions()),
+    ];
     applications
-        .iter()
-        .flat_map(|application| application.actions().iter().map(|spec| (application.name(), spec)))
+        .into_iter()
+        .flat_map(|(application, actions)| actions.iter().map(move |spec| (application, spec)))
         .map(|(application, spec)| NativeAction {
             plugin: NATIVE_PLUGIN,
             version: NATIVE_VERSION,
@@ -56,7 +63,11 @@ struct ForeignAction {
 
 enum Kind {
     Native(Box<dyn NativeApplication>),
-    Foreign(Vec<ForeignAction>),
+    Foreign {
+        actions: Vec<ForeignAction>,
+        /// Code of every transaction while the application takes none.
+        closed: Option<u32>,
+    },
 }
 
 struct Entry {
@@ -80,7 +91,7 @@ pub struct Applications {
 }
 
 impl Applications {
-    /// The applications compiled into the node: `evidence` and `identity`.
+    /// The applications compiled into the node that need nothing from the genesis: `evidence` and `identity`.
     ///
     /// # Errors
     /// As [`Applications::add_native`].
@@ -131,13 +142,16 @@ impl Applications {
                 position,
                 Entry {
                     name: application,
-                    kind: Kind::Foreign(Vec::new()),
+                    kind: Kind::Foreign {
+                        actions: Vec::new(),
+                        closed: None,
+                    },
                 },
             );
             position
         });
         match self.entries.get_mut(position).map(|entry| &mut entry.kind) {
-            Some(Kind::Foreign(actions)) => match actions.binary_search_by(|other| other.name.cmp(&action)) {
+            Some(Kind::Foreign { actions, .. }) => match actions.binary_search_by(|other| other.name.cmp(&action)) {
                 Ok(_) => Err(invalid(format!("action {application}.{action} twice"))),
                 Err(position) => {
                     actions.insert(position, ForeignAction { name: action, roles });
@@ -145,6 +159,51 @@ impl Applications {
                 }
             },
             _ => Err(invalid(format!("application {application} is native"))),
+        }
+    }
+
+    /// Refuses every transaction of a plugin host's application with `code`.
+    ///
+    /// # Errors
+    /// [`ExecutionError::ApplicationsInvalid`] for an application that is unknown or native.
+    pub fn close(&mut self, application: &str, code: u32) -> Result<(), ExecutionError> {
+        let found = self.find(application.as_bytes());
+        match found
+            .ok()
+            .and_then(|at| self.entries.get_mut(at))
+            .map(|entry| &mut entry.kind)
+        {
+            Some(Kind::Foreign { closed, .. }) => {
+                *closed = Some(code);
+                Ok(())
+            }
+            _ => Err(invalid(format!("application {application:.64} cannot be closed"))),
+        }
+    }
+
+    /// Adds the application that decides about plugins; see [`crate::governance`].
+    ///
+    /// # Errors
+    /// As [`Applications::add_native`].
+    pub fn add_governance(&mut self, validators: Arc<ValidatorSet>) -> Result<(), ExecutionError> {
+        let mut reserved: Vec<&str> = native_actions().iter().map(|action| action.application).collect();
+        reserved.push(NATIVE_PLUGIN);
+        self.add_native(Box::new(Governance::new(validators, reserved)))
+    }
+
+    /// Why application `index` takes no transactions.
+    pub(crate) fn closed(&self, index: usize) -> Option<u32> {
+        match self.entries.get(index).map(|entry| &entry.kind) {
+            Some(Kind::Foreign { closed, .. }) => *closed,
+            _ => None,
+        }
+    }
+
+    /// Application `index` when it is native.
+    pub(crate) fn native_at(&self, index: usize) -> Option<&dyn NativeApplication> {
+        match self.entries.get(index).map(|entry| &entry.kind) {
+            Some(Kind::Native(native)) => Some(&**native),
+            _ => None,
         }
     }
 
@@ -175,7 +234,7 @@ impl Applications {
     /// Finds the handler of a transaction and checks that its sender may call it.
     ///
     /// # Errors
-    /// `APPLICATION_UNKNOWN`, `ACTION_UNKNOWN`, `ROLE_MISSING`, in this order.
+    /// `APPLICATION_UNKNOWN`, the code for which the application is closed, `ACTION_UNKNOWN`, `ROLE_MISSING`, in this order.
     pub(crate) fn resolve(
         &self,
         application: &[u8],
@@ -193,7 +252,8 @@ impl Applications {
                     allows(spec.roles.iter().copied(), sender),
                 )
             }
-            Kind::Foreign(actions) => {
+            Kind::Foreign { closed: Some(code), .. } => return Err(Failure::new(*code)),
+            Kind::Foreign { actions, closed: None } => {
                 let found = actions.binary_search_by(|other| other.name.as_bytes().cmp(action));
                 let spec = found
                     .ok()

@@ -38,6 +38,9 @@ pub enum ExecutionError {
     /// The block cannot be finished before every application has answered.
     #[error("application {0} has not answered")]
     Incomplete(String),
+    /// The end of a block, or a page of a migration, cannot be.
+    #[error("{0}")]
+    System(String),
     /// The table of applications is contradictory.
     #[error("application table: {0}")]
     ApplicationsInvalid(String),
@@ -47,7 +50,7 @@ impl ExecutionError {
     /// The permanent code of this error.
     pub fn code(&self) -> u32 {
         match self {
-            Self::OutOfOrder(_) | Self::Incomplete(_) => codes::INTERNAL_ERROR,
+            Self::OutOfOrder(_) | Self::Incomplete(_) | Self::System(_) => codes::INTERNAL_ERROR,
             Self::CountMismatch { .. }
             | Self::NoOpenGroup(_)
             | Self::ResultsMismatch { .. }

@@ -6,6 +6,8 @@ pub use hn_primitives::{EVENT_COUNT_MAX, EVENT_DATA_BYTES_MAX};
 pub const TX_WRITE_COUNT_MAX: usize = 64;
 /// Keys one transaction of a native application may declare.
 pub const TX_DECLARED_KEY_COUNT_MAX: usize = 64;
+/// Keys one page of a migration may write.
+pub const MIGRATION_WRITE_COUNT_MAX: usize = 4_096;
 /// Bytes of one state key, without the application's name.
 pub const KEY_BYTES_MAX: usize = 256;
 /// Bytes of one state value.

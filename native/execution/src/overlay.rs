@@ -217,6 +217,20 @@ impl Overlay {
         self.write(key, None)
     }
 
+    /// Sets a key that was not declared, because only the work at the end of a block knew it. Whatever stood there is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// As [`Overlay::put`].
+    pub(crate) fn put_new(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), Failure> {
+        let (before, start) = (self.current.clone(), self.declared.len());
+        self.declare().declare(key)?;
+        self.current = start..self.declared.len();
+        let put = self.put(key, value);
+        self.current = before;
+        put
+    }
+
     fn write(&mut self, key: &[u8], value: Option<Vec<u8>>) -> Result<(), Failure> {
         let slot = self.slot(key)?;
         if let Some((_, written)) = self.journal.iter_mut().find(|(written, _)| *written == slot) {
@@ -253,6 +267,8 @@ pub(crate) struct Namespace {
     pub overlay: Overlay,
     /// Writes of the plugin host, each key once.
     pub foreign_writes: Vec<StateWrite>,
+    /// Keys of the work at the end of the block.
+    pub block_keys: Declared,
     /// Positions of the transactions that the plugin host has not answered, ascending.
     pub foreign_open: Vec<usize>,
 }
@@ -262,6 +278,7 @@ impl Namespace {
         Self {
             overlay: Overlay::new(application),
             foreign_writes: Vec::new(),
+            block_keys: 0..0,
             foreign_open: Vec::new(),
         }
     }

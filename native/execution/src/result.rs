@@ -107,6 +107,17 @@ impl BlockResult {
         writes.map(|write| (write.key.key(), write.value.as_deref()))
     }
 
+    /// The value that this block gave a key; `None` when it did not write or deleted it.
+    pub fn written(&self, application: &str, key: &[u8]) -> Option<&[u8]> {
+        let own = self
+            .applications
+            .iter()
+            .find(|(name, _)| name.as_bytes() == application.as_bytes());
+        let writes = self.writes.get(own?.1.clone())?;
+        let place = writes.binary_search_by(|write| write.key.key().cmp(key)).ok()?;
+        writes.get(place)?.value.as_deref()
+    }
+
     /// Position and code of each receipt that is no success, in block order.
     pub fn failed(&self) -> impl Iterator<Item = (u32, u32)> {
         let places = (0u32..).zip(self.codes.iter().copied());

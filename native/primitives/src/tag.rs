@@ -31,6 +31,8 @@ tags! {
     WRITE_SET = "hn/write-set/v1";
     /// Proof that the holder of a new key asked for its registration.
     REGISTER = "hn/register/v1";
+    /// A validator's vote on a plugin.
+    PLUGIN_VOTE = "hn/plugin-vote/v1";
     /// Leaf of a block tree.
     LEAF = "hn/leaf/v1";
     /// Inner node of a block tree.

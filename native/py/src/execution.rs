@@ -1,10 +1,14 @@
 //! Execution of a block: the native part, and the hand-over to Python plugins.
 
 use crate::error::{array, codec, packed, raise};
+use crate::objects::PyValidatorSet;
 use crate::plane::{PyAccounts, PyBatch};
-use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, StateKey};
+use hn_execution::governance::vote_message;
+use hn_execution::{
+    Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, MigrationPage, PageEnd, StateKey,
+};
 use hn_primitives::{Batch, Name};
-use pyo3::exceptions::PyIndexError;
+use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -18,6 +22,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyStateRows>()?;
     m.add_class::<PyStateRowsIter>()?;
     m.add_function(wrap_pyfunction!(native_actions, m)?)?;
+    m.add_function(wrap_pyfunction!(plugin_vote_message, m)?)?;
     m.add_function(wrap_pyfunction!(state_key, m)?)
 }
 
@@ -39,6 +44,18 @@ fn state_key<'py>(py: Python<'py>, application: &str, key: &[u8]) -> PyResult<Bo
     Ok(PyBytes::new(py, StateKey::new(&application, key).row()))
 }
 
+#[pyfunction]
+fn plugin_vote_message<'py>(
+    py: Python<'py>,
+    chain_id: &[u8],
+    number: u64,
+    code_hash: &[u8],
+    approve: bool,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let (chain_id, code_hash) = (array("chain_id", chain_id)?, array("code_hash", code_hash)?);
+    Ok(PyBytes::new(py, &vote_message(&chain_id, number, &code_hash, approve)))
+}
+
 /// The applications of a chain.
 #[pyclass(name = "DispatchTable", frozen)]
 struct PyDispatchTable(Arc<Applications>);
@@ -46,11 +63,23 @@ struct PyDispatchTable(Arc<Applications>);
 #[pymethods]
 impl PyDispatchTable {
     #[new]
-    fn new(foreign: Vec<(String, String, Vec<String>)>) -> PyResult<Self> {
+    #[pyo3(signature = (foreign, closed = Vec::new(), governance = None))]
+    fn new(
+        foreign: Vec<(String, String, Vec<String>)>,
+        closed: Vec<(String, u32)>,
+        governance: Option<PyRef<'_, PyValidatorSet>>,
+    ) -> PyResult<Self> {
         let mut applications = Applications::native().map_err(|e| failure(&e))?;
         for (application, action, roles) in &foreign {
             let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
             let added = applications.add_foreign(application, action, &roles);
+            added.map_err(|e| failure(&e))?;
+        }
+        for (application, code) in &closed {
+            applications.close(application, *code).map_err(|e| failure(&e))?;
+        }
+        if let Some(validators) = governance {
+            let added = applications.add_governance(Arc::clone(&validators.0));
             added.map_err(|e| failure(&e))?;
         }
         Ok(Self(Arc::new(applications)))
@@ -137,6 +166,36 @@ impl PyBlockExecution {
         self.step(|execution| execution.supply(values))
     }
 
+    #[pyo3(signature = (application, writes, rows, *, cursor = None, reached = None, fault = None))]
+    fn migrate(
+        &self,
+        application: String,
+        writes: Vec<(PyBackedBytes, Option<PyBackedBytes>)>,
+        rows: u64,
+        cursor: Option<PyBackedBytes>,
+        reached: Option<u32>,
+        fault: Option<String>,
+    ) -> PyResult<()> {
+        let end = match (cursor, reached, fault) {
+            (Some(cursor), None, None) => PageEnd::Cursor(cursor.to_vec()),
+            (None, Some(reached), None) => PageEnd::Passed { reached },
+            (None, None, Some(fault)) => PageEnd::Failed(fault),
+            _ => return Err(PyValueError::new_err("want one of cursor, reached, fault")),
+        };
+        let writes = writes
+            .iter()
+            .map(|(key, value)| (key.to_vec(), value.as_ref().map(|value| value.to_vec())))
+            .collect();
+        self.step(|execution| {
+            execution.migrate(MigrationPage {
+                application,
+                writes,
+                rows,
+                end,
+            })
+        })
+    }
+
     fn run_native(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.step(BlockExecution::run_native))
     }
@@ -221,6 +280,10 @@ impl PyBlockResult {
     #[getter]
     fn codes(&self) -> Vec<u32> {
         self.0.codes.clone()
+    }
+
+    fn written<'py>(&self, py: Python<'py>, application: &str, key: &[u8]) -> Option<Bound<'py, PyBytes>> {
+        self.0.written(application, key).map(|value| PyBytes::new(py, value))
     }
 
     #[getter]

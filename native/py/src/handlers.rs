@@ -1,20 +1,15 @@
-//! What Python handlers of plugins see of a transaction, and how their results leave.
+//! What Python handlers of plugins see of a transaction, and what it leaves.
 
-use crate::execution::failure;
-use hn_execution::{ForeignResult, ResultPacker};
+use crate::scan::{self, Row, Wanted, Written};
+use hn_execution::ResultPacker;
 use hn_primitives::codes;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFrozenSet, PyInt, PyString};
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_class::<PyTxContext>()?;
-    m.add_function(wrap_pyfunction!(pack_results, m)?)?;
-    m.add_function(wrap_pyfunction!(unpack_results, m)?)
+    m.add_class::<PyTxContext>()
 }
-
-/// Bytes of an ordinary packed result; only room is made by it.
-const RESULT_BYTES: usize = 1_024;
 
 /// Bounds of one transaction, as the plugin API states them.
 #[derive(FromPyObject)]
@@ -35,6 +30,8 @@ struct Limits {
     event_entity_bytes: usize,
     #[pyo3(item)]
     event_data_bytes: usize,
+    #[pyo3(item)]
+    scan_rows: usize,
 }
 
 /// The transaction that is being handled; one object stands at one transaction of a block after the other.
@@ -51,11 +48,21 @@ struct PyTxContext {
     /// Value or None of each key that was fetched or written in this block.
     values: Py<PyDict>,
     writes: Py<PyDict>,
+    /// Keys that earlier transactions of the block wrote.
+    written: Written,
     events: Vec<(Py<PyString>, Py<PyString>, Py<PyBytes>)>,
     steps: u32,
     limits: Limits,
     /// Called for a key that was not fetched.
     read: Py<PyAny>,
+    /// (prefix, after, count) → rows after the block before.
+    read_rows: Py<PyAny>,
+    /// (application, key) → value after the block before.
+    read_foreign: Py<PyAny>,
+    /// Applications that may be read.
+    reads: Py<PyFrozenSet>,
+    /// (application, key) → value, of those that were read.
+    foreign_values: Py<PyDict>,
     /// Account → (organisation, roles).
     sender_of: Py<PyAny>,
     /// Canonical JSON of anything an event may hold, with its checks.
@@ -119,6 +126,10 @@ fn is_plain(value: &Bound<'_, PyAny>) -> bool {
         || value.is_none()
 }
 
+fn not_declared() -> PyErr {
+    PyValueError::new_err("the application is not declared with registry.reads")
+}
+
 /// Bytes themselves, not of a type derived from them.
 fn exact_bytes<'a, 'py>(value: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
     value
@@ -136,31 +147,37 @@ impl PyTxContext {
         block_time_ms: Py<PyAny>,
         values: Py<PyDict>,
         limits: Limits,
-        read: Py<PyAny>,
-        sender_of: Py<PyAny>,
+        reader: &Bound<'_, PyAny>,
+        reads: Py<PyFrozenSet>,
         encode: Py<PyAny>,
         encode_plain: Py<PyAny>,
         refused: Py<PyAny>,
-    ) -> Self {
+    ) -> PyResult<Self> {
         let nothing = PyBytes::new(py, b"").into_any().unbind();
-        Self {
+        let call = |name| reader.getattr(name).map(Bound::unbind);
+        Ok(Self {
             height,
             block_time_ms,
             tx_id: nothing.clone_ref(py),
             sender: nothing,
             values,
             writes: PyDict::new(py).unbind(),
+            written: Written::default(),
             events: Vec::new(),
             steps: 0,
             limits,
-            read,
-            sender_of,
+            read: call("get")?,
+            read_rows: call("scan")?,
+            read_foreign: call("foreign")?,
+            reads,
+            foreign_values: PyDict::new(py).unbind(),
+            sender_of: call("sender")?,
             encode,
             encode_plain,
             refused,
             packer: ResultPacker::default(),
             result_count: 0,
-        }
+        })
     }
 
     #[getter]
@@ -201,6 +218,63 @@ impl PyTxContext {
         }
         let value = self.read.bind(py).call1((key,))?;
         values.set_item(key, &value)?;
+        Ok(value.unbind())
+    }
+
+    #[pyo3(signature = (prefix, limit, after=None))]
+    fn scan<'py>(
+        &mut self,
+        prefix: &Bound<'py, PyAny>,
+        limit: usize,
+        after: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Vec<Row<'py>>> {
+        let py = prefix.py();
+        self.step(py)?;
+        let prefix = exact_bytes(prefix)?.as_bytes();
+        let after = after.map(exact_bytes).transpose()?.map(PyBytesMethods::as_bytes);
+        if !(1..=self.limits.scan_rows).contains(&limit) {
+            return Err(PyValueError::new_err("a scan asks for 1 to PAGE_LIMIT_MAX rows"));
+        }
+        if prefix.len() > self.limits.key_bytes {
+            return Err(self.beyond(py));
+        }
+        let after = after.filter(|after| *after >= prefix);
+        if after.is_some_and(|after| !after.starts_with(prefix)) {
+            return Ok(Vec::new());
+        }
+        let wanted = Wanted {
+            prefix,
+            after,
+            limit,
+            budget: self.limits.steps.saturating_sub(self.steps),
+            page_max: self.limits.scan_rows,
+        };
+        let (host, values, own) = (self.read_rows.bind(py), self.values.bind(py), self.writes.bind(py));
+        let found = scan::scan(host, values, own, &mut self.written, &wanted)?;
+        self.steps = self.steps.saturating_add(found.looked);
+        if found.looked > wanted.budget {
+            return Err(self.beyond(py));
+        }
+        Ok(found.rows)
+    }
+
+    fn foreign(&mut self, application: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = key.py();
+        self.step(py)?;
+        let key = exact_bytes(key)?;
+        let application = application.cast_exact::<PyString>().map_err(|_| not_declared())?;
+        if !self.reads.bind(py).contains(application)? {
+            return Err(not_declared());
+        }
+        if key.as_bytes().len() > self.limits.key_bytes {
+            return Err(self.beyond(py));
+        }
+        let (known, place) = (self.foreign_values.bind(py), (application, key));
+        if let Some(value) = known.get_item(place)? {
+            return Ok(value.unbind());
+        }
+        let value = self.read_foreign.bind(py).call1(place)?;
+        known.set_item(place, &value)?;
         Ok(value.unbind())
     }
 
@@ -275,8 +349,9 @@ impl PyTxContext {
             } else {
                 Some(value.cast::<PyBytes>()?)
             };
-            self.packer
-                .write(key.cast::<PyBytes>()?.as_bytes(), bytes.map(PyBytesMethods::as_bytes));
+            let key = key.cast::<PyBytes>()?;
+            self.packer.write(key.as_bytes(), bytes.map(PyBytesMethods::as_bytes));
+            self.written.add(key);
             values.set_item(key, &value)?;
         }
         for (name, entity, data) in &self.events {
@@ -303,62 +378,4 @@ impl PyTxContext {
     fn _take<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &std::mem::take(&mut self.packer).finish())
     }
-}
-
-/// Packs results in one pass over the host's objects, without a copy in between.
-#[pyfunction]
-fn pack_results<'py>(py: Python<'py>, results: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyBytes>> {
-    let mut packer = ResultPacker::with_capacity(RESULT_BYTES * results.len());
-    for row in results.iter() {
-        let row = row.cast_into::<PyTuple>()?;
-        let (writes, events) = (row.get_item(4)?, row.get_item(5)?);
-        let (writes, events) = (writes.cast::<PyList>()?, events.cast::<PyList>()?);
-        let rule = row.get_item(2)?;
-        packer.result(
-            row.get_item(0)?.extract()?,
-            row.get_item(1)?.extract()?,
-            row.get_item(3)?.extract()?,
-            rule.cast::<PyString>()?.to_str()?,
-            (writes.len(), events.len()),
-        );
-        for write in writes.iter() {
-            let write = write.cast_into::<PyTuple>()?;
-            let (key, value) = (write.get_item(0)?, write.get_item(1)?);
-            let value = if value.is_none() {
-                None
-            } else {
-                Some(value.cast::<PyBytes>()?)
-            };
-            packer.write(key.cast::<PyBytes>()?.as_bytes(), value.map(PyBytesMethods::as_bytes));
-        }
-        for event in events.iter() {
-            let event = event.cast_into::<PyTuple>()?;
-            let (name, entity, data) = (event.get_item(0)?, event.get_item(1)?, event.get_item(2)?);
-            packer.event(
-                name.cast::<PyString>()?.to_str()?,
-                entity.cast::<PyString>()?.to_str()?,
-                data.cast::<PyBytes>()?.as_bytes(),
-            );
-        }
-    }
-    Ok(PyBytes::new(py, &packer.finish()))
-}
-
-type WriteRow<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
-type EventRow<'py> = (String, String, Bound<'py, PyBytes>);
-type ResultRow<'py> = (u32, u32, String, u64, Vec<WriteRow<'py>>, Vec<EventRow<'py>>);
-
-#[pyfunction]
-fn unpack_results<'py>(py: Python<'py>, packed: &[u8]) -> PyResult<Vec<ResultRow<'py>>> {
-    let results = ForeignResult::unpack(packed).map_err(|e| failure(&e))?;
-    let bytes = |bytes: &[u8]| PyBytes::new(py, bytes);
-    let rows = results.into_iter().map(|result| {
-        let writes = result.writes.iter();
-        let writes = writes.map(|(key, value)| (bytes(key), value.as_deref().map(bytes)));
-        let events = result.events.into_iter();
-        let events = events.map(|event| (event.name, event.entity, bytes(&event.data)));
-        let (writes, events) = (writes.collect(), events.collect());
-        (result.tx_index, result.code, result.rule, result.steps, writes, events)
-    });
-    Ok(rows.collect())
 }

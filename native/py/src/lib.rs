@@ -15,6 +15,8 @@ mod merkle;
 mod objects;
 mod plane;
 mod pool;
+mod results;
+mod scan;
 mod sim;
 
 use pyo3::prelude::*;
@@ -33,6 +35,7 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     merkle::register(m)?;
     plane::register(m)?;
     pool::register(m)?;
+    results::register(m)?;
     execution::register(m)?;
     consensus::register(m)?;
     sim::register(m)?;

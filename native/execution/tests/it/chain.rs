@@ -1,7 +1,9 @@
 //! A chain in memory: state, committed ids, accounts. Execution does not look at signatures, so these carry none.
 
 use hn_crypto::sm2::{KeyCache, SecretKey, generate};
-use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ForeignResult, ForeignTx, StateKey};
+use hn_execution::{
+    Applications, BlockExecution, BlockInfo, BlockResult, ForeignResult, ForeignTx, MigrationPage, StateKey,
+};
 use hn_merkle::{StateTree, block_tree, state_tree};
 use hn_pool::Accounts;
 use hn_primitives::{
@@ -67,6 +69,8 @@ pub struct Chain {
     pub accounts: Accounts,
     pub applications: Arc<Applications>,
     pub host: Host,
+    /// Page of the migration of the next blocks.
+    pub page: Option<MigrationPage>,
 }
 
 impl Chain {
@@ -106,6 +110,7 @@ impl Chain {
                 tx_index: tx.tx_index,
                 ..ForeignResult::default()
             },
+            page: None,
         }
     }
 
@@ -159,6 +164,9 @@ impl Chain {
             })
             .collect();
         block.supply(values).unwrap();
+        if let Some(page) = &self.page {
+            block.migrate(page.clone()).unwrap();
+        }
         block.run_native().unwrap();
         let groups = block.foreign_groups().unwrap();
         let results: Vec<_> = groups

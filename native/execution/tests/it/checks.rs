@@ -182,6 +182,8 @@ fn test_native_actions_are_complete_and_their_schemas_are_json() {
         ("evidence", "cosign"),
         ("evidence", "preserve"),
         ("evidence", "preserve_batch"),
+        ("governance", "propose"),
+        ("governance", "vote"),
         ("identity", "register"),
         ("identity", "revoke"),
     ];
@@ -191,7 +193,7 @@ fn test_native_actions_are_complete_and_their_schemas_are_json() {
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(
             (action.plugin, action.roles.contains(&"admin")),
-            ("hnnode", action.application == "identity")
+            ("hnnode", action.application != "evidence")
         );
     }
 }

@@ -8,6 +8,7 @@ mod chain;
 mod checks;
 mod evidence;
 mod foreign;
+mod governance;
 mod identity;
 mod packed;
 mod probe;
