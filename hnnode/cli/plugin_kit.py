@@ -321,9 +321,9 @@ def dev(
         bool,
         typer.Option(
             "--keep/--fresh",
-            help=two("重新加载后保留状态还是从头开始", "keep the state when the code is loaded again, or start anew"),
+            help=two("代码变化后保留状态（升级）还是新开一条链", "when the code changes keep the state (an upgrade), or start a new chain"),
         ),
-    ] = False,
+    ] = True,
 ) -> None:
     from hnnode.cli.plugin_dev import run_dev
 
