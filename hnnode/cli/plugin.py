@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hnnode.cli import plugin_governance, plugin_store
+from hnnode.cli import plugin_governance, plugin_kit, plugin_store
 from hnnode.cli.connection import get_json
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import NodeOption, OutputOption
@@ -20,6 +20,7 @@ application.command("diff", help=two("两个节点对同一区块的不同结果
 )
 plugin_governance.register(application)
 plugin_store.register(application)
+plugin_kit.register(application)
 
 
 @application.command("list", help=two("启用的插件", "the plugins that are enabled"))
