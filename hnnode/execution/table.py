@@ -95,7 +95,8 @@ class Application:
 
 def _action(registry: Registry, spec: ActionSpec) -> Action:
     handler, batch = spec.handler, spec.batch
-    texts = guarded_texts(spec.model, action_handling(spec.name, spec.model, registry.handling))
+    handling = action_handling(spec.name, spec.model, registry.handling)
+    texts = guarded_texts(spec.model, handling, registry.unguarded)
     if texts is not None:
         rule = f"{registry.application}.{RULE}"
         handler = guard_handler(handler, texts, rule)
