@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hnnode.cli import plugin_governance, plugin_store
+from hnnode.cli import plugin_governance, plugin_kit, plugin_store
 from hnnode.cli.connection import get_json
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import NodeOption, OutputOption
@@ -16,6 +16,7 @@ from hnnode.cli.session import node_url
 application = typer.Typer(name="plugin", help=two("应用与插件", "applications and plugins"), no_args_is_help=True)
 plugin_governance.register(application)
 plugin_store.register(application)
+plugin_kit.register(application)
 
 
 @application.command("list", help=two("启用的插件", "the plugins that are enabled"))
