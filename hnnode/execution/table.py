@@ -121,7 +121,9 @@ class Application:
         """
         steps = {(step.from_version, step.to_version): step for step in migrations}
         if len(steps) != len(migrations) or any(a == b or min(a, b) < 1 for a, b in steps):
-            raise ModelError(f"migrations: got {[(m.from_version, m.to_version) for m in migrations]}, want each way once")
+            raise ModelError(
+                f"migrations: got {[(m.from_version, m.to_version) for m in migrations]}, want each way once"
+            )
         actions = {
             name: Action(
                 name,

@@ -1,7 +1,7 @@
 """The life of plugins on a running chain: the store of their code, and the plugin set that a height has.
 
-    wheel → `PluginStore` ─┐
-    environment ───────────┴→ `PluginSources` → `PluginSets`: state after block h−1 → what runs at height h
+wheel → `PluginStore` ─┐
+environment ───────────┴→ `PluginSources` → `PluginSets`: state after block h−1 → what runs at height h
 """
 
 from hnnode.governance.finding import PluginSources

@@ -36,7 +36,8 @@ class PluginSources:
             )
         if source.version != code.version:
             raise ConfigError(
-                "PLUGIN_SET_INVALID", f"plugin {name}: the chain names version {code.version}, the code {source.version}"
+                "PLUGIN_SET_INVALID",
+                f"plugin {name}: the chain names version {code.version}, the code {source.version}",
             )
         return source
 

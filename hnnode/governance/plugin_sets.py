@@ -18,7 +18,7 @@ from hnnode.errors import ConfigError, invariant
 from hnnode.execution.governance_records import OPEN_KEY, SET_KEY, OpenProposals, PluginSet, decode_open, decode_set
 from hnnode.governance.finding import PluginSources
 from hnnode.governance.pages import Page, next_page
-from hnnode.governance.running import HostOf, Running, make_host, load_running
+from hnnode.governance.running import HostOf, Running, load_running, make_host
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader

@@ -54,8 +54,8 @@ def test_a_node_without_the_code_stops_before_it_and_joins_again_after_the_insta
         # It starts as little without the code as it went on.
         chain.chain.net.start(3)
         code, text = wait_ended(chain, 3)
-        assert code == 1
-        assert "PLUGIN_MISSING" in text[len(text) // 2 :]
+        assert code != 0
+        assert text.count("PLUGIN_MISSING") == 2
         chain.reach(height, 0, 1, 2)
         chain.add("a", 5)
         chain.install(package, 3)
@@ -102,7 +102,11 @@ def test_killed_around_the_activation_and_inside_a_migration(tmp_path: Path, vic
             net.start(victim)
         net.wait_ready([victim])
         with chain.chain.client(through) as client:
-            names = [{"name": f"{a}{b}", "amount": 1} for a in "abcdefghijklmnopqrstuvwxyz" for b in "abcdefghijklmnopqrstuvwxyz"]
+            names = [
+                {"name": f"{a}{b}", "amount": 1}
+                for a in "abcdefghijklmnopqrstuvwxyz"
+                for b in "abcdefghijklmnopqrstuvwxyz"
+            ]
             names = [{"name": each["name"] + c, "amount": 1} for each in names for c in "abcd"]
             client.submit_many("counter", "add", names, wait="committed", timeout_s=60.0)
         height = chain.decide("upgrade", code_of(second), through=through)

@@ -41,7 +41,9 @@ class PluginVotes:
                 payload = vote_payload(key, facts.validators, facts.chain_id, number, code, approve=approve)
                 client.submit("governance", "vote", payload)
 
-    def decide(self, kind: str, code: Code, *, voters: tuple[int, ...] = (0, 1, 2), after: int = 10, through: int = 0) -> int:
+    def decide(
+        self, kind: str, code: Code, *, voters: tuple[int, ...] = (0, 1, 2), after: int = 10, through: int = 0
+    ) -> int:
         """Height from which it counts."""
         number, height = self.propose(kind, code, after=after, through=through)
         self.vote(number, code, *voters, through=through)

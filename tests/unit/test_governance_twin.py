@@ -129,7 +129,10 @@ proposals = st.tuples(
 )
 ballots = st.tuples(st.just("vote"), st.integers(0, 1), st.integers(0, 3), st.sampled_from((True, True, True, False)))
 blocks = st.lists(
-    st.tuples(st.lists(st.one_of(proposals, ballots, ballots, ballots), max_size=4), st.sampled_from(("pass", "more", "pass", "fail"))),
+    st.tuples(
+        st.lists(st.one_of(proposals, ballots, ballots, ballots), max_size=4),
+        st.sampled_from(("pass", "more", "pass", "fail")),
+    ),
     min_size=4,
     max_size=24,
 )
@@ -172,13 +175,17 @@ def test_the_set_is_that_of_a_twin_over_random_histories(history: list[tuple[lis
                 payload = vote_payload(KEYS[validator], VALIDATORS, CHAIN, number, code, approve=approve)
                 order = (*order[:1], number, validator, approve)
             encoded = msgspec.json.encode(payload)
-            tx_id, tx = native.build_txs(ADMIN, CHAIN, height * 100 + n, height + 50, "governance", order[0], [encoded])[0]
+            tx_id, tx = native.build_txs(
+                ADMIN, CHAIN, height * 100 + n, height + 50, "governance", order[0], [encoded]
+            )[0]
             payloads[tx_id] = (order, payload)
             signed.append(tx)
         batches = []
         if signed:
             pool = native.Pool(CHAIN, 1 << 24, 10_000, 1 << 24, 4_096, 1 << 20, VALID_BLOCKS, 10)
-            assert pool.admit(native.DecodedTxs.decode(signed, CHAIN), known, bytes(len(signed)), twin.height) == [0] * len(signed)
+            assert pool.admit(native.DecodedTxs.decode(signed, CHAIN), known, bytes(len(signed)), twin.height) == [
+                0
+            ] * len(signed)
             batch = pool.seal(KEYS[1], height)
             assert batch is not None
             batches = [batch]
@@ -232,7 +239,9 @@ def test_the_row_of_the_genesis_is_written_as_the_core_writes_it() -> None:
         if height == 2:
             payloads += [("vote", vote_payload(k, VALIDATORS, CHAIN, 1, FIRST, approve=True)) for k in KEYS]
         signed = [
-            native.build_txs(ADMIN, CHAIN, height * 10 + n, 50, "governance", action, [msgspec.json.encode(payload)])[0][1]
+            native.build_txs(ADMIN, CHAIN, height * 10 + n, 50, "governance", action, [msgspec.json.encode(payload)])[
+                0
+            ][1]
             for n, (action, payload) in enumerate(payloads)
         ]
         batches = []
@@ -242,7 +251,9 @@ def test_the_row_of_the_genesis_is_written_as_the_core_writes_it() -> None:
             batch = pool.seal(KEYS[1], height)
             assert batch is not None
             batches = [batch]
-        block = native.BlockExecution(CHAIN, height, height, ADMIN.account(), VALID_BLOCKS, batches, accounts(), table(state))
+        block = native.BlockExecution(
+            CHAIN, height, height, ADMIN.account(), VALID_BLOCKS, batches, accounts(), table(state)
+        )
         block.set_committed(bytes(len(signed)))
         block.supply(state.get_many(block.native_keys()))
         block.run_native()
@@ -252,6 +263,8 @@ def test_the_row_of_the_genesis_is_written_as_the_core_writes_it() -> None:
         twin.height = height
     got = state.get(key)
     assert got is not None
-    beta = genesis_set({"beta": FIRST})[len(b'{"plugins":[') : -2].replace(b'"since_height":1,"proposal":0', b'"since_height":6,"proposal":1')
+    beta = genesis_set({"beta": FIRST})[len(b'{"plugins":[') : -2].replace(
+        b'"since_height":1,"proposal":0', b'"since_height":6,"proposal":1'
+    )
     at = genesis.index(b'{"name":"zeta"')
     assert got == genesis[:at] + beta + b"," + genesis[at:]
