@@ -111,7 +111,8 @@ def test_a_plugin_lives_its_whole_life_without_a_restart(tmp_path: Path) -> None
         assert passes == [("check", 1, 0), ("move", 1, 2), ("verify", 1, 0)]
         people.start(3)
         people.decide("upgrade", code_of(second))
-        people.chain.until(lambda: people.total("a") == (2, 100), "the migration")
+        people.wait_enabled("2.0.0")
+        assert people.total("a") == (2, 100)
         people.add("a", 1)
         assert people.total("a", 3) == (2, 101)
 
@@ -134,7 +135,8 @@ def test_a_plugin_lives_its_whole_life_without_a_restart(tmp_path: Path) -> None
         back = people.tx("plugin", "propose", "counter", "--code-hash", old, "--home", homes[0], "--after", 10)
         assert back["kind"] == "upgrade"
         people.vote(int(back["proposal"]), code_of(first), 0, 1, 2)
-        people.chain.until(lambda: people.total("a") == (1, 102), "the way back")
+        people.wait_enabled("1.0.0")
+        assert people.total("a") == (1, 102)
         people.add("a", 1)
         people.chain.check_equal([*everyone])
         assert [p["outcome"] for p in people.ask("plugin", "proposals")["proposals"]] == ["active"] * 5
