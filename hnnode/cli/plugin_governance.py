@@ -227,12 +227,14 @@ def vote(
 
 def proposals(node: NodeOption = None, output: OutputOption = Format.table) -> None:
     url = node_url(node)
-    opened, closed, after = [], [], 0
+    closed: list[dict[str, Any]] = []
+    after = 0
     while True:
         page = governance_query(url, "proposals", {"limit": 200, "after": after})
-        opened, closed, after = page["open"], closed + page["items"], page["next"]
-        if after is None:
+        closed += page["items"]
+        if page["next"] is None:
             break
+        after = page["next"]
     titles = [
         say("编号", "number"),
         say("内容", "what"),
@@ -245,7 +247,7 @@ def proposals(node: NodeOption = None, output: OutputOption = Format.table) -> N
     ]
     outcomes = {"open": say("投票中", "open"), "active": say("已生效", "active"), "void": say("未通过", "void")}
     fields = ("number", "kind", "name", "version", "activation_height", "power_for", "power_against")
-    found = [*closed, *opened]
+    found = [*closed, *page["open"]]
     rows = [[*(p[field] for field in fields), outcomes[p["outcome"]]] for p in found]
     emit(output, {"proposals": found}, lambda: columns(titles, rows))
 

@@ -145,7 +145,7 @@ def migrate(
                 "PREREQUISITE_MISSING",
                 say(
                     f"文件中的状态（高度 {state.height}）里没有 {name}；运行中的节点先停止，文件才是最新的",
-                    f"{name} is not in the state that the files hold (height {state.height}); stop a running node first, then they are up to date",
+                    f"{name} is not in the files (state of height {state.height}); stop a running node first to bring them up to date",
                 ),
             )
         found = [

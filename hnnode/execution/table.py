@@ -103,9 +103,9 @@ class Application:
     queries: Mapping[str, QuerySpec]
     rules: Mapping[str, RuleSpec]
     reads: frozenset[str] = frozenset()
+    meter: Meter | None = None
     handling: Mapping[str, Handling] = field(default_factory=dict)
     """How each field of the payloads stands on the chain, as the plugin stated it."""
-    meter: Meter | None = None
     migrations: Mapping[tuple[int, int], Migration] = field(default_factory=dict)
     """By (from version, to version)."""
 
@@ -141,15 +141,16 @@ class Application:
             queries=MappingProxyType(dict(sorted(registry.queries.items()))),
             rules=MappingProxyType(dict(sorted(registry.rules.items()))),
             reads=frozenset(registry.foreign),
-            handling=MappingProxyType(dict(registry.handling)),
             meter=meter,
+            handling=MappingProxyType(dict(registry.handling)),
             migrations=MappingProxyType(dict(sorted(steps.items()))),
         )
 
 
 def _action(registry: Registry, spec: ActionSpec) -> Action:
     handler, batch = spec.handler, spec.batch
-    texts = guarded_texts(spec.model, action_handling(spec.name, spec.model, registry.handling))
+    handling = action_handling(spec.name, spec.model, registry.handling)
+    texts = guarded_texts(spec.model, handling, registry.unguarded)
     if texts is not None:
         rule = f"{registry.application}.{RULE}"
         handler = guard_handler(handler, texts, rule)

@@ -54,8 +54,8 @@ def test_a_node_without_the_code_stops_before_it_and_joins_again_after_the_insta
         # It starts as little without the code as it went on.
         chain.chain.net.start(3)
         code, text = wait_ended(chain, 3)
-        assert code == 1
-        assert "PLUGIN_MISSING" in text[len(text) // 2 :]
+        assert code != 0
+        assert text.count("PLUGIN_MISSING") == 2
         chain.reach(height, 0, 1, 2)
         chain.add("a", 5)
         chain.install(package, 3)
@@ -116,7 +116,8 @@ def test_killed_around_the_activation_and_inside_a_migration(tmp_path: Path, vic
             net.kill(victim)
             net.start(victim)
         net.wait_ready([victim])
-        chain.chain.until(lambda: chain.total("aaa", through) == (2, 1), "the migration")
+        chain.wait_enabled("2.0.0", through=through)
+        assert chain.total("aaa", through) == (2, 1)
         chain.add("aaa", 1, victim)
         chain.chain.check_equal([*ALL])
         assert chain.total("aaa", victim) == (2, 2)
@@ -138,7 +139,8 @@ def test_an_empty_disk_syncs_through_an_upgrade_with_the_old_code_at_the_old_hei
         for amount in (1, 2, 3):
             chain.add("a", amount)
         chain.decide("upgrade", code_of(second))
-        chain.chain.until(lambda: chain.total("a") == (2, 6), "the migration")
+        chain.wait_enabled("2.0.0")
+        assert chain.total("a") == (2, 6)
         chain.add("a", 4)
         chain.reach(chain.decide("disable", code_of(second)), *ALL)
         home = Home(chain.chain.homes[2])

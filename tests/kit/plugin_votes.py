@@ -55,6 +55,16 @@ class PluginVotes:
             assert time.monotonic() < deadline, f"height {height} is not reached"
             time.sleep(0.1)
 
+    def wait_enabled(self, version: str, *, through: int = 0) -> None:
+        """Until the chain runs this version and its migration is over."""
+
+        def enabled() -> bool:
+            with self.chain.client(through) as client:
+                plugins = client.query("governance", "plugins").result["plugins"]
+            return [(p["status"], p["code"]["version"]) for p in plugins] == [("enabled", version)]
+
+        self.chain.until(enabled, f"version {version} is enabled", 60)
+
     def add(self, name: str, amount: int, index: int = 0) -> None:
         with self.chain.client(index) as client:
             client.submit("counter", "add", {"name": name, "amount": amount})
