@@ -40,6 +40,8 @@ class Asset(msgspec.Struct, array_like=True):
 
 
 class Position(msgspec.Struct, array_like=True):
+    """What a holder has of an asset, more than nothing."""
+
     amount: int
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from pathlib import Path
 from typing import Any
 
+import hn_realestate
 import pytest
 
 from hnnode.errors import Rejected
@@ -332,3 +335,17 @@ def test_parameters_set_the_time_for_handling(world: Any) -> None:
     world.submit("CASE-001", "first", takers=parts(zhang=(1, 1)))
     due = world.ok(world.registrar, "accept", case="CASE-001").events[0][2]["due_ms"]
     assert due == 1_767_571_200_000 + 2 * 24 * HOUR_MS + int(9.5 * HOUR_MS)
+
+
+def test_the_sample_runs_from_import_to_release(world: Any) -> None:
+    """`samples/sale.jsonl`, each line signed by the account of its role."""
+    people: dict[str, bytes] = {}
+    lines = (Path(hn_realestate.__file__).parent / "samples" / "sale.jsonl").read_text("utf-8").splitlines()
+    for line in lines:
+        job = json.loads(line)
+        sender = people.setdefault(job["key"], world.chain.account(job["key"], job["key"]))
+        world.ok(sender, job["action"], **job["payload"])
+    page = world.unit()
+    assert (page["version"], page["holders"], page["mortgaged"], page["seized"]) == (6, 1, False, False)
+    assert world.query("certificate", certificate="2026-411502-0000001")["valid"]
+    world.check()
