@@ -180,7 +180,7 @@ class Machine(RuleBasedStateMachine):
     @rule(luck=st.integers(0, 5))
     def set_item(self, luck: int) -> None:
         self.open = luck < 5
-        item = {"item": "CT0001", "kind": "imaging", "valid_days": VALID_DAYS, "open": self.open}
+        item = {"item": "CT0001", "kind": "imaging", "valid_days": VALID_DAYS, "active": self.open}
         self.world.ok(self.world.commission, "set_item", **item)
 
     @rule(hours=st.sampled_from([1, 12, 100]))
