@@ -145,7 +145,7 @@ def recognise(tx: Context, payload: Recognise) -> None:
     key, report = _decidable(tx, payload.report)
     tx.require("medical.report_inactive", report.status == ACTIVE)
     item = ITEMS.get(tx, report.item.encode())
-    tx.require("medical.item_closed", item is not None and item.open)
+    tx.require("medical.item_closed", item is not None and item.active)
     if item is not None:
         tx.require("medical.report_old", tx.block_time_ms < report.performed_ms + item.valid_days * DAY_MS)
     quality = QUALITIES.get(tx, report.issuer + report.item.encode())

@@ -41,7 +41,7 @@ class SetItem(Payload):
     item: Item
     kind: Literal["laboratory", "imaging", "other"]
     valid_days: Annotated[int, Meta(ge=1, le=3_650)]
-    open: bool = True
+    active: bool = True
 
 
 class SetQuality(Payload):

@@ -172,7 +172,7 @@ def item(view: QueryView, question: ItemQuestion) -> dict[str, Any]:
     found = ITEMS.get(view, question.item.encode())
     if found is None:
         raise QueryRefused("NOT_FOUND", f"item: {question.item}")
-    return {"item": question.item, "kind": found.kind, "valid_days": found.valid_days, "open": found.open}
+    return {"item": question.item, "kind": found.kind, "valid_days": found.valid_days, "active": found.active}
 
 
 def items(view: QueryView, question: PageQuestion) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def items(view: QueryView, question: PageQuestion) -> dict[str, Any]:
     listed = []
     for key, value in rows:
         found = ITEMS.decode(value)
-        listed.append({"item": key.decode(), "kind": found.kind, "valid_days": found.valid_days, "open": found.open})
+        listed.append({"item": key.decode(), "kind": found.kind, "valid_days": found.valid_days, "active": found.active})
     return {"items": listed, "next": following}
 
 

@@ -26,7 +26,7 @@ DAY_MS = 86_400_000
 class Item(msgspec.Struct, array_like=True):
     kind: str
     valid_days: int
-    open: bool
+    active: bool
 
 
 class Quality(msgspec.Struct, array_like=True):

@@ -37,8 +37,8 @@ CLOCK_SKEW_MS = 600_000
 
 
 def set_item(tx: Context, payload: SetItem) -> None:
-    ITEMS.put(tx, payload.item.encode(), Item(payload.kind, payload.valid_days, payload.open))
-    data = {"kind": payload.kind, "valid_days": payload.valid_days, "open": payload.open}
+    ITEMS.put(tx, payload.item.encode(), Item(payload.kind, payload.valid_days, payload.active))
+    data = {"kind": payload.kind, "valid_days": payload.valid_days, "active": payload.active}
     tx.emit("medical.item_set", payload.item, data)
 
 
@@ -87,7 +87,7 @@ def index_many(tx: Context, payloads: Iterator[RegisterIndex]) -> None:
         item = ITEMS.get(tx, payload.item.encode())
         if item is None:
             tx.fail("medical.item_unknown")
-        tx.require("medical.item_closed", item.open)
+        tx.require("medical.item_closed", item.active)
         tx.require("medical.time_future", payload.performed_ms <= latest_ms)
         report = Report(
             patient,

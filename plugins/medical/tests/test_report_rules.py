@@ -137,7 +137,7 @@ def grant_used_up(w: Any) -> None:
 @scene
 def item_closed(w: Any) -> None:
     report = w.accessed()
-    w.ok(w.commission, "set_item", item="CT0001", kind="imaging", valid_days=30, open=False)
+    w.ok(w.commission, "set_item", item="CT0001", kind="imaging", valid_days=30, active=False)
     w.refused("item_closed", w.clinic, "register_index", **w.index(2))
     w.refused("item_closed", w.other_clinic, "recognise", report=report)
 
