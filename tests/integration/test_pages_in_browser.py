@@ -7,9 +7,14 @@ import re
 from html import unescape
 from pathlib import Path
 
+import httpx
+
 from hnnode.bench.report_files import write_report
+from hnnode.client import verify_certificate
+from hnnode.crypto import MemorySigner
 from tests.docs.routes import served_routes
 from tests.kit.browser import needs_browser, printed, visit
+from tests.kit.evidence_story import DIGEST, FILE, Story
 from tests.kit.live_node import LiveNode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +46,38 @@ def test_report_page_is_laid_out_and_asks_nobody(tmp_path: Path) -> None:
     assert seen.document.count("<svg") >= 6
     assert (seen.requested, seen.complaints) == ([], [])
     assert printed(place.as_uri(), tmp_path).startswith(b"%PDF-")
+
+
+@needs_browser
+def test_certificate_page_prints_on_paper_and_asks_nobody(tmp_path: Path) -> None:
+    people = [MemorySigner.generate() for _ in range(4)]
+    keys, roles = [each.public_key for each in people], {4: ["notary"], 6: ["court"]}
+    with LiveNode(auto=False, extra_keys=keys, roles=roles) as live:
+        story = Story(*people, node=live.node)
+        case = story.whole()
+        live.node.commit_block([])
+        subject = f"{live.url}/v1/evidence/{DIGEST.hex()}/{story.owner.account.hex()}/certificate"
+        seen = visit(f"{subject}/page?case={case.hex()}", tmp_path)
+        assert (seen.requested, seen.complaints) == ([], [])
+        page = httpx.get(f"{subject}/page", params={"case": case.hex()}, timeout=20)
+        assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    for shown in (
+        "存证证明书",
+        "Certificate of Evidence",
+        "2026豫01民初1号",
+        "核验一致",
+        "organisation 4",
+        DIGEST.hex(),
+    ):
+        assert shown in seen.document
+    assert "<b>.mp4" not in seen.document
+    place = tmp_path / "certificate.html"
+    place.write_bytes(page.content)
+    assert verify_certificate(page.content, FILE, story.node.chain_id).valid
+    paper = printed(place.as_uri(), tmp_path)
+    assert paper.startswith(b"%PDF-")
+    assert re.search(rb"/MediaBox ?\[0 0 59[45]\.?[0-9]* 84[12]\.?[0-9]*\]", paper), "A4"
+    assert len(re.findall(rb"/Type ?/Page\b", paper)) <= 3
 
 
 @needs_browser

@@ -19,16 +19,17 @@ REPORT = sm3(b"report")
 
 @dataclass
 class Story:
-    """Accounts by part, and the chain they act on."""
+    """Accounts by part, and the chain they act on: one of their own, or one that knows them and their roles."""
 
     owner: MemorySigner = field(default_factory=MemorySigner.generate)
     notary: MemorySigner = field(default_factory=MemorySigner.generate)
     witness: MemorySigner = field(default_factory=MemorySigner.generate)
     court: MemorySigner = field(default_factory=MemorySigner.generate)
+    node: MemoryNode = field(default=None)  # type: ignore[assignment]  # made below unless given
 
     def __post_init__(self) -> None:
         users = [each.public_key for each in (self.owner, self.notary, self.witness, self.court)]
-        self.node = MemoryNode(users, roles={1: ["notary"], 3: ["court"]})
+        self.node = self.node or MemoryNode(users, roles={1: ["notary"], 3: ["court"]})
         self._nonce = 0
 
     def send(self, who: MemorySigner, action: str, payload: dict[str, Any]) -> bytes:
@@ -81,13 +82,17 @@ class Story:
         self.node.commit_block([])
         return self.node.proofs.certificate(DIGEST, self.owner.account, case)
 
+    def whole(self) -> bytes:
+        """Everything there is; the id of the case."""
+        self.collect()
+        self.cosign()
+        case = self.submit()
+        self.verify(case)
+        self.archive(case)
+        return case
+
 
 def told() -> tuple[Story, bytes]:
     """The whole story and its case."""
     story = Story()
-    story.collect()
-    story.cosign()
-    case = story.submit()
-    story.verify(case)
-    story.archive(case)
-    return story, case
+    return story, story.whole()
