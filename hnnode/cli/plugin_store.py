@@ -111,10 +111,10 @@ def migrate(
     output: OutputOption = Format.table,
 ) -> None:
     """Runs the migration of an upgrade on the state of a home, page by page as the chain would, and writes nothing."""
+    from hnnode.execution.governance_records import SET_KEY, Code, decode_set
     from hnnode.governance import PluginSources, PluginStore
     from hnnode.governance.rehearsal import rehearse
     from hnnode.governance.running import in_process
-    from hnnode.execution.governance_records import SET_KEY, Code, decode_set
     from hnnode.storage import DiskReader
 
     if not dry_run:
