@@ -15,8 +15,25 @@ _HOST = frozenset(
 )
 _DYNAMIC = frozenset(("getattr", "setattr", "delattr", "hasattr"))
 _UNICODE = frozenset(
-    "lower upper casefold capitalize title swapcase isalpha isalnum isnumeric isdecimal isdigit islower isupper istitle"
-    " isidentifier isprintable isspace".split()
+    [
+        "lower",
+        "upper",
+        "casefold",
+        "capitalize",
+        "title",
+        "swapcase",
+        "isalpha",
+        "isalnum",
+        "isnumeric",
+        "isdecimal",
+        "isdigit",
+        "islower",
+        "isupper",
+        "istitle",
+        "isidentifier",
+        "isprintable",
+        "isspace",
+    ]
 )
 _CACHES = frozenset(("lru_cache", "cache", "cached_property", "singledispatch"))
 _BROAD = frozenset(("Exception", "BaseException", "TxRefused"))

@@ -9,8 +9,25 @@ from hnnode.kit.findings import Finding
 from hnnode.kit.lint.module import Code, FunctionNode, Module, is_mutable, local_names, root_name
 
 _MUTATORS = frozenset(
-    "append add update setdefault pop popitem clear extend insert remove discard appendleft popleft sort reverse"
-    " __setitem__ __delitem__".split()
+    [
+        "append",
+        "add",
+        "update",
+        "setdefault",
+        "pop",
+        "popitem",
+        "clear",
+        "extend",
+        "insert",
+        "remove",
+        "discard",
+        "appendleft",
+        "popleft",
+        "sort",
+        "reverse",
+        "__setitem__",
+        "__delitem__",
+    ]
 )
 _MAKING = frozenset(("__init__", "__post_init__", "__new__"))
 
