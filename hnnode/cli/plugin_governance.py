@@ -35,7 +35,10 @@ HeightOption = Annotated[
     int | None, optional("--height", metavar="H", help=two("从这个高度起生效", "height from which it counts"))
 ]
 AfterOption = Annotated[
-    int, typer.Option("--after", min=4, help=two("未给高度时：再过多少个区块生效", "without a height: so many blocks from now"))
+    int,
+    typer.Option(
+        "--after", min=4, help=two("未给高度时：再过多少个区块生效", "without a height: so many blocks from now")
+    ),
 ]
 
 
@@ -85,11 +88,18 @@ def _made(url: str, facts: dict[str, Any], payload: dict[str, Any], output: Form
 
 def propose(
     what: Annotated[
-        str, typer.Argument(metavar="WHEEL|NAME", help=two("插件包，或已安装的应用", "a package, or an installed application"))
+        str,
+        typer.Argument(
+            metavar="WHEEL|NAME", help=two("插件包，或已安装的应用", "a package, or an installed application")
+        ),
     ],
     code_hash: Annotated[
         str | None,
-        optional("--code-hash", metavar="HEX", help=two("已安装版本的代码摘要（可只给开头）", "code hash of the installed version (or its start)")),
+        optional(
+            "--code-hash",
+            metavar="HEX",
+            help=two("已安装版本的代码摘要（可只给开头）", "code hash of the installed version (or its start)"),
+        ),
     ] = None,
     height: HeightOption = None,
     after: AfterOption = AFTER_BLOCKS,
@@ -125,7 +135,10 @@ def _code(what: str, code_hash: str | None, home: Path | None) -> tuple[str, Cod
         found = [each for each in found if each.code_hash.hex().startswith((code_hash or "").lower())]
         if len(found) != 1:
             versions = ", ".join(f"{each.version} {each.code_hash.hex()[:16]}" for each in found) or "–"
-            detail = say(f"{what}：找到 {len(found)} 个版本（{versions}），用 --code-hash 选一个", f"{what}: found {len(found)} versions ({versions}), choose one with --code-hash")
+            detail = say(
+                f"{what}：找到 {len(found)} 个版本（{versions}），用 --code-hash 选一个",
+                f"{what}: found {len(found)} versions ({versions}), choose one with --code-hash",
+            )
             raise ConfigError("PREREQUISITE_MISSING", detail)
         manifest, digest = found[0].manifest, found[0].code_hash
     plugin = manifest.plugin
@@ -180,7 +193,9 @@ def vote(
     url = node_url(node)
     proposal = governance_query(url, "proposal", {"number": number})
     if proposal["outcome"] != "open":
-        detail = say(f"提案 {number} 已结束：{proposal['outcome']}", f"proposal {number} is closed: {proposal['outcome']}")
+        detail = say(
+            f"提案 {number} 已结束：{proposal['outcome']}", f"proposal {number} is closed: {proposal['outcome']}"
+        )
         raise ConfigError("PREREQUISITE_MISSING", detail)
     name, code = proposal["name"], msgspec.convert(proposal, Code)
     if not reject:
@@ -212,12 +227,14 @@ def vote(
 
 def proposals(node: NodeOption = None, output: OutputOption = Format.table) -> None:
     url = node_url(node)
-    opened, closed, after = [], [], 0
+    closed: list[dict[str, Any]] = []
+    after = 0
     while True:
         page = governance_query(url, "proposals", {"limit": 200, "after": after})
-        opened, closed, after = page["open"], closed + page["items"], page["next"]
-        if after is None:
+        closed += page["items"]
+        if page["next"] is None:
             break
+        after = page["next"]
     titles = [
         say("编号", "number"),
         say("内容", "what"),
@@ -230,7 +247,7 @@ def proposals(node: NodeOption = None, output: OutputOption = Format.table) -> N
     ]
     outcomes = {"open": say("投票中", "open"), "active": say("已生效", "active"), "void": say("未通过", "void")}
     fields = ("number", "kind", "name", "version", "activation_height", "power_for", "power_against")
-    found = [*closed, *opened]
+    found = [*closed, *page["open"]]
     rows = [[*(p[field] for field in fields), outcomes[p["outcome"]]] for p in found]
     emit(output, {"proposals": found}, lambda: columns(titles, rows))
 
@@ -239,7 +256,11 @@ def register(application: typer.Typer) -> None:
     for name, verb, help in (
         ("propose", propose, two("提议启用或升级一个插件", "propose to activate or upgrade a plugin")),
         ("vote", vote, two("以节点密钥对提案投票", "vote on a proposal with the key of a node")),
-        ("disable", switch("disable"), two("提议停用一个应用，查询与证明保留", "propose to disable an application; queries and proofs stay")),
+        (
+            "disable",
+            switch("disable"),
+            two("提议停用一个应用，查询与证明保留", "propose to disable an application; queries and proofs stay"),
+        ),
         ("enable", switch("enable"), two("提议重新启用一个应用", "propose to enable an application again")),
         ("proposals", proposals, two("提案及其结果", "proposals and how they ended")),
     ):

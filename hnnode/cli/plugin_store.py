@@ -77,14 +77,20 @@ def installed(home: HomeOption = None, output: OutputOption = Format.table) -> N
     emit(output, {"plugins": facts}, lambda: columns(titles, [list(each.values()) for each in facts]))
 
 
-def info(name: NameArgument, home: HomeOption = None, node: NodeOption = None, output: OutputOption = Format.table) -> None:
+def info(
+    name: NameArgument, home: HomeOption = None, node: NodeOption = None, output: OutputOption = Format.table
+) -> None:
     """What the chain says of a plugin, and which versions lie in the home."""
     from hnnode.governance import PluginStore
 
     plugins = governance_query(node_url(node), "plugins")["plugins"]
     record: dict[str, Any] | None = next((plugin for plugin in plugins if plugin["name"] == name), None)
     versions = [
-        {"version": each.version, "state_version": each.manifest.plugin.state_version, "code_hash": each.code_hash.hex()}
+        {
+            "version": each.version,
+            "state_version": each.manifest.plugin.state_version,
+            "code_hash": each.code_hash.hex(),
+        }
         for each in PluginStore(Home(node_home(home)).root).list()
         if each.name == name
     ]
@@ -105,7 +111,11 @@ def migrate(
     ] = False,
     code_hash: Annotated[
         str | None,
-        optional("--to", metavar="HEX", help=two("目标版本的代码摘要（可只给开头）", "code hash of the version to go to (or its start)")),
+        optional(
+            "--to",
+            metavar="HEX",
+            help=two("目标版本的代码摘要（可只给开头）", "code hash of the version to go to (or its start)"),
+        ),
     ] = None,
     home: HomeOption = None,
     output: OutputOption = Format.table,
@@ -114,11 +124,14 @@ def migrate(
     from hnnode.execution.governance_records import SET_KEY, Code, decode_set
     from hnnode.governance import PluginSources, PluginStore
     from hnnode.governance.rehearsal import rehearse
-    from hnnode.governance.running import in_process
+    from hnnode.governance.running import make_host
     from hnnode.storage import DiskReader
 
     if not dry_run:
-        detail = say("链上的迁移由升级提案开始；此处只有 --dry-run", "an upgrade proposal starts a migration on the chain; here is only --dry-run")
+        detail = say(
+            "链上的迁移由升级提案开始；此处只有 --dry-run",
+            "an upgrade proposal starts a migration on the chain; here is only --dry-run",
+        )
         raise typer.BadParameter(detail, param_hint="--dry-run")
     place = Home(node_home(home))
     place.check()
@@ -128,7 +141,13 @@ def migrate(
         plugins = decode_set(state.get(state_key("governance", SET_KEY))).plugins
         now = next((plugin for plugin in plugins if plugin.name == name), None)
         if now is None:
-            raise ConfigError("PREREQUISITE_MISSING", say(f"高度 {state.height} 的插件集合中没有 {name}", f"{name} is not in the plugin set of height {state.height}"))
+            raise ConfigError(
+                "PREREQUISITE_MISSING",
+                say(
+                    f"文件中的状态（高度 {state.height}）里没有 {name}；运行中的节点先停止，文件才是最新的",
+                    f"{name} is not in the files (state of height {state.height}); stop a running node first to bring them up to date",
+                ),
+            )
         found = [
             each
             for each in store.list()
@@ -137,12 +156,15 @@ def migrate(
             and each.code_hash.hex().startswith((code_hash or "").lower())
         ]
         if len(found) != 1:
-            detail = say(f"{name}：找到 {len(found)} 个可去的版本，用 --to 选一个", f"{name}: found {len(found)} versions to go to, choose one with --to")
+            detail = say(
+                f"{name}：找到 {len(found)} 个可去的版本，用 --to 选一个",
+                f"{name}: found {len(found)} versions to go to, choose one with --to",
+            )
             raise ConfigError("PREREQUISITE_MISSING", detail)
         plugin = found[0].manifest.plugin
         code = Code(plugin.version, plugin.api_version, plugin.state_version, found[0].code_hash.hex())
-        former = in_process([sources.find(name, now.code)])
-        host = in_process([sources.find(name, code)])
+        former = make_host([sources.find(name, now.code)])
+        host = make_host([sources.find(name, code)])
         try:
             with notes().status(say("迁移试运行…", "trying the migration …")):
                 tried = rehearse(name, now.data_version, code, (host, former), state)

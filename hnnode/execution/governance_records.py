@@ -114,7 +114,8 @@ def decode_closed(row: bytes) -> ClosedProposal:
 def genesis_set(plugins: dict[str, Code]) -> bytes:
     """Row `s` of the genesis."""
     records = tuple(
-        PluginRecord(name, code, "enabled", 1, 0, code.state_version, None, "") for name, code in sorted(plugins.items())
+        PluginRecord(name, code, "enabled", 1, 0, code.state_version, None, "")
+        for name, code in sorted(plugins.items())
     )
     return msgspec.json.encode(PluginSet(records))
 

@@ -18,7 +18,7 @@ from hnnode.errors import ConfigError, invariant
 from hnnode.execution.governance_records import OPEN_KEY, SET_KEY, OpenProposals, PluginSet, decode_open, decode_set
 from hnnode.governance.finding import PluginSources
 from hnnode.governance.pages import Page, next_page
-from hnnode.governance.running import HostOf, Running, in_process, load_running
+from hnnode.governance.running import HostOf, Running, load_running, make_host
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -35,7 +35,7 @@ log = structlog.get_logger("governance")
 class PluginSets:
     """The plugin set of one node as its chain goes on."""
 
-    def __init__(self, sources: PluginSources, validators: ValidatorSet, host_of: HostOf = in_process) -> None:
+    def __init__(self, sources: PluginSources, validators: ValidatorSet, host_of: HostOf = make_host) -> None:
         """validators: of the genesis; their votes count."""
         self._sources = sources
         self._validators = validators

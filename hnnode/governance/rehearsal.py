@@ -75,7 +75,7 @@ class _Overlay:
             last = page[-1][0] if len(page) == limit else None
             at = bisect_right(self._keys, after) if after is not None else 0
             own = {key: self._written[key] for key in self._keys[at:] if last is None or key <= last}
-            merged: dict[bytes, bytes | None] = dict(page) | own
+            merged: dict[bytes, bytes | None] = {**dict(page), **own}
             found += [(key, value) for key, value in sorted(merged.items()) if value is not None]
             if last is None:
                 break

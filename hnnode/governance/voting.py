@@ -10,7 +10,7 @@ from hnnode.errors import ConfigError
 from hnnode.execution.governance_records import Code, PluginRecord
 from hnnode.execution.migrating import first_step
 from hnnode.governance.finding import PluginSources
-from hnnode.governance.running import HostOf, in_process
+from hnnode.governance.running import HostOf, make_host
 
 
 def propose_payload(kind: str, name: str, code: Code, activation_height: int) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def vote_payload(
 
 
 def check_code(
-    name: str, code: Code, now: PluginRecord | None, sources: PluginSources, host_of: HostOf = in_process
+    name: str, code: Code, now: PluginRecord | None, sources: PluginSources, host_of: HostOf = make_host
 ) -> None:
     """Whether this node could run proposed code: it is here, it loads, it is what the proposal says, and its data can get
     to its layout. To vote for anything else would stop the chain.

@@ -156,11 +156,19 @@ def build_genesis(file: GenesisFile) -> Genesis:
 
 def _codes(file: GenesisFile) -> dict[str, Code]:
     if file.plugins is None:
-        raise ConfigError("GENESIS_INVALID", "plugins: missing; a release without governance made this chain, begin a new one")
+        raise ConfigError(
+            "GENESIS_INVALID", "plugins: missing; a release without governance made this chain, begin a new one"
+        )
     codes = {p.name: Code(p.version, p.api_version, p.state_version, p.code_hash) for p in file.plugins}
     wanted = set(file.applications) - RESERVED
-    if len(codes) != len(file.plugins) or set(codes) != wanted or any(len(bytes.fromhex(c.code_hash)) != 32 for c in codes.values()):
-        raise ConfigError("GENESIS_INVALID", f"plugins: want the code of each of {', '.join(sorted(wanted)) or 'no plugin'}")
+    if (
+        len(codes) != len(file.plugins)
+        or set(codes) != wanted
+        or any(len(bytes.fromhex(c.code_hash)) != 32 for c in codes.values())
+    ):
+        raise ConfigError(
+            "GENESIS_INVALID", f"plugins: want the code of each of {', '.join(sorted(wanted)) or 'no plugin'}"
+        )
     return codes
 
 

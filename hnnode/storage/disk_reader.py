@@ -31,9 +31,7 @@ class DiskReader:
             raise ConfigError("PREREQUISITE_MISSING", f"{path}: no database is here; was this node ever started?")
         with STORAGE:
             families = {name: Options(raw_mode=True) for name in FAMILIES}
-            self._db = Rdict(
-                str(path), Options(raw_mode=True), families, access_type=AccessType.read_only()
-            )
+            self._db = Rdict(str(path), Options(raw_mode=True), families, access_type=AccessType.read_only())
             tip = self._db.get_column_family("meta").get(TIP_KEY)
             self._state = self._db.get_column_family("state")
         if tip is None:

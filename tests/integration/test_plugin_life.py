@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,20 +18,22 @@ import pytest
 
 from hnnode.client import TxFailed
 from hnnode.crypto import write_key_file
-from hnnode.storage import Home
-from tests.kit.plugin_packages import counter_wheel, trust_counter
+from hnnode.errors import name_of
+from hnnode.packaging import write_package
+from tests.kit.plugin_packages import counter_package, trust_counter
+from tests.kit.plugin_votes import PluginVotes, code_of
 from tests.kit.processes import ProcessChain, running_chain
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 
-class Operators:
+class Operators(PluginVotes):
     """The people at the four nodes, and their commands."""
 
     def __init__(self, chain: ProcessChain, folder: Path) -> None:
-        self.chain = chain
-        self._key = folder / "admin.pem"
-        write_key_file(self._key, chain.key)
+        super().__init__(chain)
+        self.key = folder / "admin.pem"
+        write_key_file(self.key, chain.key)
         self._environment = {**os.environ, "HNNODE_USER_DIR": str(folder / "user"), "HNNODE_LANG": "en"}
         for home in chain.homes:
             trust_counter(home)
@@ -44,42 +45,29 @@ class Operators:
         assert (done.returncode == 0) == ok, (arguments, done.stdout, done.stderr)
         return json.loads(done.stdout) if done.stdout.startswith("{") else {"error": done.stderr}
 
+    def ask(self, *arguments: object) -> dict[str, Any]:
+        """A command that asks the first node."""
+        return self.run(*arguments, "--node", self.chain.net.nodes[0].url)
+
     def tx(self, *arguments: object, ok: bool = True) -> dict[str, Any]:
         """A command that signs a transaction."""
-        url = self.chain.net.nodes[0].url
-        return self.run(*arguments, "--key", self._key, "--node", url, ok=ok)
+        return self.run(*arguments, "--key", self.key, "--node", self.chain.net.nodes[0].url, ok=ok)
 
-    def install(self, wheel: Path, *indices: int) -> None:
-        for index in indices:
-            self.run("plugin", "install", wheel, "--home", self.chain.homes[index])
+    def stop(self, index: int) -> None:
+        """Stop one node in order, so that its files hold everything."""
+        process = self.chain.net.nodes[index].process
+        assert process is not None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
-    def decide(self, *propose: object, voters: tuple[int, ...] = (0, 1, 2), after: int = 12) -> int:
-        """Propose and vote; returns the height from which it counts."""
-        made = self.tx("plugin", *propose, "--after", after)
-        for index in voters:
-            self.tx("plugin", "vote", made["proposal"], "--home", self.chain.homes[index])
-        return int(made["activation_height"])
-
-    def reach(self, height: int, *indices: int) -> None:
-        """Until these nodes stand at a height; without an accepted proposal something must be sent for it."""
-        deadline = time.monotonic() + 60
-        while min(self.chain.height(i) for i in indices) < height:
-            assert time.monotonic() < deadline, f"height {height} is not reached"
-            time.sleep(0.1)
-
-    def add(self, name: str, amount: int, index: int = 0) -> None:
-        with self.chain.client(index) as client:
-            client.submit("counter", "add", {"name": name, "amount": amount})
+    def start(self, index: int) -> None:
+        self.chain.net.start(index)
+        self.chain.net.wait_ready([index])
 
     def refused(self, name: str = "a") -> str:
         with self.chain.client(0) as client, pytest.raises(TxFailed) as caught:
             client.submit("counter", "add", {"name": name, "amount": 1})
-        return caught.value.name
-
-    def total(self, name: str, index: int = 0) -> dict[str, Any]:
-        with self.chain.client(index) as client:
-            found = client.query("counter", "total", {"name": name}).result
-            return {field: found[field] for field in ("layout", "total")}
+        return name_of(caught.value.code)
 
     def status(self, index: int = 0) -> str:
         found = self.run("plugin", "list", "--node", self.chain.net.nodes[index].url)["plugins"]
@@ -93,40 +81,62 @@ def operators(tmp_path: Path) -> Iterator[Operators]:
 
 
 def test_a_plugin_lives_its_whole_life_without_a_restart(tmp_path: Path) -> None:
-    first, second = counter_wheel(tmp_path, "1.0.0"), counter_wheel(tmp_path, "2.0.0")
+    first, second = counter_package(tmp_path, "1.0.0"), counter_package(tmp_path, "2.0.0")
+    wheels = [write_package(package, tmp_path / "dist") for package in (first, second)]
+    everyone = (0, 1, 2, 3)
     with operators(tmp_path) as people:
-        everyone = (0, 1, 2, 3)
-        people.install(first, *everyone)
-        height = people.decide("propose", first)
-        people.reach(height, *everyone)
-        assert {people.status(i) for i in everyone} == {"enabled"}
-        for i in range(4):
+        homes = people.chain.homes
+        # By command: install, propose, vote. A vote for code that is not here is not given.
+        people.run("plugin", "install", wheels[0], "--home", homes[0])
+        people.install(first, 1, 2)
+        made = people.tx("plugin", "propose", wheels[0], "--after", 16)
+        for home in homes[:3]:
+            counted = people.tx("plugin", "vote", made["proposal"], "--home", home)
+        assert (counted["power_for"], counted["power_total"]) == (3, 4)
+        refused = people.tx("plugin", "vote", made["proposal"], "--home", homes[3], ok=False)
+        assert "PLUGIN_MISSING" in refused["error"]
+        people.install(first, 3)
+        people.reach(int(made["activation_height"]), *everyone)
+        assert people.status(3) == "enabled"
+        for i in everyone:
             people.add("a", 10 * (i + 1), i)
-        assert people.total("a") == {"layout": 1, "total": 100}
+        assert people.total("a") == (1, 100)
 
+        # An upgrade with a migration, tried on the files of a node that rests.
         people.install(second, *everyone)
-        tried = people.run("plugin", "migrate", "counter", "--dry-run", "--home", people.chain.homes[0], ok=True)
+        people.stop(3)
+        tried = people.run("plugin", "migrate", "counter", "--dry-run", "--home", homes[3])
         assert (tried["from_version"], tried["to_version"], tried["problem"]) == (1, 2, "")
-        height = people.decide("propose", second)
-        people.reach(height + 3, *everyone)
-        people.chain.until(lambda: people.total("a") == {"layout": 2, "total": 100}, "the migration")
+        passes = [(p["phase"], p["rows"], p["writes"]) for p in tried["passes"]]
+        assert passes == [("check", 1, 0), ("move", 1, 2), ("verify", 1, 0)]
+        people.start(3)
+        people.decide("upgrade", code_of(second))
+        people.wait_enabled("2.0.0")
+        assert people.total("a") == (2, 100)
         people.add("a", 1)
-        assert people.total("a", 3) == {"layout": 2, "total": 101}
+        assert people.total("a", 3) == (2, 101)
 
-        people.reach(people.decide("disable", "counter"), *everyone)
+        # Off and on: queries and proofs stay.
+        off = people.tx("plugin", "disable", "counter", "--after", 10)
+        people.vote(int(off["proposal"]), code_of(second), 0, 1, 2)
+        people.reach(int(off["activation_height"]), *everyone)
         assert people.refused() == "APPLICATION_DISABLED"
-        assert people.total("a") == {"layout": 2, "total": 101}
+        assert people.total("a") == (2, 101)
         with people.chain.client(0) as client:
             assert client.verify_proof(client.state_proof("counter", b"na")).valid
-        people.reach(people.decide("enable", "counter"), *everyone)
+        on = people.tx("plugin", "enable", "counter", "--after", 10)
+        people.vote(int(on["proposal"]), code_of(second), 0, 1, 2)
+        people.reach(int(on["activation_height"]), *everyone)
         people.add("a", 1)
 
-        found = people.run("plugin", "info", "counter", "--home", people.chain.homes[0], "--node", people.chain.net.nodes[0].url)
+        # Back to the version before, by the step that the newer code knows.
+        found = people.ask("plugin", "info", "counter", "--home", homes[0])
         old = next(each["code_hash"] for each in found["installed"] if each["version"] == "1.0.0")
-        height = people.decide("propose", "counter", "--code-hash", old, "--home", people.chain.homes[0])
-        people.reach(height + 3, *everyone)
-        people.chain.until(lambda: people.total("a") == {"layout": 1, "total": 102}, "the way back")
+        back = people.tx("plugin", "propose", "counter", "--code-hash", old, "--home", homes[0], "--after", 10)
+        assert back["kind"] == "upgrade"
+        people.vote(int(back["proposal"]), code_of(first), 0, 1, 2)
+        people.wait_enabled("1.0.0")
+        assert people.total("a") == (1, 102)
         people.add("a", 1)
-        people.chain.check_equal([0, 1, 2, 3])
-        outcomes = [p["outcome"] for p in people.run("plugin", "proposals", "--node", people.chain.net.nodes[0].url)["proposals"]]
-        assert outcomes == ["active"] * 5
+        people.chain.check_equal([*everyone])
+        assert [p["outcome"] for p in people.ask("plugin", "proposals")["proposals"]] == ["active"] * 5

@@ -64,7 +64,7 @@ class Total(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 _V1 = (
     _SHARED
-    + '''def add(ctx: Context, payload: Add) -> None:
+    + """def add(ctx: Context, payload: Add) -> None:
     key = b"c" + payload.name.encode()
     before = ctx.get(key)
     total = payload.amount + (int(before.decode()) if before is not None else 0)
@@ -85,12 +85,12 @@ class Plugin:
 
 
 plugin = Plugin()
-'''
+"""
 )
 
 _V2 = (
     _SHARED
-    + '''def add(ctx: Context, payload: Add) -> None:
+    + """def add(ctx: Context, payload: Add) -> None:
     key = b"n" + payload.name.encode()
     before = ctx.get(key)
     total = payload.amount + (int.from_bytes(before, "big") if before is not None else 0)
@@ -141,7 +141,7 @@ class Plugin:
 
 
 plugin = Plugin()
-'''
+"""
 )
 
 
