@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from hnnode.node.genesis import GenesisAccount, PortPlan, write_testnet
 class ProcessChain:
     """`net` starts, kills and stops the processes; `client(i)` talks to node i."""
 
-    def __init__(self, directory: Path, count: int, roles: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, directory: Path, count: int, applications: Sequence[str] = (), roles: tuple[str, ...] = ()
+    ) -> None:
         self.key: SecretKey = generate_key()
         # Two test runs on one machine look for free ports at the same moment: each begins elsewhere.
         base = shifted_base(21_000 + os.getpid() % 200 * 24, count * 3)
@@ -32,7 +34,7 @@ class ProcessChain:
             nodes=count,
             chain_name="hn_test",
             role="city",
-            applications=[],
+            applications=applications,
             accounts=[GenesisAccount(self.key.public_key(), "委办局", roles)],
             ports=PortPlan(p2p=base, http=base + count, metrics=base + 2 * count),
         )
