@@ -114,7 +114,7 @@ class ExecutionConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     sandbox: Literal["strict", "best"] = "strict"
     block_ms_max: Positive = 300_000
     block_cpu_ms_max: Positive = 60_000
-    query_ms_max: Positive = 5_000
+    query_ms_max: Positive = 2_000
     memory_bytes_max: Annotated[int, Meta(ge=256 * 1024 * 1024)] = 1024 * 1024 * 1024
 
     def isolates(self, application: str, from_store: bool) -> bool:

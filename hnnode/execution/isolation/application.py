@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RETRY_S_MIN = 0.1
 RETRY_S_MAX = 10.0
+QUERIES_MAX = 3
+"""Queries of one application at once, the waiting ones included."""
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +84,7 @@ class IsolatedApplication:
         self._block_bounds = Bounds(config.block_ms_max / 1000, config.block_cpu_ms_max / 1000, memory)
         self._query_bounds = Bounds(config.query_ms_max / 1000, config.query_ms_max / 1000, memory)
         self._executing, self._querying = threading.Lock(), threading.Lock()
+        self._queries = threading.BoundedSemaphore(QUERIES_MAX)
         self._for_queries: Child | None = None
         try:
             self._for_blocks: Child | None = Child(source, self._block_bounds, spawner, self._files)
@@ -164,6 +167,11 @@ class IsolatedApplication:
                     self._mourn(e, height, pause)
                     self._closing.wait(pause)
                     pause = min(pause * 2, RETRY_S_MAX)
+                except BaseException:  # of this node's state: the process waits for an answer that will not come
+                    child, self._for_blocks = self._for_blocks, None
+                    if child is not None:
+                        child.end()
+                    raise
                 else:
                     self._troubles.over(self.name)
                     return result
@@ -201,12 +209,13 @@ class IsolatedApplication:
 
         Raises: Rejected: what the plugin answers; QUERY_TOO_BROAD when it takes too long. Unavailable: NOT_READY.
         """
-        if not self._querying.acquire(timeout=2 * self._query_bounds.wall_s):
-            raise Unavailable("NOT_READY", f"{self.name}: too many queries wait", retry_after_ms=1_000)
+        if not self._queries.acquire(blocking=False):  # readers of the gateway are left for other applications
+            raise Unavailable("NOT_READY", f"{self.name}: too many queries at once", retry_after_ms=500)
         try:
-            return self._ask(m.Query(query, arguments, state.height), state)
+            with self._querying:
+                return self._ask(m.Query(query, arguments, state.height), state)
         finally:
-            self._querying.release()
+            self._queries.release()
 
     def _ask(self, query: m.Query, state: StateReader) -> Any:
         if self._closing.is_set():

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from hnnode.errors import ConfigError
+from hnnode.errors import ConfigError, FatalError
 from hnnode.execution.group import Group
 from hnnode.execution.isolation import messages as m
 from hnnode.execution.isolation import sandbox
@@ -33,7 +33,7 @@ from hnnode.execution.source import PluginSource
 from hnnode.execution.table import Application
 from hnnode.plugin_api.context import QueryView, make_context
 from hnnode.plugin_api.model import ModelError, json_schema
-from hnnode.plugin_api.outcome import QueryRefused, TxRefused
+from hnnode.plugin_api.outcome import QueryRefused, ReadFailed, TxRefused
 
 FRAME_BYTES_MAX = 1 << 30
 """Of the node, which is trusted; it bounds what it sends itself."""
@@ -84,9 +84,9 @@ def main(descriptor: int, parent: int) -> None:
             else:
                 os._exit(EXIT_FRAME)
             gc.collect(0)
-    except FrameError:
+    except (FrameError, ReadFailed):
         os._exit(EXIT_FRAME)
-    except MemoryError:
+    except (MemoryError, FatalError):
         os._exit(EXIT_MEMORY)
 
 
@@ -212,8 +212,6 @@ def _query(frames: Frames, table: Application, loaded: Loaded, query: m.Query, r
             answer = m.Refusal(refusal.name, refusal.detail[:1_000])
         except TxRefused:
             answer = m.Refusal("QUERY_TOO_BROAD", "the answer needs more work than one query may do")
-        except FrameError:
-            raise
         except Exception as e:  # noqa: BLE001 - a fault of the plugin, told to the one who asked
             answer = m.Refusal("HANDLER_FAILED", f"{type(e).__name__}: {e}"[:1_000])
     reports.send(frames)

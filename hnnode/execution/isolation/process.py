@@ -91,7 +91,7 @@ class Child:
     def __init__(self, source: PluginSource, bounds: Bounds, spawner: Spawner, files: Mapping[str, bytes]) -> None:
         """Raises: ConfigError: the code cannot be loaded. ChildFault: the process died or took too long."""
         self._bounds = bounds
-        self._wall_s = START_S_MAX
+        self._wall_s = self._cpu_s = START_S_MAX
         self._since = time.monotonic()
         self._cpu_since = 0.0
         self._ended = threading.Event()
@@ -141,7 +141,7 @@ class Child:
 
     def begin(self) -> None:
         """A block or query begins: its bounds count from here."""
-        self._since, self._wall_s = time.monotonic(), self._bounds.wall_s
+        self._since, self._wall_s, self._cpu_s = time.monotonic(), self._bounds.wall_s, self._bounds.cpu_s
         self._cpu_since, _ = self._spent()
 
     def _patience(self) -> None:
@@ -151,8 +151,8 @@ class Child:
         if wall > self._wall_s:
             raise ChildFault(f"no answer within {self._wall_s:g} s")
         cpu, resident = self._spent()
-        if cpu - self._cpu_since > self._bounds.cpu_s:
-            raise ChildFault(f"more than {self._bounds.cpu_s:g} s of processor time for one request")
+        if cpu - self._cpu_since > self._cpu_s:
+            raise ChildFault(f"more than {self._cpu_s:g} s of processor time for one request")
         if resident > self._bounds.memory_bytes:
             raise ChildFault(f"{resident} bytes of memory, want ≤ {self._bounds.memory_bytes}")
 

@@ -117,7 +117,7 @@ class Loader:
 
     def _run(self, module: types.ModuleType, where: str, content: bytes) -> None:
         try:
-            tree = ast.parse(content, where)
+            tree = ast.parse(content, where, feature_version=(3, 11))
             made = rewrite(tree, where, self._methods)
             code = compile(made, where, "exec", flags=_FLAGS, dont_inherit=True, optimize=0)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as e:

@@ -68,11 +68,10 @@ def _widths(items: Any, repeated: bool) -> Iterator[int]:
     for op, argument in items:
         if op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
             low, high, inner = argument
-            if repeated:
-                raise ModelError("pattern: a repetition within a repetition")
             width = _UNBOUNDED if high is sre.MAXREPEAT else int(high) - int(low) + 1
-            if width > 1 or len(inner) > 1:
-                yield width
+            if repeated and width > 1:
+                raise ModelError("pattern: a repetition within a repetition")
+            yield width
             yield from _widths(inner, True)
         elif op is sre.SUBPATTERN:
             yield from _widths(argument[-1], repeated)

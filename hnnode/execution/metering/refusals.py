@@ -78,6 +78,8 @@ class Refusals(ast.NodeVisitor):
         for count, each in enumerate(ast.walk(node)):
             if count > NODES_MAX:
                 self._refuse(node, f"more than {NODES_MAX} syntax nodes")
+            if getattr(each, "type_params", None):
+                self._refuse(each, "type parameters: the oldest interpreter of a chain does not know them")
             if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
                 bound.add(each.id)
             elif isinstance(each, ast.arg):
