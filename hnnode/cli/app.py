@@ -23,6 +23,7 @@ from hnnode.cli import (
     network,
     node,
     plugin,
+    privacy,
     proof,
     query,
     storage,
@@ -41,7 +42,7 @@ application = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for noun in (dev, tx, proof, block, events, key, plugin, storage, bench):
+for noun in (dev, tx, proof, block, events, key, privacy, plugin, storage, bench):
     application.add_typer(noun.application)
 for verb in (network, node, gateway, doctor, query, error):
     verb.register(application)

@@ -96,7 +96,9 @@ def _genesis(home: Home) -> Iterator[Finding]:
         for plugin in genesis.file.plugins or ():
             sources.find(plugin.name, Code(plugin.version, plugin.api_version, plugin.state_version, plugin.code_hash))
         names = ", ".join(genesis.file.applications) or "–"
-        yield Finding("ok", "plugins", say(f"创世的插件都已安装：{names}", f"plugins of the genesis are installed: {names}"))
+        yield Finding(
+            "ok", "plugins", say(f"创世的插件都已安装：{names}", f"plugins of the genesis are installed: {names}")
+        )
         validator = genesis.validators.index_of(read_key_file(home.key).account()) is not None
     except HnError as e:
         yield Finding("fail", "genesis", failure.line(e.code, e.detail))

@@ -49,6 +49,16 @@ def write_public_key_file(path: Path, public_key: bytes) -> None:
     _create(path, public_key_to_pem(public_key), 0o644)
 
 
+def read_secret_file(path: Path) -> str:
+    """Text of a file that only its owner may read. Raises ConfigError 2005 when the mode is looser than 600, else 2004."""
+    return _read_text(path, private=True)
+
+
+def create_secret_file(path: Path, text: str) -> None:
+    """Create `path` with mode 600, synced. Raises ConfigError 2004 when it exists."""
+    _create(path, text, 0o600)
+
+
 def _encrypted(key: SecretKey, passphrase: str) -> str:
     return key.to_encrypted_pem(passphrase, os.urandom(16), os.urandom(16), ENCRYPTION_ROUNDS)
 
@@ -83,7 +93,7 @@ def _create(path: Path, text: str, mode: int) -> None:
         raise ConfigError("KEY_FILE_INVALID", f"{path}: exists already and is not overwritten") from e
     except OSError as e:
         raise ConfigError("KEY_FILE_INVALID", f"{path}: {e.strerror}") from e
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(file.fileno(), mode)
         file.write(text)
         file.flush()

@@ -14,7 +14,8 @@ import msgspec
 from hnnode.execution.payload import payload_decoder
 from hnnode.plugin_api.migration import Migration
 from hnnode.plugin_api.model import ModelError, json_schema
-from hnnode.plugin_api.registry import BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec
+from hnnode.plugin_api.privacy.guard import RULE, Handling, action_handling, guard_batch, guard_handler, guarded_texts
+from hnnode.plugin_api.registry import ActionSpec, BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec
 
 if TYPE_CHECKING:
     from hnnode.execution.metering.meter import Meter
@@ -103,6 +104,8 @@ class Application:
     rules: Mapping[str, RuleSpec]
     reads: frozenset[str] = frozenset()
     meter: Meter | None = None
+    handling: Mapping[str, Handling] = field(default_factory=dict)
+    """How each field of the payloads stands on the chain, as the plugin stated it."""
     migrations: Mapping[tuple[int, int], Migration] = field(default_factory=dict)
     """By (from version, to version)."""
 
@@ -117,27 +120,15 @@ class Application:
     ) -> Application:
         """The registered application as an immutable record, every map in name order.
 
-        Raises: ModelError: two migrations lead the same way, or one leads nowhere.
+        Raises: ModelError: two migrations lead the same way, or one leads nowhere; the privacy table does not fit.
         """
         steps = {(step.from_version, step.to_version): step for step in migrations}
         if len(steps) != len(migrations) or any(a == b or min(a, b) < 1 for a, b in steps):
             raise ModelError(
                 f"migrations: got {[(m.from_version, m.to_version) for m in migrations]}, want each way once"
             )
-        actions = {
-            name: Action(
-                name,
-                payload_decoder(spec.model),
-                spec.handler,
-                spec.batch,
-                spec.keys,
-                spec.roles,
-                spec.model,
-                spec.title_zh,
-                spec.title_en,
-            )
-            for name, spec in sorted(registry.actions.items())
-        }
+        registry.complete()
+        actions = {name: _action(registry, spec) for name, spec in sorted(registry.actions.items())}
         return cls(
             name=registry.application,
             version=version,
@@ -151,5 +142,18 @@ class Application:
             rules=MappingProxyType(dict(sorted(registry.rules.items()))),
             reads=frozenset(registry.foreign),
             meter=meter,
+            handling=MappingProxyType(dict(registry.handling)),
             migrations=MappingProxyType(dict(sorted(steps.items()))),
         )
+
+
+def _action(registry: Registry, spec: ActionSpec) -> Action:
+    handler, batch = spec.handler, spec.batch
+    handling = action_handling(spec.name, spec.model, registry.handling)
+    texts = guarded_texts(spec.model, handling, registry.unguarded)
+    if texts is not None:
+        rule = f"{registry.application}.{RULE}"
+        handler = guard_handler(handler, texts, rule)
+        batch = None if batch is None else guard_batch(batch, texts, rule)
+    decode = payload_decoder(spec.model)
+    return Action(spec.name, decode, handler, batch, spec.keys, spec.roles, spec.model, spec.title_zh, spec.title_en)

@@ -88,10 +88,18 @@ def _foreign(project: Project, code: Code) -> Iterator[Finding]:
     named = project.manifest.needs.applications
     for module in code.modules.values():
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("foreign", "reads"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("foreign", "reads")
+            ):
                 given = node.args[:1] if node.func.attr == "foreign" else node.args
                 for argument in given:
-                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str) and argument.value not in named:
+                    if (
+                        isinstance(argument, ast.Constant)
+                        and isinstance(argument.value, str)
+                        and argument.value not in named
+                    ):
                         yield module.finding(node, "HN302", argument.value)
 
 
@@ -123,7 +131,9 @@ def _table(project: Project, code: Code, table: Application) -> Iterator[Finding
     place = f"{project.manifest.package}/{MANIFEST_NAME}"
     plugin = project.manifest.plugin
     if table.state_version != plugin.state_version:
-        yield Finding(place, 0, 0, "HN102", f"state_version {plugin.state_version}, registry.describe {table.state_version}")
+        yield Finding(
+            place, 0, 0, "HN102", f"state_version {plugin.state_version}, registry.describe {table.state_version}"
+        )
     titled = [(f"action {row.name}", row.title_zh, row.title_en) for row in table.actions.values()]
     titled += [(f"query {row.name}", row.title_zh, row.title_en) for row in table.queries.values()]
     titled += [(f"rule {row.id}", row.zh, row.en) for row in table.rules.values()]
@@ -152,9 +162,9 @@ def _used_rules(code: Code, name: str) -> dict[str, tuple[str, int]]:
             and node.args
         }
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and form.fullmatch(node.value):
-                if id(node) not in events:
-                    used.setdefault(node.value, (module.path, node.lineno))
+            text = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(text, str) and form.fullmatch(text) and id(node) not in events:
+                used.setdefault(text, (module.path, getattr(node, "lineno", 0)))
     return used
 
 

@@ -14,7 +14,7 @@ from hnnode.execution.table import Application
 from hnnode.kit.chain import Chain
 from hnnode.kit.diagram import draw, find_status_maps
 from hnnode.kit.lint.module import Code
-from hnnode.kit.page import Block, Drawing, Heading, Listing, Paragraph, Table, as_html, as_markdown
+from hnnode.kit.page import Block, Drawing, Heading, Listing, Paragraph, Table, Text, as_html, as_markdown
 from hnnode.kit.project import Project
 from hnnode.kit.schemas import Schema, fields_of
 from hnnode.packaging import hash_code, read_code
@@ -85,7 +85,9 @@ def _head(project: Project, code_hash: bytes) -> Iterator[Block]:
 
 def _states(project: Project) -> Iterator[Block]:
     package = project.manifest.package
-    modules = {name: module for name, module in sys.modules.items() if name == package or name.startswith(f"{package}.")}
+    modules = {
+        name: module for name, module in sys.modules.items() if name == package or name.startswith(f"{package}.")
+    }
     maps = find_status_maps(modules)
     if maps:
         yield Heading(2, ("状态", "States"))
@@ -128,8 +130,10 @@ def _note(row: Any) -> str:
 def _rules(table: Application) -> Iterator[Block]:
     yield Heading(2, ("规则", "Rules"))
     yield Paragraph(
-        ("违反规则的交易得到收据 4001 RULE_VIOLATION 和规则编号，不留下任何写入。",
-         "A transaction that breaks a rule gets the receipt 4001 RULE_VIOLATION with the rule's id, and leaves nothing.")
+        (
+            "违反规则的交易得到收据 4001 RULE_VIOLATION 和规则编号，不留下任何写入。",
+            "A transaction that breaks a rule gets the receipt 4001 RULE_VIOLATION with the rule's id, and leaves nothing.",
+        )
     )
     rows = [(rule.id, (rule.zh, rule.en)) for rule in table.rules.values()]
     yield Table([("规则", "rule"), ("说明", "text")], rows, frozenset((0,)))
@@ -141,9 +145,13 @@ def _events(code: Code) -> Iterator[Block]:
         for node in ast.walk(module.tree):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit"):
                 continue
-            names = [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)] if node.args else []
+            names = (
+                [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)] if node.args else []
+            )
             data = node.args[2] if len(node.args) > 2 else None
-            keys = [key.value for key in data.keys if isinstance(key, ast.Constant)] if isinstance(data, ast.Dict) else []
+            keys = (
+                [key.value for key in data.keys if isinstance(key, ast.Constant)] if isinstance(data, ast.Dict) else []
+            )
             for name in names:
                 if isinstance(name, str) and "." in name:
                     found.setdefault(name, set()).update(str(key) for key in keys)
@@ -172,12 +180,14 @@ def _privacy(manifest: Manifest, table: Application) -> Iterator[Block]:
             field = path.rpartition(".")[2]
             name = f"{row.name}.{field}" if f"{row.name}.{field}" in manifest.privacy else field
             where.setdefault(name, []).append(row.name)
-    rows = [
+    rows: list[tuple[Text, ...]] = [
         (name, _PRIVACY[manifest.privacy.get(name)], ", ".join(sorted(set(actions))))
         for name, actions in sorted(where.items())
     ]
     rows += [
-        (name, _PRIVACY[kind], ("链下", "off chain")) for name, kind in sorted(manifest.privacy.items()) if name not in where  # type: ignore[misc]
+        (name, _PRIVACY[kind], ("链下", "off chain"))
+        for name, kind in sorted(manifest.privacy.items())
+        if name not in where
     ]
     yield Table([("字段", "field"), ("级别", "class"), ("动作", "actions")], rows, frozenset((0,)))
 
@@ -207,7 +217,13 @@ def _describe(schema: Schema) -> tuple[str, str]:
     if "items" in schema:
         inner = _describe(schema["items"])
         kind, bounds = f"list of {inner[0]}", [inner[1]] if inner[1] else []
-    for name, mark in (("minimum", "≥"), ("maximum", "≤"), ("minItems", "n ≥"), ("maxItems", "n ≤"), ("maxLength", "len ≤")):
+    for name, mark in (
+        ("minimum", "≥"),
+        ("maximum", "≤"),
+        ("minItems", "n ≥"),
+        ("maxItems", "n ≤"),
+        ("maxLength", "len ≤"),
+    ):
         if name in schema:
             bounds.append(f"{mark} {schema[name]}")
     if "pattern" in schema:

@@ -64,7 +64,9 @@ def _check_clear(place: str, where: str, field: str, schema: Mapping[str, Any], 
 
 def _is_hash(schema: Mapping[str, Any]) -> bool:
     """Whether every text it takes is hexadecimal of 32 bytes, or it is a number or a list of such."""
-    texts = [part for part in (schema, *schema.get("anyOf", ()), schema.get("items", {})) if part.get("type") == "string"]
+    texts = [
+        part for part in (schema, *schema.get("anyOf", ()), schema.get("items", {})) if part.get("type") == "string"
+    ]
     return bool(texts) and all(
         re.search(text.get("pattern", ""), "ab" * 32) is not None
         and re.search(text.get("pattern", ""), "Zhang San 13800138000") is None

@@ -31,7 +31,9 @@ def _fields(schema: Schema, root: Schema, path: str, depth: int) -> Iterator[tup
         for name, inner in schema["properties"].items():
             yield from _fields(inner, root, f"{path}.{name}" if path else name, depth + 1)
         return
-    nested = [resolved(part, root) for part in (*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else []))]
+    nested = [
+        resolved(part, root) for part in (*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else []))
+    ]
     structs = [part for part in nested if "properties" in part]
     for part in structs:
         yield from _fields(part, root, path, depth + 1)
@@ -46,7 +48,7 @@ def narrowed(old: Schema, new: Schema) -> list[str]:
 
 def _narrowed(old: Schema, old_root: Schema, new: Schema, new_root: Schema, path: str, depth: int) -> Iterator[str]:
     old, new = resolved(old, old_root), resolved(new, new_root)
-    if depth > DEPTH_MAX or old == new and "$ref" not in str(old):
+    if depth > DEPTH_MAX or (old == new and "$ref" not in str(old)):
         return
     where = path or "payload"
     before, after = old.get("properties"), new.get("properties")

@@ -66,13 +66,18 @@ def run_tests(project: Project, *, nodes: int = 1, twice: bool = True, arguments
     Raises: ConfigError PREREQUISITE_MISSING: pytest is not installed where hnnode runs, or there are no tests.
     """
     if importlib.util.find_spec("pytest") is None:
-        raise ConfigError("PREREQUISITE_MISSING", f"pytest: want it beside hnnode: {sys.executable} -m pip install pytest")
+        raise ConfigError(
+            "PREREQUISITE_MISSING", f"pytest: want it beside hnnode: {sys.executable} -m pip install pytest"
+        )
     if not (project.root / "tests").is_dir():
         raise ConfigError("PREREQUISITE_MISSING", f"{project.root / 'tests'}: no tests")
     chosen = RUNS if twice else RUNS[:1]
     with tempfile.TemporaryDirectory(prefix="hn-test-") as folder:
         traces = [Path(folder) / f"{number}.jsonl" for number in range(len(chosen))]
-        processes = [_start(project, run, nodes, trace, arguments, number) for number, (run, trace) in enumerate(zip(chosen, traces, strict=True))]
+        processes = [
+            _start(project, run, nodes, trace, arguments, number)
+            for number, (run, trace) in enumerate(zip(chosen, traces, strict=True))
+        ]
         outputs = []
         try:
             for process in processes:

@@ -12,10 +12,10 @@ from statistics import median
 from typing import NamedTuple
 
 import msgspec
+from hnnode_native import sm3
 
 from hnnode.kit.chain import Block
 from hnnode.plugin_api.codec import canonical_json
-from hnnode_native import sm3
 
 DIFFERENCES_MAX = 20
 
@@ -119,7 +119,10 @@ def _compare_chain(test: str, one: list[BlockLine], two: list[BlockLine]) -> Dif
     for a, b in zip(one, two, strict=False):
         place = f"height {a.height}"
         if [tx.tx_id for tx in a.txs] != [tx.tx_id for tx in b.txs]:
-            zh, en = "两次运行提交了不同的交易：测试本身不确定", "the runs sent different transactions: the test itself varies"
+            zh, en = (
+                "两次运行提交了不同的交易：测试本身不确定",
+                "the runs sent different transactions: the test itself varies",
+            )
             return Difference(test, place, zh, en)
         for mine, theirs in zip(a.txs, b.txs, strict=True):
             if mine.result != theirs.result:

@@ -32,7 +32,9 @@ def unpack(package: PluginPackage, folder: Path) -> Project:
     return Project.open(folder)
 
 
-def compare_with(project: Project, table: Application, code: Code, migrations: Sequence[Any], old: PluginPackage) -> Iterator[Finding]:
+def compare_with(
+    project: Project, table: Application, code: Code, migrations: Sequence[Any], old: PluginPackage
+) -> Iterator[Finding]:
     """Findings of an upgrade from `old` to what the project holds now."""
     place = f"{project.manifest.package}/{MANIFEST_NAME}"
     now, before = project.manifest.plugin, old.manifest.plugin
@@ -61,7 +63,9 @@ def compare_with(project: Project, table: Application, code: Code, migrations: S
         for _ in range(len(steps) + 1):
             at = steps.get(at, at)
         if at != now.state_version:
-            yield Finding(place, 0, 0, "HN512", f"{before.state_version} → {now.state_version}: got {sorted(steps.items())}")
+            yield Finding(
+                place, 0, 0, "HN512", f"{before.state_version} → {now.state_version}: got {sorted(steps.items())}"
+            )
     else:
         yield Finding(place, 0, 0, "HN510", f"state_version {now.state_version}, {before.state_version}")
 
@@ -71,7 +75,7 @@ def _compare_tables(place: str, old: Application, new: Application) -> Iterator[
         for name in sorted(before.keys() - after.keys()):
             yield Finding(place, 0, 0, "HN513", f"{kind} {name}")
         for name in sorted(before.keys() & after.keys()):
-            for reason in narrowed(json_schema(before[name].model), json_schema(after[name].model)):  # type: ignore[attr-defined]
+            for reason in narrowed(json_schema(before[name].model), json_schema(after[name].model)):
                 yield Finding(place, 0, 0, "HN514", f"{kind} {name}: {reason}")
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 WRITES_MAX = 64
 """Keys one transaction may write or delete."""
 KEY_BYTES_MAX = 256
+"""Key of the application's state; at least one byte to write."""
 VALUE_BYTES_MAX = 64 * 1024
+"""Value of one key."""
 EVENTS_MAX = 64
+"""Events of one transaction."""
 EVENT_DATA_BYTES_MAX = 16 * 1024
+"""Encoded data of one event."""
 EVENT_NAME_BYTES_MAX = 64
+"""Name of an event, in UTF-8."""
 EVENT_ENTITY_BYTES_MAX = 256
+"""What an event is about, in UTF-8."""
 STEPS_MAX = 4_096
 """Steps of one transaction: a call of get, put, delete, emit, scan or foreign is one, and so is each key that a scan looks
 at: the rows it gives and the keys under its prefix that the block deleted.

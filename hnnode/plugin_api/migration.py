@@ -24,10 +24,14 @@ class MigrationRefused(Exception):
 
 
 class Put(Protocol):
+    """Writes a row."""
+
     def __call__(self, key: bytes, value: bytes, /) -> None: ...
 
 
 class Delete(Protocol):
+    """Removes a row."""
+
     def __call__(self, key: bytes, /) -> None: ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import msgspec
 from hnnode.plugin_api.context import Context, QueryView, TxInfo
 from hnnode.plugin_api.limits import FOREIGN_MAX
 from hnnode.plugin_api.model import ModelError, check_model
+from hnnode.plugin_api.privacy.guard import RULE, RULE_TEXTS, Handling, action_handling
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 M = TypeVar("M", bound=msgspec.Struct)
@@ -64,6 +65,8 @@ class Registry:
         self.queries: dict[str, QuerySpec] = {}
         self.rules: dict[str, RuleSpec] = {}
         self.foreign: set[str] = set()
+        self.handling: dict[str, Handling] = {}
+        self.unguarded: frozenset[str] = frozenset()
 
     def describe(self, title_zh: str, title_en: str, state_version: int = 1) -> None:
         """Titles of the application, and the version of its state layout."""
@@ -119,6 +122,41 @@ class Registry:
             self.foreign.add(name)
         if len(self.foreign) > FOREIGN_MAX:
             raise ModelError(f"reads: got {len(self.foreign)} applications, want ≤ {FOREIGN_MAX}")
+
+    def privacy(self, table: Mapping[str, str], unguarded: Sequence[str] = ()) -> None:
+        """How each field of the payloads is handled: `clear`, `committed` or `encrypted`, by its name in the models;
+        `action.field` goes before `field`.
+
+        Every field of every action must be named, those of structs inside it too. Clear texts are looked through for
+        personal numbers before a handler runs; see `privacy/guard.py`. The rule `<application>.personal_data` is
+        registered unless the plugin brings its own texts.
+
+        Args:
+            unguarded: clear fields that are not looked through, as they hold codes that the handler checks: one in some
+                hundreds of the credit codes of a county looks like an identity number.
+        """
+        if self.handling:
+            raise ModelError("privacy: stated twice")
+        try:
+            self.handling = {name: Handling(how) for name, how in sorted(table.items())}
+        except ValueError as e:
+            raise ModelError(f"privacy: {e}") from e
+        self.unguarded = frozenset(unguarded)
+        if not self.unguarded <= self.handling.keys():
+            raise ModelError(f"privacy: {', '.join(sorted(self.unguarded - self.handling.keys()))} is not in the table")
+
+    def complete(self) -> None:
+        """Check what can be checked only when everything is registered; called by the host after `hn_register`."""
+        if not self.handling:
+            return
+        unused = set(self.handling)
+        for spec in self.actions.values():
+            for name in action_handling(spec.name, spec.model, self.handling):
+                unused -= {f"{spec.name}.{name}" if f"{spec.name}.{name}" in self.handling else name}
+        if unused:
+            raise ModelError(f"privacy: no payload has {', '.join(sorted(unused))}")
+        rule_id = f"{self.application}.{RULE}"
+        self.rules.setdefault(rule_id, RuleSpec(rule_id, *RULE_TEXTS))
 
     def rule(self, rule_id: str, zh: str, en: str) -> None:
         """Add a rule that handlers may refuse by: `<application>.<name>` with its text in both languages."""

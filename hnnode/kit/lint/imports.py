@@ -27,8 +27,25 @@ ALLOWED = frozenset(
 )
 """Roots that handlers may import, beside the own package and `hnnode.plugin_api`."""
 ALLOWED_OFF_CHAIN = ALLOWED | frozenset(
-    ("base64", "binascii", "bisect", "csv", "datetime", "decimal", "fractions", "hashlib", "heapq", "json", "math")
-    + ("random", "statistics", "struct", "textwrap", "unicodedata", "xml")
+    [
+        "base64",
+        "binascii",
+        "bisect",
+        "csv",
+        "datetime",
+        "decimal",
+        "fractions",
+        "hashlib",
+        "heapq",
+        "json",
+        "math",
+        "random",
+        "statistics",
+        "struct",
+        "textwrap",
+        "unicodedata",
+        "xml",
+    ]
 )
 """What modules that no handler reaches may import as well: readers of documents, load generators."""
 API = "hnnode.plugin_api"

@@ -98,14 +98,14 @@ def _bind(module: Module, package: str) -> None:
                         module.assigned[name.id] = node.value if isinstance(target, ast.Name) else None
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             module.assigned[node.target.id] = node.value
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.ImportFrom):
-            origin = _absolute(module, node, package)
-            for alias in node.names:
+    for part in ast.walk(module.tree):
+        if isinstance(part, ast.ImportFrom):
+            origin = _absolute(module, part, package)
+            for alias in part.names:
                 module.imported[alias.asname or alias.name] = (origin, alias.name)
                 module.has_hooks = module.has_hooks or alias.name == "hookimpl"
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
+        elif isinstance(part, ast.Import):
+            for alias in part.names:
                 module.imported[alias.asname or alias.name.partition(".")[0]] = (alias.name, "")
 
 

@@ -15,8 +15,25 @@ _HOST = frozenset(
 )
 _DYNAMIC = frozenset(("getattr", "setattr", "delattr", "hasattr"))
 _UNICODE = frozenset(
-    ("lower", "upper", "casefold", "capitalize", "title", "swapcase", "isalpha", "isalnum", "isnumeric", "isdecimal")
-    + ("isdigit", "islower", "isupper", "istitle", "isidentifier", "isprintable", "isspace")
+    [
+        "lower",
+        "upper",
+        "casefold",
+        "capitalize",
+        "title",
+        "swapcase",
+        "isalpha",
+        "isalnum",
+        "isnumeric",
+        "isdecimal",
+        "isdigit",
+        "islower",
+        "isupper",
+        "istitle",
+        "isidentifier",
+        "isprintable",
+        "isspace",
+    ]
 )
 _CACHES = frozenset(("lru_cache", "cache", "cached_property", "singledispatch"))
 _BROAD = frozenset(("Exception", "BaseException", "TxRefused"))
@@ -56,7 +73,11 @@ def _ascii_guarded(module: Module) -> set[ast.AST]:
                 for part in ast.walk(value):
                     if isinstance(part, ast.Attribute) and part.attr in _UNICODE and ast.unparse(part.value) in safe:
                         guarded.add(part)
-                if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "isascii":
+                if (
+                    isinstance(value, ast.Call)
+                    and isinstance(value.func, ast.Attribute)
+                    and value.func.attr == "isascii"
+                ):
                     safe.add(ast.unparse(value.func.value))
     return guarded
 

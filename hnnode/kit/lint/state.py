@@ -9,8 +9,25 @@ from hnnode.kit.findings import Finding
 from hnnode.kit.lint.module import Code, FunctionNode, Module, is_mutable, local_names, root_name
 
 _MUTATORS = frozenset(
-    ("append", "add", "update", "setdefault", "pop", "popitem", "clear", "extend", "insert", "remove", "discard")
-    + ("appendleft", "popleft", "sort", "reverse", "__setitem__", "__delitem__")
+    [
+        "append",
+        "add",
+        "update",
+        "setdefault",
+        "pop",
+        "popitem",
+        "clear",
+        "extend",
+        "insert",
+        "remove",
+        "discard",
+        "appendleft",
+        "popleft",
+        "sort",
+        "reverse",
+        "__setitem__",
+        "__delitem__",
+    ]
 )
 _MAKING = frozenset(("__init__", "__post_init__", "__new__"))
 
@@ -26,9 +43,13 @@ def check(code: Code, module: Module) -> Iterator[Finding]:
                 for target in _targets(node):
                     if _is_module_place(module, target, bound):
                         yield module.finding(node, "HN212", ast.unparse(target)[:80])
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATORS:
-                if _is_mutable_name(code, module, node.func.value, bound):
-                    yield module.finding(node, "HN212", ast.unparse(node)[:80])
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in _MUTATORS
+                and _is_mutable_name(code, module, node.func.value, bound)
+            ):
+                yield module.finding(node, "HN212", ast.unparse(node)[:80])
         owner, _, name = qualified.rpartition(".")
         if owner in lasting and name not in _MAKING:
             yield from _own_attributes(module, function)
