@@ -98,7 +98,7 @@ class ProcessChain:
 
 @contextmanager
 def running_chain(directory: Path, count: int = 4, roles: tuple[str, ...] = ()) -> Iterator[ProcessChain]:
-    chain = ProcessChain(directory, count, roles)
+    chain = ProcessChain(directory, count, roles=roles)
     with chain.net:
         chain.net.start_all()
         chain.net.wait_ready()
