@@ -43,8 +43,6 @@ class PluginSets:
         self._running: Running | None = None
         self._before: Running | None = None
         self._open = OpenProposals()
-        self.stopped_by: ConfigError | None = None
-        """Why the height after the last block cannot be executed here; None while it can."""
 
     @property
     def running(self) -> Running:
@@ -87,7 +85,6 @@ class PluginSets:
                 self._before, self._running = now, fresh
                 log.info("plugin set", height=height + 1, plugins=[" ".join(each) for each in _code_of(plugins)])
         except ConfigError as e:
-            self.stopped_by = e
             return e
         return None
 

@@ -69,7 +69,12 @@ def load_running(
         raise
     statuses = {plugin.name: plugin.status for plugin in plugins.plugins}
     closed = [(name, _CLOSED[status]) for name, status in statuses.items() if status in _CLOSED]
-    enabled = [entry for entry in host.plugin_entries() if statuses.get(entry[0]) != "disabled"]
+    named = {plugin.name: plugin.code.api_version for plugin in plugins.plugins}
+    enabled = [
+        (*entry[:2], named.get(entry[0], entry[2]), *entry[3:])  # the version it was written for, not this node's
+        for entry in host.plugin_entries()
+        if statuses.get(entry[0]) != "disabled"
+    ]
     return Running(
         first_height=first_height,
         plugins=plugins,
