@@ -112,6 +112,7 @@ def chain(
     report: ReportOption = None,
     output: OutputOption = Format.table,
 ) -> None:
+    from hnnode.bench.audit import violations
     from hnnode.bench.chain import ChainRun
     from hnnode.bench.network import Setting
     from hnnode.bench.plan import Plan
@@ -138,6 +139,7 @@ def chain(
     )
     with scene(nodes, plan, keep, Setting(delay_ms, gateways, budget, cores)) as network:
         result = ChainRun(network.net, network.keys, plan, network.progress, network.deploy_s).run()
+        result |= violations(network.net, plan)
     deliver(result, output, to, report, lambda: render(result, budget=budget))
 
 
