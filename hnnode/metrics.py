@@ -58,6 +58,9 @@ class Metrics:
         )
         self.loop_samples = LoopSamples()
         r.register(self.loop_samples)
+        self.plugin_processes_ended = Counter(
+            "hn_plugin_processes_ended", "Processes of plugins that had to be replaced", ["application"], registry=r
+        )
         self.commit_age = Gauge("hn_commit_age_seconds", "Seconds since the last commit", registry=r)
         self.disk_free = Gauge("hn_disk_free_bytes", "Free bytes on the data disk", registry=r)
         self.stage = Histogram(

@@ -424,6 +424,18 @@ class Proofs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PluginTrouble:
+    """An application whose process keeps ending, so that its block waits. since_ms: Unix time of the first of `times`
+    failures in a row.
+    """
+
+    application: str
+    reason: str
+    since_ms: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFacts:
     """What `status` answers; built fresh on each call."""
 
@@ -447,6 +459,7 @@ class NodeFacts:
     disk_free_bytes: int
     loop_lag_ms: float
     uptime_s: float
+    plugin_troubles: Sequence[PluginTrouble] = ()
 
 
 class Node(Protocol):

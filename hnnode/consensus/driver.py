@@ -191,7 +191,7 @@ class ConsensusDriver:
 
     # -------------------------------------------------------------- pace
     async def _pace(self) -> None:
-        """Start the next height when there is reason to: transactions, results to certify, work of the chain, a peer that is already there."""
+        """Start the next height when there is reason to: transactions, results to certify, work of the chain, a peer ahead."""
         while True:
             await self._woken.wait()
             self._woken.clear()

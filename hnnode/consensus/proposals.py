@@ -56,7 +56,9 @@ class Proposals:
         now_ms: Clock,
         hash_threads: ThreadPoolExecutor,
     ) -> None:
-        """plugins_hash: of the plugin set of a height, asked for heights up to the one after the tip. hash_threads: roots over thousands of transactions are computed there, not on the event loop."""
+        """plugins_hash: of the plugin set of a height, asked for heights up to the one after the tip.
+
+        hash_threads: roots over thousands of transactions are computed there, not on the event loop."""
         self._config = config
         self._chain_id = chain_id
         self._account = account

@@ -1,4 +1,4 @@
-"""Queries over the applications built into the core: `evidence` and `identity`."""
+"""Queries over the applications built into the core: `evidence`, `governance` and `identity`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from hnnode.execution.governance_queries import GOVERNANCE_QUERIES
 from hnnode.execution.records import AccountRecord, CosignRecord, EvidenceRecord
 from hnnode.plugin_api.context import QueryView
 from hnnode.plugin_api.limits import PAGE_LIMIT_MAX
@@ -163,6 +164,7 @@ NATIVE_QUERIES: dict[str, tuple[QuerySpec, ...]] = {
         QuerySpec("record", RecordQuery, evidence_record, "按哈希查询存证", "Preserved record by hash"),
         QuerySpec("verify", VerifyQuery, evidence_verify, "核验哈希", "Verify a hash"),
     ),
+    "governance": GOVERNANCE_QUERIES,
     "identity": (
         QuerySpec("account", AccountQuery, identity_account, "查询账户", "One account"),
         QuerySpec("accounts", AccountsQuery, identity_accounts, "账户列表", "List of accounts"),
@@ -171,12 +173,15 @@ NATIVE_QUERIES: dict[str, tuple[QuerySpec, ...]] = {
 
 NATIVE_TITLES: dict[str, tuple[str, str]] = {
     "evidence": ("司法存证", "Evidence preservation"),
+    "governance": ("插件治理", "Governance of plugins"),
     "identity": ("身份账户", "Identity and accounts"),
 }
 ACTION_TITLES: dict[tuple[str, str], tuple[str, str]] = {
     ("evidence", "preserve"): ("存证", "Preserve a hash"),
     ("evidence", "preserve_batch"): ("批量存证", "Preserve a batch root"),
     ("evidence", "cosign"): ("会签", "Co-sign a record"),
+    ("governance", "propose"): ("提出插件提案", "Propose a plugin"),
+    ("governance", "vote"): ("对提案投票", "Vote on a proposal"),
     ("identity", "register"): ("登记账户", "Register an account"),
     ("identity", "revoke"): ("吊销账户", "Revoke an account"),
 }

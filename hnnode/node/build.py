@@ -6,8 +6,10 @@ gateway. Stop runs backwards.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from hnnode.crypto.keys import read_key_file
 from hnnode.errors import ConfigError, Unavailable
 from hnnode.events import EventFeed
 from hnnode.execution import NodeApplications
-from hnnode.governance import PluginSets, PluginSources, PluginStore
+from hnnode.governance import PluginSets, PluginSources, PluginStore, make_host
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
@@ -79,7 +81,12 @@ class ChainNode:
         self._started_at = time.monotonic()
         self._stopping = False
         check_frames(self.genesis_facts, self.config.network.frame_bytes_max)
-        self.plugins = PluginSets(PluginSources(PluginStore(home.root)), self.genesis_facts.validators)
+        execution, ended = self.config.execution, self.metrics.plugin_processes_ended
+        self.plugins = PluginSets(
+            PluginSources(PluginStore(home.root), execution),
+            self.genesis_facts.validators,
+            partial(make_host, execution=execution, on_process_end=lambda name: ended.labels(name).inc()),
+        )
         self.storage: Storage = open_storage(home, self.config.storage)
         try:
             self._build(key)
@@ -269,6 +276,7 @@ class ChainNode:
     async def stop(self) -> None:
         """Stop in order; what was acknowledged is durable already."""
         self._stopping = True
+        await asyncio.to_thread(self.plugins.close)
         await self._health.stop()
         self.events.close()
         await self.mempool.stop()
@@ -278,7 +286,6 @@ class ChainNode:
         await self.pipeline.drain()
         await self.network.stop()
         await self.threads.stop()
-        self.plugins.close()
         self.storage.close()
         log.info("node stopped", name=self.config.name)
 
@@ -333,6 +340,7 @@ class ChainNode:
             disk_free_bytes=self._health.disk_free_bytes,
             loop_lag_ms=self._health.loop_lag_s * 1000,
             uptime_s=time.monotonic() - self._started_at,
+            plugin_troubles=self.plugins.running.host.troubles(),
         )
 
     def _ready(self) -> bool:

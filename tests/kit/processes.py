@@ -22,7 +22,7 @@ from hnnode.node.genesis import GenesisAccount, PortPlan, write_testnet
 class ProcessChain:
     """`net` starts, kills and stops the processes; `client(i)` talks to node i."""
 
-    def __init__(self, directory: Path, count: int) -> None:
+    def __init__(self, directory: Path, count: int, roles: tuple[str, ...] = ()) -> None:
         self.key: SecretKey = generate_key()
         base = shifted_base(21_000, count * 3)
         self.homes = write_testnet(
@@ -31,7 +31,7 @@ class ProcessChain:
             chain_name="hn_test",
             role="city",
             applications=[],
-            accounts=[GenesisAccount(self.key.public_key(), "委办局", ())],
+            accounts=[GenesisAccount(self.key.public_key(), "委办局", roles)],
             ports=PortPlan(p2p=base, http=base + count, metrics=base + 2 * count),
         )
         self.net = LocalNet.of(self.homes)
@@ -93,8 +93,8 @@ class ProcessChain:
 
 
 @contextmanager
-def running_chain(directory: Path, count: int = 4) -> Iterator[ProcessChain]:
-    chain = ProcessChain(directory, count)
+def running_chain(directory: Path, count: int = 4, roles: tuple[str, ...] = ()) -> Iterator[ProcessChain]:
+    chain = ProcessChain(directory, count, roles)
     with chain.net:
         chain.net.start_all()
         chain.net.wait_ready()
