@@ -32,7 +32,11 @@ from hnnode.plugin_api.testing import MemoryState
 CHAIN_ID = bytes(32)
 TIME_MS = 1_700_000_000_000
 BATCH_TX_COUNT = 1_000
-FLAVOURS = {"coldchain": ("declare", "chain"), "medical": ("trace", "recognition"), "realestate": ("mix",)}
+FLAVOURS = {
+    "coldchain": ("declare", "chain"),
+    "medical": ("trace", "recognition"),
+    "realestate": ("mix",),
+}
 PARTS = ("groups", "execute", "complete", "finish")
 MEASURE_S = 6.0
 

@@ -51,7 +51,7 @@ LOWER = (
     "us",
     "us_per_item",
 )
-EXACT = ("lost", "state_roots_equal", "signature_verifications_per_tx_per_node")
+EXACT = ("lost", "state_roots_equal", "violations", "signature_verifications_per_tx_per_node")
 TRAVELS = ("ledger_bytes_per_tx", "fsyncs_per_block", "share_of_peak", "times_openssl", *EXACT)
 SKIPPED = ("machine.", "settings.", "reference.", "series.", "runs.", "deploy_s.", "latency_histogram_ms", "heights")
 

@@ -49,12 +49,13 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("signature_verifications_per_tx_per_node", ""),
     ("loop_lag_ms_p99_max", "ms, slowest node"),
     ("state_roots_equal", ""),
+    ("violations", "broken invariants of the application"),
 )
 
 
 def render(result: Mapping[str, Any], *, budget: bool = False) -> RenderableType:
     """Table, latency line and chart of a `hnnode bench chain` result; with `budget` the CPU time of each stage."""
-    table = _facts((name, _number(result[name]), unit) for name, unit in _ROWS)
+    table = _facts((name, _number(result[name]), unit) for name, unit in _ROWS if name in result)
     latency = result["latency_ms"]
     table.add_row(
         "latency",

@@ -118,6 +118,7 @@ def chain(
     report: ReportOption = None,
     output: OutputOption = Format.table,
 ) -> None:
+    from hnnode.bench.audit import violations
     from hnnode.bench.chain import ChainRun
     from hnnode.bench.network import Setting
     from hnnode.bench.plan import Plan
@@ -145,6 +146,7 @@ def chain(
     )
     with scene(nodes, plan, keep, Setting(delay_ms, gateways, budget, cores, isolated=isolated)) as network:
         result = ChainRun(network.net, network.keys, plan, network.progress, network.deploy_s).run()
+        result |= violations(network.net, plan)
     deliver(result, output, to, report, lambda: render(result, budget=budget))
 
 

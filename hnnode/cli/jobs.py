@@ -1,4 +1,4 @@
-"""Lists of transactions to make: JSON lines, and EPCIS documents through the plugin that understands them."""
+"""Lists of transactions to make: JSON lines, and documents through the plugin that understands them."""
 
 from __future__ import annotations
 
@@ -57,12 +57,21 @@ def jobs_of_epcis(path: Path, accounts: Mapping[str, bytes], application: str = 
 
     Args:
         accounts: 20 bytes for each role or party the document may name.
-    Raises: Rejected 1009 with the place of every fault; ConfigError 4009 when the plugin is not installed.
+    Raises: as `jobs_of_document`.
+    """
+    return jobs_of_document(path.read_bytes(), accounts, application, "epcis")
+
+
+def jobs_of_document(document: bytes, accounts: Mapping[str, bytes], application: str, form: str) -> list[Job]:
+    """One job for each action that a document of a format asks for, in order; `key` is the role that signs.
+
+    Raises: Rejected 1009 with the place of every fault, or for a format the application does not know; ConfigError 4009
+    when the plugin is not installed.
     """
     from hnnode.execution.host import Host
 
     named = {name: account.hex() for name, account in accounts.items()}
-    items = Host.load([application]).import_document(application, "epcis", path.read_bytes(), named)
+    items = Host.load([application]).import_document(application, form, document, named)
     return [Job(application, item.action, item.payload, item.actor) for item in items]
 
 

@@ -13,7 +13,7 @@ import typer
 
 from hnnode.cli import failure
 from hnnode.cli.connection import get_json, open_client
-from hnnode.cli.jobs import Job, jobs_of_epcis, jobs_of_lines
+from hnnode.cli.jobs import Job, jobs_of_document, jobs_of_epcis, jobs_of_lines
 from hnnode.cli.language import say, two
 from hnnode.cli.options import KeyDirOption, KeyOption, NodeOption, OutputOption, PassphraseFdOption, TimeoutOption
 from hnnode.cli.output import Format, columns, emit, grid, progress_bar, value_table
@@ -168,7 +168,9 @@ def wait_for(
 
 @application.command(
     "batch",
-    help=two("提交一批交易：JSON 行文件，或 EPCIS 文档", "submit many transactions: JSON lines, or an EPCIS document"),
+    help=two(
+        "提交一批交易：JSON 行文件，或可导入的文档", "submit many transactions: JSON lines, or a document to import"
+    ),
 )
 def batch(
     lines: Annotated[
@@ -196,13 +198,27 @@ def batch(
             ),
         ),
     ] = None,
+    read_as: Annotated[
+        str | None,
+        typer.Option(
+            "--import",
+            metavar="APP:FORMAT",
+            show_default=False,
+            help=two(
+                "@FILE 为该应用可导入的文档，如 medical:relation；每步由其角色的密钥签名",
+                "@FILE is a document that the application imports, such as medical:relation; each step is signed by the "
+                "key of its role",
+            ),
+        ),
+    ] = None,
     sign_as: Annotated[
         list[str] | None,
         typer.Option(
             "--as",
             metavar="ROLE=KEY",
             help=two(
-                "EPCIS：某角色用哪个密钥，默认与角色同名", "EPCIS: the key of a role, default the key of its name"
+                "导入时：某角色用哪个密钥，默认与角色同名",
+                "of an import: the key of a role, default the key of its name",
             ),
         ),
     ] = None,
@@ -211,8 +227,8 @@ def batch(
         typer.Option(
             "--in-order",
             help=two(
-                "前一笔上链后才发下一笔（EPCIS 总是如此）",
-                "send each after the one before is committed (always so for EPCIS)",
+                "前一笔上链后才发下一笔（导入总是如此）",
+                "send each after the one before is committed (always so for imports)",
             ),
         ),
     ] = False,
@@ -234,14 +250,20 @@ def batch(
             signers[str(path)] = open_signer(path, passphrase_fd)
         return signers[str(path)]
 
-    if epcis is not None:
+    imported = epcis is not None or read_as is not None
+    if imported:
         keys = {name: name for name in key_names(key_dir)} | _pairs(sign_as or [])
-        jobs = jobs_of_epcis(epcis, {role: account_named(name, key_dir) for role, name in keys.items()})
-        jobs = [replace(job, key=keys[job.key or ""]) for job in jobs]
+        accounts = {role: account_named(name, key_dir) for role, name in keys.items()}
+        if epcis is not None:
+            jobs = jobs_of_epcis(epcis, accounts)
+        else:
+            importer, _, form = (read_as or "").partition(":")
+            jobs = jobs_of_document(read_argument(lines or ""), accounts, importer, form)
+        jobs = [replace(job, key=keys.get(job.key or "", job.key)) for job in jobs]
     else:
         jobs = jobs_of_lines(read_argument(lines or ""))
     started = time.monotonic()
-    run = _in_order if in_order or epcis is not None else _together
+    run = _in_order if in_order or imported else _together
     with open_client(node_url(node), timeout_s=timeout) as client:
         results = run(client, jobs, [signer_of(job.key) for job in jobs], started + timeout)
     failed = [r for r in results if r["code"]]

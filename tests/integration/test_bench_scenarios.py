@@ -49,6 +49,13 @@ def test_chain_bills_every_stage(tmp_path: Path) -> None:
     assert "交易吞吐率" in (tmp_path / "report" / "report.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize("application", ["coldchain", "realestate"])
+def test_an_application_keeps_its_invariants_under_load(application: str) -> None:
+    found = _bench("chain", "--nodes", "1", "--app", application, "--seconds", "3", "--rate", "300")
+    assert (found["lost"], found["failed_by_code"]) == (0, {})
+    assert (found["violations"], found["violations_first"]) == (0, [])
+
+
 def test_relay_delays_every_byte_and_keeps_their_order() -> None:
     asyncio.run(_relayed())
 

@@ -9,7 +9,7 @@ Off chain. Of a resource only these are read; names, findings and conclusions st
 | `code.coding` with system `urn:hnnode:item` | item |
 | `effectiveDateTime` | performed_ms |
 | `meta.tag` with system `urn:hnnode:scope` | scope |
-| `presentedForm[0].extension` with url `urn:hnnode:sm3` | hash |
+| `presentedForm[0].extension` with url `urn:hnnode:sm3` | digest |
 | `status` | final: register_index · amended, corrected: amend · cancelled, entered-in-error: withdraw |
 | `extension` with url `urn:hnnode:corrects` | the report that an amended one takes the place of |
 """
@@ -80,14 +80,14 @@ def _report(entry: Any) -> tuple[str, bytes]:
             report=report,
             patient=_of_system([resource["subject"]["identifier"]], "urn:hnnode:patient", "value"),
             item=_of_system(resource["code"]["coding"], "urn:hnnode:item", "code"),
-            hash=digest,
+            digest=digest,
             performed_ms=_time_ms(resource["effectiveDateTime"]),
             scope=_of_system(resource["meta"]["tag"], "urn:hnnode:scope", "code"),  # type: ignore[arg-type]
         )
         return "register_index", _checked(found)
     if status in ("amended", "corrected"):
         before = _extension(resource, "urn:hnnode:corrects")
-        return "amend", _checked(Amend(report=before, corrected=report, hash=digest))
+        return "amend", _checked(Amend(report=before, corrected=report, digest=digest))
     if status in ("cancelled", "entered-in-error"):
         return "withdraw", _checked(Withdraw(report=report, document=digest))
     raise ValueError(f"status: got {str(status)[:40]!r}, want final, amended, corrected, cancelled or entered-in-error")

@@ -78,7 +78,6 @@ def _act(
 
 def _supply(r: Registry) -> None:
     m, s, by = trace_models, supply, (DRUG_REGULATOR,)
-    _act(r, "register_holder", m.RegisterHolder, s.register_holder, by, "登记上市许可持有人", "Register a holder")
     _act(r, "register_product", m.RegisterProduct, s.register_product, by, "登记药品", "Register a drug")
     _act(r, "activate", m.Activate, s.activate, (MAH,), "激活追溯码", "Activate codes by their root", s.activate_keys)
     _act(r, "recall", m.Recall, s.recall, (DRUG_REGULATOR, MAH), "召回批次", "Recall a batch")

@@ -68,12 +68,12 @@ class BindPatient(Payload):
 
 
 class RegisterIndex(Payload):
-    """A report's index. `hash`: SM3 of `salt16 || file`; `scope`: how far its mark of recognition reaches."""
+    """A report's index. `digest`: SM3 of `salt16 || file`; `scope`: how far its mark of recognition reaches."""
 
     report: Id
     patient: PatientRef
     item: Item
-    hash: Hash
+    digest: Hash
     performed_ms: Millis
     scope: Literal["none", "city", "province", "nation"] = "province"
 
@@ -83,7 +83,7 @@ class Amend(Payload):
 
     report: Id
     corrected: Id
-    hash: Hash
+    digest: Hash
 
 
 class Withdraw(Payload):

@@ -181,7 +181,9 @@ def items(view: QueryView, question: PageQuestion) -> dict[str, Any]:
     listed = []
     for key, value in rows:
         found = ITEMS.decode(value)
-        listed.append({"item": key.decode(), "kind": found.kind, "valid_days": found.valid_days, "active": found.active})
+        listed.append(
+            {"item": key.decode(), "kind": found.kind, "valid_days": found.valid_days, "active": found.active}
+        )
     return {"items": listed, "next": following}
 
 
@@ -211,7 +213,7 @@ def _report(name: str, found: Report) -> dict[str, Any]:
         "report": name,
         "item": found.item,
         "issuer": found.issuer.hex(),
-        "hash": found.hash.hex(),
+        "digest": found.digest.hex(),
         "performed_ms": found.performed_ms,
         "indexed_ms": found.indexed_ms,
         "scope": found.scope,

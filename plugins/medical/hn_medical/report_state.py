@@ -51,7 +51,7 @@ class Report(msgspec.Struct, array_like=True):
     patient: bytes
     item: str
     issuer: bytes
-    hash: bytes
+    digest: bytes
     performed_ms: int
     indexed_ms: int
     scope: str

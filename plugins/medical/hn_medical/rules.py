@@ -77,7 +77,6 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("hold_done", "该冻结已无待处理包装", "nothing is left to do for this freeze"),
     ("hold_lifted", "该冻结已解除", "the freeze is lifted already"),
     ("hold_unknown", "冻结记录不存在", "no such freeze"),
-    ("holder_unknown", "上市许可持有人未登记", "the authorisation holder is not registered"),
     ("in_transit", "药品在途，待收货确认", "the pack is on its way to a receiver"),
     ("item_closed", "项目已停止互认", "the item is closed for recognition"),
     ("item_unknown", "项目不在互认目录", "the item is not in the recognition catalogue"),

@@ -1,11 +1,11 @@
-"""Holders, drugs, activations and recalls."""
+"""Drugs and their holders, activations and recalls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from hn_medical.identifiers import is_product_code
-from hn_medical.trace_models import Activate, Recall, RegisterHolder, RegisterProduct, SetTraceParameters
+from hn_medical.trace_models import Activate, Recall, RegisterProduct, SetTraceParameters
 from hn_medical.trace_state import (
     BATCHES,
     HOLDERS,
@@ -26,18 +26,12 @@ from hn_medical.trace_state import (
 from hnnode.plugin_api import Context, TxInfo, ids
 
 
-def register_holder(tx: Context, payload: RegisterHolder) -> None:
-    tx.require("medical.uscc_invalid", ids.is_uscc(payload.uscc))
-    HOLDERS.put(tx, bytes.fromhex(payload.holder), Holder(payload.uscc))
-    tx.emit("medical.holder_registered", payload.holder, {"uscc": payload.uscc})
-
-
 def register_product(tx: Context, payload: RegisterProduct) -> None:
     """A new drug, or new facts of a known one: it may pass to another holder and get further drug codes."""
     key = payload.product.encode()
     tx.require("medical.product_code_invalid", is_product_code(payload.product))
+    tx.require("medical.uscc_invalid", ids.is_uscc(payload.uscc))
     holder = bytes.fromhex(payload.holder)
-    tx.require("medical.holder_unknown", HOLDERS.get(tx, holder) is not None)
     codes = payload.drug_codes
     before = PRODUCTS.get(tx, key)
     if before is not None:
@@ -47,8 +41,9 @@ def register_product(tx: Context, payload: RegisterProduct) -> None:
         owner = tx.get(drug_code_key(code))
         tx.require("medical.drug_code_taken", owner is None or owner == key)
         tx.put(drug_code_key(code), key)
+    HOLDERS.put(tx, holder, Holder(payload.uscc))
     PRODUCTS.put(tx, key, Product(payload.approval, holder, codes))
-    data = {"approval": payload.approval, "holder": payload.holder, "drug_codes": codes}
+    data = {"approval": payload.approval, "holder": payload.holder, "uscc": payload.uscc, "drug_codes": codes}
     tx.emit("medical.product_registered", payload.product, data)
 
 

@@ -65,19 +65,15 @@ class Pack(Payload):
 Packs = Annotated[list[Pack], Meta(min_length=1, max_length=PACKS_MAX)]
 
 
-class RegisterHolder(Payload):
-    """A marketing authorisation holder (MAH) and the account it acts with."""
-
-    holder: AccountId
-    uscc: Uscc
-
-
 class RegisterProduct(Payload):
-    """A drug: 本位码, approval number, holder, and the drug codes its trace codes begin with."""
+    """A drug: 本位码, approval number, its marketing authorisation holder (MAH) with the account it acts with, and the
+    drug codes that its trace codes begin with.
+    """
 
     product: ProductCode
     approval: Annotated[str, Meta(pattern="^[A-Z][0-9]{8}" + END)]
     holder: AccountId
+    uscc: Uscc
     drug_codes: Annotated[list[DrugCode], Meta(min_length=1, max_length=8)]
 
 

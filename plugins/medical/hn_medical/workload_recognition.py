@@ -1,6 +1,6 @@
 """Load of the recognition of reports: 40 % index, 40 % access log, 20 % consent.
 
-    catalogue → patients → index → grants → access → recognise, decline
+    catalogue, patients → index → grants → access → recognise, decline
 
 A case is one patient: one binding and three grants, eight reports of one hospital, six accesses of another, one report
 recognised and one declined.
@@ -46,14 +46,14 @@ class RecognitionLoad:
         """Waves of `count` transactions in all, rounded up to whole cases."""
         cases = range(max(1, -(-count // TXS_PER_CASE)))
         commission = "health_commission"
-        yield [item(commission, "set_item", SetItem(item=name, kind="other", valid_days=3_650)) for name in ITEMS]
-        yield [
+        items = [item(commission, "set_item", SetItem(item=name, kind="other", valid_days=3_650)) for name in ITEMS]
+        yield items + [self._bind(case, accounts) for case in cases]
+        qualities = [
             item(commission, "set_quality", self._quality(accounts[f"hospital_{n}"], name))
             for n in range(HOSPITALS)
             for name in ITEMS
         ]
-        yield [self._bind(case, accounts) for case in cases]
-        yield [self._index(case, n) for case in cases for n in range(REPORTS)]
+        yield qualities + [self._index(case, n) for case in cases for n in range(REPORTS)]
         yield [self._grant(case, n, accounts) for case in cases for n in range(GRANTS)]
         yield [self._access(case, n) for case in cases for n in range(ACCESSES)]
         recognised = [item(self._reader(case), "recognise", Recognise(report=self._report(case, 0))) for case in cases]
@@ -95,7 +95,7 @@ class RecognitionLoad:
             report=self._report(case, n),
             patient=self._reference(case),
             item=ITEMS[(case + n) % len(ITEMS)],
-            hash=self._digest("hash", case, n),
+            digest=self._digest("hash", case, n),
             performed_ms=PERFORMED_MS + n,
         )
         return item(self._issuer(case), "register_index", payload)

@@ -1,6 +1,6 @@
 """Load of the drug trace: 70 % scans (ship, receive, dispense), 15 % aggregation, 15 % settlement checks.
 
-    holders → drug → activations → aggregate → ship → receive → dispense → settle, some dispensed again
+    drug → activations → aggregate → ship → receive → dispense → settle, some dispensed again
 
 A flow is one case of two boxes with ten packs each: aggregated and shipped by the maker, received by a pharmacy or
 hospital, eight packs of three flows dispensed, three of them settled.
@@ -22,7 +22,6 @@ from hn_medical.trace_models import (
     Payload,
     Proof,
     Receive,
-    RegisterHolder,
     RegisterProduct,
     Settle,
     Ship,
@@ -75,8 +74,9 @@ class TraceLoad:
         flows = max(1, -(-count * 3 // TXS_PER_THREE_FLOWS))
         roots = -(-flows // FLOWS_PER_ROOT)
         maker = accounts[self._maker].hex()
-        yield [item("drug_regulator", "register_holder", RegisterHolder(holder=maker, uscc=USCC))]
-        drug = RegisterProduct(product=self._product, approval="H20063123", holder=maker, drug_codes=[self._drug])
+        drug = RegisterProduct(
+            product=self._product, approval="H20063123", holder=maker, uscc=USCC, drug_codes=[self._drug]
+        )
         yield [item("drug_regulator", "register_product", drug)]
         yield [self._activate(root, min(FLOWS_PER_ROOT, flows - root * FLOWS_PER_ROOT)) for root in range(roots)]
         yield [self._aggregate(flow) for flow in range(flows)]

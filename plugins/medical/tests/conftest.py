@@ -118,11 +118,11 @@ class World:
     # ---------------------------------------------------------------- drug trace
 
     def drug(self) -> None:
-        self.ok(self.regulator, "register_holder", holder=self.maker.hex(), uscc=USCC)
         self.ok(self.regulator, "register_product", **self.product())
 
     def product(self, **more: Any) -> dict[str, Any]:
         facts = {"product": PRODUCT, "approval": "H20063123", "holder": self.maker.hex(), "drug_codes": [DRUG]}
+        facts["uscc"] = USCC
         return {**facts, **more}
 
     def batch(self, tree: Tree | None = None, name: str = "B1", **more: Any) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class World:
             "report": f"{n:032x}",
             "patient": PATIENT,
             "item": ITEM,
-            "hash": DOC,
+            "digest": DOC,
             "performed_ms": self.chain.time_ms - DAY_MS,
         }
         return {**facts, **more}

@@ -184,7 +184,6 @@ def test_facts_can_be_asked_for(world: Any) -> None:
 
 def test_more_drug_codes_and_another_holder(world: Any) -> None:
     world.drug()
-    world.ok(world.regulator, "register_holder", holder=world.rival.hex(), uscc="11430000006122244L")
     world.ok(world.regulator, "register_product", **world.product(holder=world.rival.hex(), drug_codes=["8111111"]))
     found = world.query("product", product=PRODUCT)
     assert (found["holder"], found["drug_codes"]) == (world.rival.hex(), ["8385793", "8111111"])

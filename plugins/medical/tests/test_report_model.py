@@ -84,7 +84,7 @@ class Machine(RuleBasedStateMachine):
     @rule(patient=st.sampled_from(PATIENTS), days=st.integers(1, 31))
     def index(self, patient: str, days: int) -> None:
         name, performed_ms = self.fresh(), self.world.chain.time_ms - days * DAY_MS
-        paper = {"report": name, "patient": patient, "item": "CT0001", "hash": DOC, "performed_ms": performed_ms}
+        paper = {"report": name, "patient": patient, "item": "CT0001", "digest": DOC, "performed_ms": performed_ms}
         if self.attempt(set() if self.open else {"item_closed"}, self.world.clinic, "register_index", **paper):
             self.papers[name] = Paper(patient, self.world.clinic, performed_ms)
 
@@ -96,7 +96,7 @@ class Machine(RuleBasedStateMachine):
         broken = set() if paper.status == "active" else {"report_inactive"}
         new = self.fresh()
         if amend:
-            if self.attempt(broken, self.world.clinic, "amend", report=name, corrected=new, hash=DOC):
+            if self.attempt(broken, self.world.clinic, "amend", report=name, corrected=new, digest=DOC):
                 paper.status = "superseded"
                 self.papers[new] = Paper(paper.patient, paper.issuer, paper.performed_ms)
         elif self.attempt(broken, self.world.clinic, "withdraw", report=name, document=DOC):

@@ -159,7 +159,7 @@ def not_grantee(w: Any) -> None:
 @scene
 def not_issuer(w: Any) -> None:
     report = w.indexed()
-    w.refused("not_issuer", w.other_clinic, "amend", report=report, corrected=f"{2:032x}", hash=DOC)
+    w.refused("not_issuer", w.other_clinic, "amend", report=report, corrected=f"{2:032x}", digest=DOC)
     w.refused("not_issuer", w.other_clinic, "withdraw", report=report, document=DOC)
 
 
@@ -223,15 +223,15 @@ def quality_invalid(w: Any) -> None:
 def report_exists(w: Any) -> None:
     report = w.indexed()
     w.refused("report_exists", w.clinic, "register_index", **w.index())
-    w.refused("report_exists", w.clinic, "amend", report=report, corrected=report, hash=DOC)
+    w.refused("report_exists", w.clinic, "amend", report=report, corrected=report, digest=DOC)
 
 
 @scene
 def report_inactive(w: Any) -> None:
     report = w.accessed()
-    w.ok(w.clinic, "amend", report=report, corrected=f"{2:032x}", hash=DOC)
+    w.ok(w.clinic, "amend", report=report, corrected=f"{2:032x}", digest=DOC)
     w.refused("report_inactive", w.other_clinic, "recognise", report=report)
-    w.refused("report_inactive", w.clinic, "amend", report=report, corrected=f"{3:032x}", hash=DOC)
+    w.refused("report_inactive", w.clinic, "amend", report=report, corrected=f"{3:032x}", digest=DOC)
     w.ok(w.clinic, "withdraw", report=f"{2:032x}", document=DOC)
     w.refused("report_inactive", w.other_clinic, "access", **w.look(f"{2:032x}"))
     w.refused("report_inactive", w.other_clinic, "emergency_access", **emergency(f"{2:032x}"))
@@ -251,7 +251,7 @@ def report_unknown(w: Any) -> None:
     w.refused("report_unknown", w.other_clinic, "access", **w.look(report))
     w.refused("report_unknown", w.other_clinic, "emergency_access", **emergency(report))
     w.refused("report_unknown", w.other_clinic, "recognise", report=report)
-    w.refused("report_unknown", w.clinic, "amend", report=report, corrected=f"{2:032x}", hash=DOC)
+    w.refused("report_unknown", w.clinic, "amend", report=report, corrected=f"{2:032x}", digest=DOC)
 
 
 @scene
@@ -302,7 +302,7 @@ def test_every_action_of_the_recognition_asks_for_its_role(world: Any) -> None:
         "set_review_parameters": {"review_blocks": 3},
         "bind_patient": {"patient": PATIENT, "account": world.patient.hex()},
         "register_index": world.index(2),
-        "amend": {"report": report, "corrected": f"{2:032x}", "hash": DOC},
+        "amend": {"report": report, "corrected": f"{2:032x}", "digest": DOC},
         "withdraw": {"report": report, "document": DOC},
         "grant": world.grant(2),
         "revoke": {"grant": f"{1:032x}"},

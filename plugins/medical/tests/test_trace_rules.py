@@ -87,8 +87,7 @@ def chain_invalid(w: Any) -> None:
 def code_foreign(w: Any) -> None:
     w.activated()
     other = {"product": OTHER_PRODUCT, "holder": w.rival.hex(), "approval": "Z20060001", "drug_codes": ["8111111"]}
-    w.ok(w.regulator, "register_holder", holder=w.rival.hex(), uscc="11430000006122244L")
-    w.ok(w.regulator, "register_product", **other)
+    w.ok(w.regulator, "register_product", **w.product(**other))
     # the rival brings the maker's codes in under its own drug
     tree = type(w.tree)(base=10)
     w.ok(w.rival, "activate", **w.batch(tree, product=OTHER_PRODUCT))
@@ -171,11 +170,6 @@ def hold_lifted(w: Any) -> None:
 def hold_unknown(w: Any) -> None:
     w.refused("hold_unknown", w.regulator, "unfreeze", hold="00" * 16, document=DOC)
     w.refused("hold_unknown", w.nobody, "propagate", hold="00" * 16)
-
-
-@scene
-def holder_unknown(w: Any) -> None:
-    w.refused("holder_unknown", w.regulator, "register_product", **w.product())
 
 
 @scene
@@ -376,7 +370,7 @@ def units_exceed(w: Any) -> None:
 
 @scene
 def uscc_invalid(w: Any) -> None:
-    w.refused("uscc_invalid", w.regulator, "register_holder", holder=w.maker.hex(), uscc="11430000006122244K")
+    w.refused("uscc_invalid", w.regulator, "register_product", **w.product(uscc="11430000006122244K"))
 
 
 @scene
@@ -404,7 +398,6 @@ def test_rule(rule: str, world: Any) -> None:
 def test_every_action_of_the_trace_asks_for_its_role(world: Any) -> None:
     world.activated()
     calls: dict[str, dict[str, Any]] = {
-        "register_holder": {"holder": world.maker.hex(), "uscc": "11430000006122244L"},
         "register_product": world.product(),
         "activate": world.batch(),
         "recall": {"product": PRODUCT, "batch": "B1", "level": 1, "document": DOC},
