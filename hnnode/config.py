@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -105,6 +105,25 @@ class SyncConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     blocks_ahead_max: Positive = 64
 
 
+class ExecutionConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Plugins and their processes. `isolated`: all, none, or these; when it is not set, plugins that were installed with
+    `hnnode plugin install` are isolated and those of the node's own environment are not.
+    """
+
+    isolated: bool | tuple[str, ...] | None = None
+    sandbox: Literal["strict", "best"] = "strict"
+    block_ms_max: Positive = 300_000
+    block_cpu_ms_max: Positive = 60_000
+    query_ms_max: Positive = 2_000
+    memory_bytes_max: Annotated[int, Meta(ge=256 * 1024 * 1024)] = 1024 * 1024 * 1024
+
+    def isolates(self, application: str, from_store: bool) -> bool:
+        """Whether this application's code gets processes of its own."""
+        if self.isolated is None:
+            return from_store
+        return self.isolated if isinstance(self.isolated, bool) else application in self.isolated
+
+
 class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One node. `applications` names the plugins to enable beside the native ones; the genesis must agree."""
 
@@ -119,6 +138,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     consensus: ConsensusConfig = ConsensusConfig()
     storage: StorageConfig = StorageConfig()
     sync: SyncConfig = SyncConfig()
+    execution: ExecutionConfig = ExecutionConfig()
 
 
 def load_config(path: Path) -> Config:

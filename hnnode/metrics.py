@@ -45,6 +45,9 @@ class Metrics:
         self.verified = Gauge("hn_signatures_verified", "Transaction signatures verified since start", registry=r)
         self.votes_verified = Gauge("hn_votes_verified", "Consensus signatures verified since start", registry=r)
         self.dropped = Counter("hn_dropped", "Frames and requests dropped by a full queue", ["queue"], registry=r)
+        self.results_differ = Counter(
+            "hn_results_differ", "Blocks whose results differ from those in a peer's header", registry=r
+        )
         self.height = Gauge("hn_height", "Last committed height", registry=r)
         self.round = Gauge("hn_round", "Consensus round of the open height", registry=r)
         self.peers = Gauge("hn_peers", "Connected peers", registry=r)
@@ -58,6 +61,9 @@ class Metrics:
         )
         self.loop_samples = LoopSamples()
         r.register(self.loop_samples)
+        self.plugin_processes_ended = Counter(
+            "hn_plugin_processes_ended", "Processes of plugins that had to be replaced", ["application"], registry=r
+        )
         self.commit_age = Gauge("hn_commit_age_seconds", "Seconds since the last commit", registry=r)
         self.disk_free = Gauge("hn_disk_free_bytes", "Free bytes on the data disk", registry=r)
         self.stage = Histogram(

@@ -37,6 +37,8 @@ class Kind(IntEnum):
     BATCH_MISSING = 18
     BLOCK_REQUEST = 32
     BLOCK_RESPONSE = 33
+    RESULTS_REQUEST = 34
+    RESULTS_RESPONSE = 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +185,8 @@ class Chain(Protocol):
     def tx(self, location: TxLocation) -> bytes: ...
     def tx_ids(self, height: int) -> list[bytes]: ...
     def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]: ...
-    def committed_flags(self, tx_ids_packed: bytes, lowest_height: int = 0) -> bytes:
-        """One byte an id of 32: 1 when a block holds it, also one that is written and not durable yet; blocks below
-        `lowest_height` need not be looked at."""
+    def committed_flags(self, tx_ids_packed: bytes) -> bytes:
+        """One byte an id of 32: 1 when a block holds it, however old, also one that is written and not durable yet."""
 
     def state(self, height: int | None = None) -> StateReader:
         """Reader at the tip or at one of the last few heights; raises `Unavailable` (code 1005) for an older one."""
@@ -334,6 +335,19 @@ class Mempool(Protocol):
         """{"tx_count": …, "bytes": …, "bytes_max": …}"""
 
 
+class ResultDifferences(Protocol):
+    """What to do when another node came to other results of a block. roots: (receipts root, state root) of the other side."""
+
+    def notice(self, height: int, roots: tuple[bytes, bytes], peer: bytes) -> None:
+        """A proposal of `peer` carries other results."""
+
+    async def noticed(self, height: int) -> str:
+        """What notices about this height came to, in one sentence; empty when there were none."""
+
+    async def explain(self, height: int, roots: tuple[bytes, bytes]) -> str:
+        """A quorum has other results: what differs, in one sentence, after a few seconds at most."""
+
+
 class BlockApplier(Protocol):
     """Consensus as block sync sees it. All calls on the event loop."""
 
@@ -428,6 +442,18 @@ class Proofs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PluginTrouble:
+    """An application whose process keeps ending, so that its block waits. since_ms: Unix time of the first of `times`
+    failures in a row.
+    """
+
+    application: str
+    reason: str
+    since_ms: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFacts:
     """What `status` answers; built fresh on each call."""
 
@@ -451,6 +477,7 @@ class NodeFacts:
     disk_free_bytes: int
     loop_lag_ms: float
     uptime_s: float
+    plugin_troubles: Sequence[PluginTrouble] = ()
 
 
 class Node(Protocol):

@@ -275,8 +275,7 @@ class TxIndex:
     def merge(self, rows: Sequence[bytes | None]) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]: ...
     def written(self) -> None:
         """Ranges and rows are in the database."""
-    def search(self, tx_ids_packed: bytes, lowest_height: int) -> TxSearch:
-        """Places below `lowest_height` need not be found."""
+    def search(self, tx_ids_packed: bytes) -> TxSearch: ...
 
 class TxSearch:
     """`step`, rows of the database, `supply`, until nothing is wanted; then `flags` or `places`."""
@@ -498,6 +497,9 @@ def pack_results(results: list[_ResultRow]) -> bytes:
 def unpack_results(packed: bytes) -> list[_ResultRow]:
     """The rows, writes in key order. Raises NativeError RESULT_INVALID for broken bytes."""
 
+def results_match(packed: bytes, tx_indices: Sequence[int]) -> bool:
+    """Whether these are well-formed results of just these transactions, in this order. What they hold is not judged."""
+
 class _BlockReader(Protocol):
     def get(self, key: bytes, /) -> bytes | None: ...
     def scan(self, prefix: bytes, after: bytes | None, limit: int, /) -> list[tuple[bytes, bytes]]: ...
@@ -562,6 +564,8 @@ class TxContext:
     def _refuse(self, tx_index: int, code: int, rule: str) -> None: ...
     @property
     def _result_count(self) -> int: ...
+    @property
+    def _packed_bytes(self) -> int: ...
     def _take(self) -> bytes: ...
 
 class BlockExecution:

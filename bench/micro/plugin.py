@@ -1,6 +1,9 @@
 """Micro benchmark of Python plugins: blocks of one application's workload through the core and the executor, as JSON.
 
-    python bench/micro/plugin.py [--tiny] [--app NAME] [--to FILE]
+    python bench/micro/plugin.py [--tiny] [--app NAME] [--isolated] [--to FILE]
+
+With `--isolated` each measurement is made twice, in this process and with the plugin in its own; times are then of the
+clock, since work in two processes is none of one thread.
 
 Each flavour of the workload is one result `execution.execute_group/app=…/flavour=…/n=…`: µs a transaction of the whole
 execution of its blocks on a state in memory, and of its parts: `groups` (transactions leave the core), `execute` (the
@@ -15,20 +18,21 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import hnnode_native as native
 
 from hnnode.bench import machine
-from hnnode.execution import Executor, Host
+from hnnode.config import ExecutionConfig
+from hnnode.execution import Host
 from hnnode.plugin_api.testing import MemoryState
 
 CHAIN_ID = bytes(32)
 TIME_MS = 1_700_000_000_000
 BATCH_TX_COUNT = 1_000
-FLAVOURS = {"coldchain": ("declare", "chain"), "realestate": ("mix",)}
+FLAVOURS = {"coldchain": ("declare", "chain"), "medical": ("trace", "recognition"), "realestate": ("mix",)}
 PARTS = ("groups", "execute", "complete", "finish")
 MEASURE_S = 6.0
 
@@ -36,7 +40,7 @@ MEASURE_S = 6.0
 class Blocks:
     """The blocks of one workload, signed and decoded once, executed from an empty state as often as wanted."""
 
-    def __init__(self, application: str, flavour: str, count: int) -> None:
+    def __init__(self, application: str, flavour: str, count: int, isolated: bool = False) -> None:
         host = Host.load([application])
         workload = host.workload(application, 1, flavour)
         keys = {name: native.SecretKey.generate(hashlib.sha256(name.encode()).digest()) for name in workload.actors}
@@ -49,7 +53,8 @@ class Blocks:
         )
         self._author = native.SecretKey.generate(bytes(32)[:-1] + b"\x01")
         self._dispatch = native.DispatchTable(host.foreign())
-        self._executor = Executor(host.applications)
+        self.host = Host.load([application], ExecutionConfig(isolated=True)) if isolated else host
+        self._executor = self.host.executor()
         self._blocks: list[list[native.Batch]] = []
         self.tx_count = 0
         pool = native.Pool(CHAIN_ID, 1 << 30, 1_000_000, 1 << 30, BATCH_TX_COUNT, 1 << 20, 1_000, 10)
@@ -70,7 +75,7 @@ class Blocks:
         while (batch := pool.seal(self._author, len(self._blocks))) is not None:
             yield batch
 
-    def run(self) -> tuple[dict[str, float], int, bytes]:
+    def run(self, clock: Callable[[], float] = time.thread_time) -> tuple[dict[str, float], int, bytes]:
         """Seconds of each part, how many transactions succeeded, and a hash over all receipts and writes."""
         spent = dict.fromkeys(PARTS, 0.0)
         state, digest, succeeded = MemoryState(), hashlib.sha256(), 0
@@ -82,16 +87,16 @@ class Blocks:
             block.set_committed(bytes(len(block.tx_ids())))
             block.supply([])
             block.run_native()
-            at = time.thread_time()
+            at = clock()
             groups = block.foreign_groups()
-            at = _until(spent, "groups", at)
+            at = _until(spent, "groups", at, clock)
             for application, txs in groups:
                 results = self._executor.execute_packed(application, txs, state, height, time_ms, self._accounts)
-                at = _until(spent, "execute", at)
+                at = _until(spent, "execute", at, clock)
                 block.complete(application, results)
-                at = _until(spent, "complete", at)
+                at = _until(spent, "complete", at, clock)
             result = block.finish()
-            _until(spent, "finish", at)
+            _until(spent, "finish", at, clock)
             state.apply(result.writes)
             state.height = height
             succeeded += result.succeeded_count
@@ -101,19 +106,19 @@ class Blocks:
         return spent, succeeded, digest.digest()
 
 
-def _until(spent: dict[str, float], part: str, since: float) -> float:
-    now = time.thread_time()
+def _until(spent: dict[str, float], part: str, since: float, clock: Callable[[], float]) -> float:
+    now = clock()
     spent[part] += now - since
     return now
 
 
-def measure(blocks: Blocks, seconds: float) -> dict[str, Any]:
+def measure(blocks: Blocks, seconds: float, clock: Callable[[], float] = time.thread_time) -> dict[str, Any]:
     """Medians over repeated runs in µs a transaction; one run alone when `seconds` is 0."""
-    _, succeeded, digest = blocks.run()
+    _, succeeded, digest = blocks.run(clock)
     runs: list[dict[str, float]] = []
     end = time.perf_counter() + seconds
     while not runs or time.perf_counter() < end:
-        runs.append(blocks.run()[0])
+        runs.append(blocks.run(clock)[0])
 
     def median_us(values: list[float]) -> float:
         return round(1e6 * sorted(values)[len(values) // 2] / blocks.tx_count, 2)
@@ -129,8 +134,18 @@ def measure(blocks: Blocks, seconds: float) -> dict[str, Any]:
     }
 
 
-def run(*, tiny: bool, application: str = "coldchain") -> dict[str, Any]:
+def run(*, tiny: bool, application: str = "coldchain", isolated: bool = False) -> dict[str, Any]:
     count = 24 if tiny else 5_000
+    results = {}
+    for flavour in FLAVOURS.get(application, ("",)):
+        for apart in (False, True) if isolated else (False,):
+            blocks = Blocks(application, flavour, count, apart)
+            name = f"execution.execute_group/app={application}/flavour={flavour}/n={count}" + "/isolated" * apart
+            try:
+                clock = time.perf_counter if isolated else time.thread_time
+                results[name] = measure(blocks, 0.0 if tiny else MEASURE_S, clock)
+            finally:
+                blocks.host.close()
     return {
         "scenario": "micro",
         "machine": machine.facts(),
@@ -143,12 +158,7 @@ def run(*, tiny: bool, application: str = "coldchain") -> dict[str, Any]:
             "state": "memory",
         },
         "reference": {"python_loops_per_s": round(machine.python_loops_per_s())},
-        "results": {
-            f"execution.execute_group/app={application}/flavour={flavour}/n={count}": measure(
-                Blocks(application, flavour, count), 0.0 if tiny else MEASURE_S
-            )
-            for flavour in FLAVOURS.get(application, ("",))
-        },
+        "results": results,
     }
 
 
@@ -156,10 +166,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--app", default="coldchain")
+    parser.add_argument("--isolated", action="store_true")
     parser.add_argument("--to", type=Path)
     options = parser.parse_args()
     native.set_threads(1)
-    text = json.dumps(run(tiny=options.tiny, application=options.app), indent=2) + "\n"
+    text = json.dumps(run(tiny=options.tiny, application=options.app, isolated=options.isolated), indent=2) + "\n"
     if options.to is not None:
         options.to.write_text(text, "utf-8")
     sys.stdout.write(text)

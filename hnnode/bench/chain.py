@@ -82,6 +82,7 @@ class ChainRun:
             "preloaded": preloaded,
             "gateways": plan.gateways,
             "delay_ms": plan.delay_ms,
+            "isolated": plan.isolated,
             "runs": plan.runs,
             "seed": plan.seed,
             "connections": len(self.net.doors()) * 4,

@@ -25,7 +25,7 @@ GATEWAY_PORT = 20_700
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What differs from a plain network. `cores`: how many all nodes share, 0 for every one; `stopped`: nodes that are
-    left for the scenario to start.
+    left for the scenario to start; `isolated`: plugins run in processes of their own.
     """
 
     delay_ms: int = 0
@@ -33,6 +33,7 @@ class Setting:
     budget: bool = False
     cores: int = 0
     stopped: tuple[int, ...] = ()
+    isolated: bool = False
 
 
 @contextmanager
@@ -49,6 +50,10 @@ def running(
             for node in net.nodes:
                 metrics = msgspec.structs.replace(node.config.metrics, loop_sample_ms=LOOP_SAMPLE_MS)
                 net.configure(node.index, msgspec.structs.replace(node.config, metrics=metrics))
+        if setting.isolated:
+            for node in net.nodes:
+                execution = msgspec.structs.replace(node.config.execution, isolated=True)
+                net.configure(node.index, msgspec.structs.replace(node.config, execution=execution))
         if setting.delay_ms:
             stack.enter_context(DelayedLinks(net, setting.delay_ms))
         stack.enter_context(net)

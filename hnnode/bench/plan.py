@@ -32,6 +32,7 @@ class Plan:
     gateways: int = 0
     delay_ms: int = 0
     cores: int = 0
+    isolated: bool = False
     budget: bool = False
     runs: int = 1
     idle_s: int = 0

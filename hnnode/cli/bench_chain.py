@@ -73,6 +73,12 @@ def chain(
             help=two("验证节点间每条链路的单向延迟", "one-way delay of every link between validators"),
         ),
     ] = 0,
+    isolated: Annotated[
+        bool,
+        typer.Option(
+            "--isolated", help=two("插件在独立进程中运行", "plugins run in processes of their own, as vendors' do")
+        ),
+    ] = False,
     cores: Annotated[
         int,
         typer.Option(
@@ -130,13 +136,14 @@ def chain(
         gateways=gateways,
         delay_ms=delay_ms,
         cores=cores,
+        isolated=isolated,
         budget=budget,
         runs=runs,
         idle_s=IDLE_S if idle else 0,
         overload=_multiples(overload),
         overload_s=overload_seconds,
     )
-    with scene(nodes, plan, keep, Setting(delay_ms, gateways, budget, cores)) as network:
+    with scene(nodes, plan, keep, Setting(delay_ms, gateways, budget, cores, isolated=isolated)) as network:
         result = ChainRun(network.net, network.keys, plan, network.progress, network.deploy_s).run()
     deliver(result, output, to, report, lambda: render(result, budget=budget))
 

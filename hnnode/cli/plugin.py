@@ -6,13 +6,21 @@ from typing import Annotated
 
 import typer
 
+from hnnode.cli import plugin_governance, plugin_kit, plugin_store
 from hnnode.cli.connection import get_json
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import NodeOption, OutputOption
 from hnnode.cli.output import Format, columns, console, emit
+from hnnode.cli.plugin_diff import diff
 from hnnode.cli.session import node_url
 
 application = typer.Typer(name="plugin", help=two("应用与插件", "applications and plugins"), no_args_is_help=True)
+application.command("diff", help=two("两个节点对同一区块的不同结果", "what two nodes had different after a block"))(
+    diff
+)
+plugin_governance.register(application)
+plugin_store.register(application)
+plugin_kit.register(application)
 
 
 @application.command("list", help=two("启用的插件", "the plugins that are enabled"))
@@ -23,6 +31,7 @@ def list_plugins(node: NodeOption = None, output: OutputOption = Format.table) -
         say("版本", "version"),
         say("说明", "title"),
         say("内置", "native"),
+        say("状态", "status"),
         say("代码摘要", "code hash"),
     ]
     rows = [
@@ -31,11 +40,21 @@ def list_plugins(node: NodeOption = None, output: OutputOption = Format.table) -
             p["version"],
             p[f"title_{current()}"],
             say("是", "yes") if p["native"] else say("否", "no"),
+            _status(p["status"]),
             p["code_hash"] or "–",
         ]
         for p in found["plugins"]
     ]
     emit(output, found, lambda: columns(titles, rows))
+
+
+def _status(status: str) -> str:
+    names = {
+        "enabled": say("启用", "enabled"),
+        "disabled": say("停用", "disabled"),
+        "migrating": say("迁移中", "migrating"),
+    }
+    return names.get(status, status)
 
 
 @application.command("show", help=two("一个应用的动作和查询", "actions and queries of an application"))

@@ -191,7 +191,7 @@ class ConsensusDriver:
 
     # -------------------------------------------------------------- pace
     async def _pace(self) -> None:
-        """Start the next height when there is reason to: transactions, results to certify, work of the chain, a peer that is already there."""
+        """Start the next height when there is reason to: transactions, results to certify, work of the chain, a peer ahead."""
         while True:
             await self._woken.wait()
             self._woken.clear()
@@ -280,7 +280,11 @@ class ConsensusDriver:
         elif kind == "evidence":
             log.error("equivocation evidence", height=effect.height, evidence=effect.data.hex())
         elif kind == "halt":
-            raise FatalError(name_of(effect.code), effect.reason)
+            found = await self._proposals.differences.noticed(self._tip.height)
+            raise FatalError(
+                name_of(effect.code),
+                f"{effect.reason}; results of height {self._tip.height}: {found}" if found else effect.reason,
+            )
         else:
             raise FatalError("ENGINE_FAILED", f"effect: got kind {kind!r}")
 

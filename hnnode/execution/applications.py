@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from threading import Lock
 from typing import Any
 
 import msgspec
 
 from hnnode.errors import Rejected
+from hnnode.execution.isolation.application import IsolatedApplication, IsolatedQuery
+from hnnode.execution.metering.meter import Meter
 from hnnode.execution.native_queries import ACTION_TITLES, NATIVE_QUERIES, NATIVE_TITLES
 from hnnode.execution.native_rules import NATIVE_RULES
 from hnnode.execution.table import Application, application_prefix
 from hnnode.plugin_api.context import QueryView
+from hnnode.plugin_api.limits import QUERY_TICKS_MAX
 from hnnode.plugin_api.model import json_schema
-from hnnode.plugin_api.outcome import QueryRefused
+from hnnode.plugin_api.outcome import QueryRefused, TxRefused
 from hnnode.plugin_api.registry import QuerySpec
 from hnnode.ports import ActionInfo, QueryInfo, StateReader
 
@@ -27,6 +32,7 @@ NativeAction = tuple[str, str, list[str], str]
 """(application, action, roles, JSON schema) of `hnnode_native.native_actions()`."""
 
 ARGUMENTS_BYTES_MAX = 16 * 1024
+Answer = Callable[[bytes, StateReader], dict[str, Any]]
 
 
 class NodeApplications:
@@ -36,21 +42,35 @@ class NodeApplications:
 
     def __init__(
         self,
-        applications: Mapping[str, Application],
+        applications: Mapping[str, Application | IsolatedApplication],
         native: Sequence[NativeAction],
+        answering: Mapping[str, Application] | None = None,
         statuses: Mapping[str, str] | None = None,
     ) -> None:
-        """statuses: `enabled`, `disabled` or `migrating`, of plugins; enabled when nothing is said."""
+        """answering: copies of metered applications that queries are asked of, one at a time. statuses: `enabled`,
+        `disabled` or `migrating`, of plugins; enabled when nothing is said.
+        """
         self._statuses = dict(statuses or {})
         self._applications = dict(sorted(applications.items()))
         self._native = sorted(native)
-        self._queries: dict[tuple[str, str], tuple[QuerySpec, Callable[[bytes], Any], bytes, frozenset[str]]] = {}
-        specs = {name: tuple(table.queries.values()) for name, table in self._applications.items()}
-        for name, queries in sorted((specs | NATIVE_QUERIES).items()):
-            prefix = application_prefix(name)
-            reads = self._applications[name].reads if name in self._applications else frozenset()
+        self._answers: dict[tuple[str, str], tuple[QueryInfo, Answer]] = {}
+        for name, queries in NATIVE_QUERIES.items():
             for spec in queries:
-                self._queries[name, spec.name] = (spec, msgspec.json.Decoder(spec.model).decode, prefix, reads)
+                answer = _in_process(spec, application_prefix(name), frozenset())
+                self._answers[name, spec.name] = (_info(name, spec, json_schema(spec.model)), answer)
+        for name, table in self._applications.items():
+            if isinstance(table, IsolatedApplication):
+                for query in table.queries.values():
+                    info = _info(name, query, query.schema)
+                    self._answers[name, query.name] = (info, partial(table.query, query.name))
+                continue
+            table = (answering or {}).get(name, table)
+            lock = Lock()
+            for spec in table.queries.values():
+                answer = _in_process(spec, table.prefix, table.reads)
+                if table.meter is not None:
+                    answer = _counted(answer, table.meter, lock)
+                self._answers[name, spec.name] = (_info(name, spec, json_schema(spec.model)), answer)
 
     def actions(self) -> list[ActionInfo]:
         """Every action a transaction may name, ascending by application and action."""
@@ -62,7 +82,7 @@ class NodeApplications:
             )
         for table in self._applications.values():
             for row in table.actions.values():
-                schema_of = json_schema(row.model)
+                schema_of = row.schema
                 found.append(
                     ActionInfo(
                         table.name,
@@ -79,10 +99,7 @@ class NodeApplications:
 
     def queries(self) -> list[QueryInfo]:
         """Every query, ascending by application and query."""
-        return [
-            QueryInfo(application, spec.name, json_schema(spec.model), spec.title_zh, spec.title_en)
-            for (application, _), (spec, *_) in sorted(self._queries.items(), key=lambda item: item[0])
-        ]
+        return [info for _, (info, _) in sorted(self._answers.items(), key=lambda item: item[0])]
 
     def plugins(self) -> list[Mapping[str, Any]]:
         """name, version, applications, code_hash (hexadecimal; empty for native), native, status (enabled, disabled or
@@ -131,18 +148,46 @@ class NodeApplications:
             state: decides the height the answer holds for.
         Raises: Rejected: QUERY_UNKNOWN, PARAMETER_INVALID, NOT_FOUND, QUERY_TOO_BROAD.
         """
-        entry = self._queries.get((application, query))
+        entry = self._answers.get((application, query))
         if entry is None:
             raise Rejected("QUERY_UNKNOWN", f"query: {application}.{query}")
-        spec, decode, prefix, reads = entry
         if len(arguments) > ARGUMENTS_BYTES_MAX:
             raise Rejected("PARAMETER_INVALID", f"arguments: got {len(arguments)} bytes, want ≤ {ARGUMENTS_BYTES_MAX}")
         try:
-            parsed = decode(arguments or b"{}")
-        except ValueError as e:
-            raise Rejected("PARAMETER_INVALID", f"{application}.{query}: {e}") from e
-        try:
-            answer = spec.handler(QueryView(state, prefix, reads=reads), parsed)
+            answer = entry[1](arguments or b"{}", state)
         except QueryRefused as refusal:
             raise Rejected(refusal.name, refusal.detail) from refusal
-        return {"as_of_height": state.height, **msgspec.to_builtins(answer)}
+        return {"as_of_height": state.height, **answer}
+
+
+def _info(application: str, query: QuerySpec | IsolatedQuery, schema: dict[str, Any]) -> QueryInfo:
+    return QueryInfo(application, query.name, schema, query.title_zh, query.title_en)
+
+
+def _in_process(spec: QuerySpec, prefix: bytes, reads: frozenset[str]) -> Answer:
+    decode = msgspec.json.Decoder(spec.model).decode
+
+    def answer(arguments: bytes, state: StateReader) -> dict[str, Any]:
+        try:
+            parsed = decode(arguments)
+        except ValueError as e:
+            raise QueryRefused("PARAMETER_INVALID", f"{spec.name}: {e}") from e
+        made: dict[str, Any] = msgspec.to_builtins(spec.handler(QueryView(state, prefix, reads=reads), parsed))
+        return made
+
+    return answer
+
+
+def _counted(answer: Answer, meter: Meter, lock: Lock) -> Answer:
+    """One at a time, within its count."""
+
+    def counted(arguments: bytes, state: StateReader) -> dict[str, Any]:
+        with lock:
+            meter.begin_alone(QUERY_TICKS_MAX)
+            try:
+                made = answer(arguments, state)
+            except TxRefused as e:
+                raise QueryRefused("QUERY_TOO_BROAD", "the answer needs more work than one query may do") from e
+            return made
+
+    return counted

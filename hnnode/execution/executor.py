@@ -16,6 +16,7 @@ import hnnode_native
 
 from hnnode.errors import FatalError
 from hnnode.execution.group import ForeignTx, Group
+from hnnode.execution.isolation import IsolatedApplication
 from hnnode.execution.reader import AccountRecords, StateBlockReader
 from hnnode.execution.table import Application
 from hnnode.plugin_api.outcome import ReadFailed
@@ -31,7 +32,7 @@ ForeignResult = tuple[int, int, str, int, list[Write], list[tuple[str, str, byte
 class Executor:
     """Executes groups of transactions; holds no state between blocks and may be used by one thread at a time."""
 
-    def __init__(self, applications: Mapping[str, Application]) -> None:
+    def __init__(self, applications: Mapping[str, Application | IsolatedApplication]) -> None:
         self._applications = dict(applications)
 
     def execute_group(
@@ -67,6 +68,11 @@ class Executor:
         table = self._applications.get(application)
         if table is None:
             raise FatalError("PLUGIN_SET_INVALID", f"application: {application} is not loaded (height={height})")
+        if isinstance(table, IsolatedApplication):
+            try:
+                return table.execute(txs, state, height, time_ms, accounts)
+            except ReadFailed as failed:
+                raise failed.error from failed
         collecting = gc.isenabled()
         gc.disable()  # tens of thousands of objects and no cycle among them
         try:

@@ -10,9 +10,10 @@ Invariants:
 2. A failing transaction leaves no write and no event, and its result carries zero steps.
 3. A later transaction sees the writes of the earlier ones of its application and block; nobody else does until the
    block commits. Another application's state is that after the block before, for all of them alike.
-4. A handler's exception becomes HANDLER_FAILED on every node; its text stays in this node's log. MemoryError is about
-   this host, not about the transaction: it stops the node.
-5. Endless recursion is such a fault too. Where exactly the interpreter gives up may differ between hosts, so a handler
+4. A handler's exception becomes HANDLER_FAILED on every node, `sys.exit` too; its text stays in this node's log.
+   MemoryError is about this host, not about the transaction: it stops the node, or the plugin's process alone.
+5. Work of metered code beyond its count becomes STEPS_EXCEEDED, also when the code hides that from the group. Endless
+   recursion of other code is a fault; where exactly the interpreter gives up may differ between hosts, so a handler
    does not recurse by data: loops with a bound instead.
 6. A batch handler decides as its action's single handler would, transaction by transaction.
 """
@@ -29,8 +30,8 @@ import structlog
 from hnnode.errors import CODES, FatalError
 from hnnode.execution.table import Action, Application
 from hnnode.plugin_api.context import BlockReader, Context, make_context
-from hnnode.plugin_api.limits import KEY_BYTES_MAX, PREFETCH_KEYS_MAX
-from hnnode.plugin_api.outcome import TxRefused
+from hnnode.plugin_api.limits import BLOCK_RESULT_BYTES_MAX, KEY_BYTES_MAX, PREFETCH_KEYS_MAX
+from hnnode.plugin_api.outcome import ReadFailed, TxRefused
 from hnnode.plugin_api.registry import BatchHandler
 
 ForeignTx = tuple[int, bytes, bytes, str, bytes]
@@ -46,6 +47,13 @@ _ACTION_UNKNOWN = CODES["ACTION_UNKNOWN"]
 _PAYLOAD_INVALID = CODES["PAYLOAD_INVALID"]
 _HANDLER_FAILED = CODES["HANDLER_FAILED"]
 _RULE_VIOLATION = CODES["RULE_VIOLATION"]
+_STEPS_EXCEEDED = CODES["STEPS_EXCEEDED"]
+_WRITE_LIMIT_EXCEEDED = CODES["WRITE_LIMIT_EXCEEDED"]
+
+BLOCK_KEYS_MAX = 65_536
+"""Keys fetched together for a block; a hint more is read when its handler asks."""
+KEYS_TICKS_MAX = 20_000
+"""Ticks of one key function of metered code."""
 
 FAULT_FRAMES = 4
 FAULT_CHARS = 300
@@ -75,28 +83,25 @@ class Group:
         self._time_ms = time_ms
         self._calls: list[_Call | _Refusal] = []
         self._faults: set[str] = set()
+        self._meter = table.meter
 
     def declare(self, txs: Sequence[ForeignTx]) -> list[bytes]:
         """Decode the transactions; the keys that their handlers will most likely read, each once, in order."""
-        actions, calls = self._table.actions, self._calls
+        calls, meter = self._calls, self._meter
+        if meter is not None:
+            meter.begin_block()
         wanted: dict[bytes, None] = {}
         info = DeclaredTx(self._height, self._time_ms)
         for tx_index, tx_id, sender, name, raw in txs:
-            action = actions.get(name)
-            if action is None:
-                calls.append((tx_index, _ACTION_UNKNOWN))
+            call = self._call(tx_index, tx_id, sender, name, raw)
+            calls.append(call)
+            if len(call) == 2 or (keys_of := call[3].keys) is None:
                 continue
-            try:
-                payload = action.decode(raw)
-            except ValueError:  # malformed JSON, wrong shape, bad UTF-8: all are ValueErrors
-                calls.append((tx_index, _PAYLOAD_INVALID))
-                continue
-            calls.append((tx_index, tx_id, sender, action, payload))
-            keys_of = action.keys
-            if keys_of is None:
-                continue
+            action, payload = call[3], call[4]
             info.tx_id = tx_id
             info.sender = sender
+            if meter is not None:
+                meter.begin(KEYS_TICKS_MAX)
             try:
                 for key in islice(keys_of(info, payload), PREFETCH_KEYS_MAX):
                     if type(key) is bytes and len(key) <= KEY_BYTES_MAX:
@@ -105,7 +110,24 @@ class Group:
                 raise self._out_of_memory(action) from e
             except (Exception, TxRefused):  # noqa: BLE001 - a hint that fails costs time, never a result
                 continue
+            if len(wanted) >= BLOCK_KEYS_MAX:
+                break
+        for tx_index, tx_id, sender, name, raw in txs[len(calls) :]:
+            calls.append(self._call(tx_index, tx_id, sender, name, raw))
         return list(wanted)
+
+    def _call(self, tx_index: int, tx_id: bytes, sender: bytes, name: str, raw: bytes) -> _Call | _Refusal:
+        action = self._table.actions.get(name)
+        if action is None:
+            return tx_index, _ACTION_UNKNOWN
+        if self._meter is not None:
+            self._meter.begin(KEYS_TICKS_MAX)
+        try:
+            return tx_index, tx_id, sender, action, action.decode(raw)
+        except MemoryError as e:
+            raise self._out_of_memory(action) from e
+        except (Exception, TxRefused):  # noqa: BLE001 - malformed, or a check of the model's own that failed
+            return tx_index, _PAYLOAD_INVALID
 
     def run(
         self,
@@ -120,6 +142,9 @@ class Group:
         Raises: FatalError: the host is out of memory. ReadFailed of `reader` passes through.
         """
         tx = make_context(self._height, self._time_ms, values, reader, self._table.reads)
+        meter = self._meter
+        if meter is not None:
+            meter.begin_block()
         begin, commit = tx._begin, tx._commit
         calls = self._calls
         at, end = 0, len(calls)
@@ -130,6 +155,10 @@ class Group:
                 at += 1
                 continue
             tx_index, tx_id, sender, action, payload = call
+            if tx._packed_bytes > BLOCK_RESULT_BYTES_MAX:
+                tx._refuse(tx_index, _WRITE_LIMIT_EXCEEDED, "")
+                at += 1
+                continue
             if action.batch is not None:
                 start = at
                 while at < end and len(calls[at]) == 5 and calls[at][3] is action:  # type: ignore[misc]
@@ -137,8 +166,12 @@ class Group:
                 self._run_many(tx, action.batch, action, cast("list[_Call]", calls[start:at]))
                 continue
             begin(tx_id, sender)
+            if meter is not None:
+                meter.begin()
             try:
                 action.handler(tx, payload)
+                if meter is not None and meter.exceeded:
+                    raise TxRefused(_STEPS_EXCEEDED)
             except BaseException as fault:  # noqa: BLE001 - what is no fault of the handler is raised again
                 self._refuse(tx, tx_index, action, fault)
             else:
@@ -153,7 +186,7 @@ class Group:
         before, count = tx._result_count, len(calls)
         while (done := tx._result_count - before) < count:
             try:
-                batch(tx, _payloads(tx, calls[done:]))
+                batch(tx, self._payloads(tx, calls[done:]))
                 if tx._result_count - before < count:
                     raise RuntimeError("the batch handler returned before the last transaction")
             except BaseException as fault:  # noqa: BLE001 - as in `run`
@@ -164,6 +197,13 @@ class Group:
                     self._fault_or_raise(tx, action, fault)
 
     def _refuse(self, tx: Context, tx_index: int, action: Action, fault: BaseException) -> None:
+        if self._meter is not None:
+            if self._meter.exceeded:
+                tx._refuse(tx_index, _STEPS_EXCEEDED, "")
+                return
+            if isinstance(fault, RecursionError):  # deep values in the interpreter's own hands
+                tx._refuse(tx_index, _STEPS_EXCEEDED, "")
+                return
         if isinstance(fault, TxRefused) and (fault.code != _RULE_VIOLATION or fault.rule in self._table.rules):
             tx._refuse(tx_index, fault.code, fault.rule)
             return
@@ -173,7 +213,7 @@ class Group:
     def _fault_or_raise(self, tx: Context, action: Action, fault: BaseException) -> None:
         if isinstance(fault, MemoryError):
             raise self._out_of_memory(action) from fault
-        if isinstance(fault, FatalError) or not isinstance(fault, (Exception, TxRefused)):
+        if isinstance(fault, (FatalError, ReadFailed)):
             raise fault
         self._report(tx, action, fault)
 
@@ -196,11 +236,17 @@ class Group:
     def _out_of_memory(self, action: Action) -> FatalError:
         return FatalError("INTERNAL_ERROR", f"out of memory in {action.name} (height={self._height})")
 
-
-def _payloads(tx: Context, calls: Sequence[_Call]) -> Iterator[Any]:
-    """The payloads of `calls`; each step ends the transaction before it and lets `tx` stand at the next one."""
-    for tx_index, tx_id, sender, _, payload in calls:
-        tx._begin(tx_id, sender)
-        yield payload
-        tx._commit(tx_index)
-    tx._begin(b"", b"")  # what the handler writes behind the last one goes nowhere
+    def _payloads(self, tx: Context, calls: Sequence[_Call]) -> Iterator[Any]:
+        """The payloads of `calls`; each step ends the transaction before it and lets `tx` stand at the next one."""
+        meter = self._meter
+        for tx_index, tx_id, sender, _, payload in calls:
+            tx._begin(tx_id, sender)
+            if tx._packed_bytes > BLOCK_RESULT_BYTES_MAX:
+                raise TxRefused(_WRITE_LIMIT_EXCEEDED)
+            if meter is not None:
+                meter.begin()
+            yield payload
+            if meter is not None and meter.exceeded:
+                raise TxRefused(_STEPS_EXCEEDED)
+            tx._commit(tx_index)
+        tx._begin(b"", b"")  # what the handler writes behind the last one goes nowhere

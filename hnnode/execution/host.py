@@ -8,26 +8,29 @@ imports.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
+from hnnode.config import ExecutionConfig
 from hnnode.errors import ConfigError, Rejected
 from hnnode.execution.applications import NATIVE_VERSION, NativeAction, NodeApplications
 from hnnode.execution.executor import Executor
-from hnnode.execution.loading import load
+from hnnode.execution.isolation import IsolatedApplication, Spawner, Troubles
+from hnnode.execution.loading import Loaded, load, register
+from hnnode.execution.metering.meter import UNBOUND
 from hnnode.execution.migrating import Moved, Phase, move_page
 from hnnode.execution.source import RESERVED, PluginSource, TaggedHash, code_hash, discover, invalid
 from hnnode.execution.table import Application
-from hnnode.plugin_api.hooks import API_VERSION, PROJECT, Hooks
+from hnnode.plugin_api.hooks import API_VERSION
 from hnnode.plugin_api.migration import Row
-from hnnode.plugin_api.model import ModelError, bare_schema, json_schema
+from hnnode.plugin_api.model import bare_schema
 from hnnode.plugin_api.outcome import QueryRefused
-from hnnode.plugin_api.registry import Registry
 from hnnode.plugin_api.workload import WorkItem, Workload
+from hnnode.ports import PluginTrouble
 
 PluginEntry = tuple[str, str, int, int, bytes, str, str, bytes]
 """(plugin, version, api_version, state_version, code_hash, application, action, schema_hash), formats §10."""
@@ -53,57 +56,80 @@ class Host:
     """The loaded plugins of one node and everything that is built from them."""
 
     def __init__(
-        self, plugins: Sequence[Plugin | PluginSource], native: Sequence[NativeAction], tagged_hash: TaggedHash
+        self,
+        plugins: Sequence[Plugin | PluginSource],
+        native: Sequence[NativeAction],
+        tagged_hash: TaggedHash,
+        config: ExecutionConfig | None = None,
+        on_process_end: Callable[[str], None] | None = None,
     ) -> None:
-        """Register and freeze. Raises ConfigError (PLUGIN_SET_INVALID) naming the plugin and what is wrong with it."""
+        """Register and freeze.
+
+        Args:
+            on_process_end: told the application whenever a process of an isolated plugin had to be replaced.
+        Raises: ConfigError (PLUGIN_SET_INVALID) naming the plugin and what is wrong with it.
+        """
         self._native = sorted(native)
         self._hash = tagged_hash
         self._hooks: dict[str, pluggy.HookRelay] = {}
-        self.applications: dict[str, Application] = {}
-        for plugin in sorted(plugins, key=lambda each: each.name):
-            if plugin.name in self.applications or plugin.name in RESERVED:
-                raise invalid(f"plugin {plugin.name}: the name is taken")
-            if isinstance(plugin, PluginSource):
-                implementation, digest = load(plugin), plugin.code_hash
-            else:
-                implementation, digest = plugin.implementation, code_hash(plugin.package, tagged_hash)
-            manager = pluggy.PluginManager(PROJECT)
-            manager.add_hookspecs(Hooks)
-            registry = Registry(plugin.name)
-            try:
-                manager.register(implementation, name=plugin.name)
-                manager.check_pending()
-                manager.hook.hn_register(registry=registry)
-                migrations = manager.hook.hn_migrations() or ()
-                table = Application.freeze(registry, plugin.version, digest, tuple(migrations))
-            except (pluggy.PluginValidationError, ModelError) as e:
-                raise invalid(f"plugin {plugin.name}: {e}") from e
-            if not registry.actions:
-                raise invalid(f"plugin {plugin.name}: registered no action")
-            self._hooks[plugin.name] = manager.hook
-            self.applications[plugin.name] = table
+        self._loaded: dict[str, Loaded] = {}
+        self._answering: dict[str, Application] = {}
+        self._spawner = Spawner()
+        self._troubles = Troubles(on_process_end)
+        self.applications: dict[str, Application | IsolatedApplication] = {}
+        try:
+            for plugin in sorted(plugins, key=lambda each: each.name):
+                if plugin.name in self.applications or plugin.name in RESERVED:
+                    raise invalid(f"plugin {plugin.name}: the name is taken")
+                self._add(plugin, config or ExecutionConfig())
+        except BaseException:
+            self.close()
+            raise
+
+    def _add(self, plugin: Plugin | PluginSource, config: ExecutionConfig) -> None:
+        name, version = plugin.name, plugin.version
+        if isinstance(plugin, Plugin):
+            loaded, digest = Loaded(plugin.implementation), code_hash(plugin.package, self._hash)
+        elif plugin.isolated:
+            self.applications[name] = IsolatedApplication(plugin, config, self._spawner, self._troubles)
+            return
+        else:
+            loaded, digest = load(plugin), plugin.code_hash
+            if loaded.meter is not None:  # a count serves one thread, and queries come in others
+                self._answering[name], _ = register(name, version, digest, load(plugin))
+        self.applications[name], self._hooks[name] = register(name, version, digest, loaded)
+        self._loaded[name] = loaded
 
     @classmethod
-    def load(cls, enabled: Sequence[str], isolated: Collection[str] | bool = False) -> Host:
+    def load(
+        cls,
+        enabled: Sequence[str],
+        config: ExecutionConfig | None = None,
+        on_process_end: Callable[[str], None] | None = None,
+    ) -> Host:
         """Host of the applications that the genesis enables; native names in the list are allowed and need no
         plugin.
 
         Args:
-            isolated: applications that run in processes of their own, or whether all do.
+            config: which of them are isolated, and how; without it none is.
         """
         import hnnode_native
 
         tagged_hash = hnnode_native.tagged_hash
-        return cls(
-            discover(enabled, tagged_hash=tagged_hash, isolated=isolated), hnnode_native.native_actions(), tagged_hash
-        )
+        isolated = [name for name in enabled if config is not None and config.isolates(name, from_store=False)]
+        sources = discover(enabled, tagged_hash=tagged_hash, isolated=isolated)
+        return cls(sources, hnnode_native.native_actions(), tagged_hash, config, on_process_end)
 
     def executor(self) -> Executor:
         return Executor(self.applications)
 
     def node_applications(self, statuses: Mapping[str, str] | None = None) -> NodeApplications:
         """statuses: of plugins that do not just take transactions."""
-        return NodeApplications(self.applications, self._native, statuses)
+        return NodeApplications(self.applications, self._native, self._answering, statuses)
+
+    def troubles(self) -> list[PluginTrouble]:
+        """Isolated plugins whose processes do not get on."""
+        return self._troubles.open()
 
     def foreign(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """(application, action, roles) of every Python action, for `hnnode_native.BlockExecution`."""
@@ -125,21 +151,28 @@ class Host:
             entries.append((application, NATIVE_VERSION, API_VERSION, 1, bytes(32), application, action, digest))
         for table in self.applications.values():
             for row in table.actions.values():
-                digest = schema_hash(json_schema(row.model), self._hash)
+                digest = schema_hash(row.schema, self._hash)
                 head = (table.name, table.version, API_VERSION, table.state_version, table.code_hash)
                 entries.append((*head, table.name, row.name, digest))
         return sorted(entries, key=lambda entry: (entry[5], entry[6]))
 
     def migration_steps(self, application: str) -> list[tuple[int, int]]:
         """(from version, to version) of each step that the plugin's code knows."""
-        return list(self.applications[application].migrations)
+        return sorted(self.applications[application].migrations)
 
     def migrate(self, application: str, step: tuple[int, int], phase: Phase, rows: Sequence[Row]) -> Moved:
         """Let a step of the plugin look at one page of its rows, or rewrite it."""
-        return move_page(application, self.applications[application].migrations[step], phase, rows)
+        table = self.applications[application]
+        if isinstance(table, IsolatedApplication):
+            return table.migrate(step, phase, rows)
+        return move_page(table, step, phase, rows)
 
     def close(self) -> None:
-        """End the processes of isolated plugins."""
+        """End the processes of isolated plugins at once. A block that waits for one ends with a FatalError."""
+        for table in self.applications.values():
+            if isinstance(table, IsolatedApplication):
+                table.close()
+        self._spawner.close()
 
     def plugins_hash(self) -> bytes:
         """The header's plugins hash of this node."""
@@ -147,9 +180,16 @@ class Host:
 
         return hnnode_native.plugins_hash(self.plugin_entries())
 
+    def _tool_hooks(self, application: str) -> pluggy.HookRelay | None:
+        """Hooks for tools, whose work nobody counts; an isolated plugin's are not called by the node."""
+        loaded = self._loaded.get(application)
+        if loaded is not None and loaded.meter is not None:
+            loaded.meter.begin_alone(UNBOUND)
+        return self._hooks.get(application)
+
     def workload(self, application: str, seed: int, flavour: str = "") -> Workload:
         """The plugin's load for `hnnode bench`. Raises ConfigError when it has none, or none of that flavour."""
-        hooks = self._hooks.get(application)
+        hooks = self._tool_hooks(application)
         made: Workload | None = hooks.hn_bench_workload(seed=seed, flavour=flavour) if hooks is not None else None
         if made is None:
             raise ConfigError(
@@ -167,7 +207,7 @@ class Host:
         Raises: Rejected (PARAMETER_INVALID): no plugin reads the format, or the document is faulty; the text says
         where.
         """
-        hooks = self._hooks.get(application)
+        hooks = self._tool_hooks(application)
         try:
             made: list[WorkItem] | None = (
                 hooks.hn_import(format=format, document=document, accounts=accounts) if hooks is not None else None

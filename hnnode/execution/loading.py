@@ -1,4 +1,4 @@
-"""Imports a plugin's code into this process.
+"""Brings a plugin's code into this process and fills its table.
 
 Two versions of one package may be needed in the life of a process, when old heights are executed again: a package that
 comes from another folder than the one asked for is forgotten first. What the older version holds lives on with it.
@@ -8,17 +8,43 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-from hnnode.execution.source import PluginSource, invalid
+import pluggy
+
+from hnnode.execution.metering import Meter, load_modules
+from hnnode.execution.metering.patterns import check_patterns
+from hnnode.execution.source import PluginSource, code_files, invalid
+from hnnode.execution.table import Application
+from hnnode.plugin_api.hooks import PROJECT, Hooks
+from hnnode.plugin_api.limits import LOAD_TICKS_MAX, QUERY_TICKS_MAX
+from hnnode.plugin_api.model import ModelError
+from hnnode.plugin_api.outcome import TxRefused
+from hnnode.plugin_api.registry import Registry
 
 
-def load(source: PluginSource) -> object:
-    """The object that the source's entry names.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The object with a plugin's hooks; `meter` counts its work when it is metered."""
+
+    implementation: object
+    meter: Meter | None = None
+
+    def begin_query(self) -> None:
+        if self.meter is not None:
+            self.meter.begin_alone(QUERY_TICKS_MAX)
+
+
+def load(source: PluginSource) -> Loaded:
+    """What the source's entry names, imported from its folder; counted when it is metered.
 
     Raises: ConfigError (PLUGIN_SET_INVALID): it cannot be imported, or another package took its place.
     """
+    if source.metered:
+        return load_metered(source, source_files(source))
     module, _, name = source.entry.partition(":")
     package = module.partition(".")[0]
     if _folder(package) != source.package.resolve():
@@ -27,14 +53,69 @@ def load(source: PluginSource) -> object:
     sys.path.insert(0, root)
     importlib.invalidate_caches()
     try:
-        found: object = reduce(getattr, name.split(".") if name else (), importlib.import_module(module))
+        found = _named(importlib.import_module(module), name)
     except Exception as e:
         raise invalid(f"plugin {source.name}: cannot be imported: {type(e).__name__}: {e}") from e
     finally:
         sys.path.remove(root)
     if _folder(package) != source.package.resolve():
         raise invalid(f"plugin {source.name}: {package} was imported from elsewhere, want {source.package.name}")
-    return found
+    return Loaded(found)
+
+
+def load_metered(source: PluginSource, files: Mapping[str, bytes]) -> Loaded:
+    """What the source's entry names, from files in memory and counted. Errors as `load`."""
+    module, _, name = source.entry.partition(":")
+    forget(module.partition(".")[0])
+    loaded, meter = load_modules(source.name, files, module)
+    try:
+        return Loaded(_named(loaded, name), meter)
+    except AttributeError as e:
+        raise invalid(f"plugin {source.name}: {source.entry}: {e}") from e
+
+
+def _named(module: object, name: str) -> object:
+    return reduce(getattr, name.split(".") if name else (), module)
+
+
+def source_files(source: PluginSource) -> dict[str, bytes]:
+    """The files of a source as its code hash covers them.
+
+    Raises: ConfigError: they are not those that the source was made from.
+    """
+    import hnnode_native
+
+    files, digest = code_files(source.package, hnnode_native.tagged_hash)
+    if digest != source.code_hash:
+        raise invalid(f"plugin {source.name}: its files changed: got {digest.hex()}, want {source.code_hash.hex()}")
+    return files
+
+
+def register(name: str, version: str, code_hash: bytes, loaded: Loaded) -> tuple[Application, pluggy.HookRelay]:
+    """Let the plugin fill its table.
+
+    Raises: ConfigError (PLUGIN_SET_INVALID): naming the plugin and what is wrong with it.
+    """
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(Hooks)
+    registry = Registry(name)
+    if loaded.meter is not None:
+        loaded.meter.begin_alone(LOAD_TICKS_MAX)
+    try:
+        manager.register(loaded.implementation, name=name)
+        manager.check_pending()
+        manager.hook.hn_register(registry=registry)
+        migrations = tuple(manager.hook.hn_migrations() or ())
+        table = Application.freeze(registry, version, code_hash, loaded.meter, migrations)
+        if loaded.meter is not None:
+            check_patterns(registry)
+    except (pluggy.PluginValidationError, ModelError) as e:
+        raise invalid(f"plugin {name}: {e}") from e
+    except TxRefused as e:
+        raise invalid(f"plugin {name}: filling its table takes more than {LOAD_TICKS_MAX} ticks") from e
+    if not registry.actions:
+        raise invalid(f"plugin {name}: registered no action")
+    return table, manager.hook
 
 
 def forget(package: str) -> None:

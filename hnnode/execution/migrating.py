@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import structlog
 
 from hnnode.errors import FatalError
-from hnnode.plugin_api.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
-from hnnode.plugin_api.migration import Migration, MigrationRefused, Row
+from hnnode.execution.table import Application
+from hnnode.plugin_api.limits import BLOCK_TICKS_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX
+from hnnode.plugin_api.migration import MigrationRefused, Row
+from hnnode.plugin_api.outcome import TxRefused
 
 Phase = Literal["check", "move", "verify"]
 PAGE_ROWS_MAX = 1_000
@@ -36,8 +39,14 @@ class Moved:
     fault: str = ""
 
 
-def move_page(application: str, step: Migration, phase: Phase, rows: Sequence[Row]) -> Moved:
-    """Let one step of a plugin look at a page or rewrite it. Raises FatalError: this host is out of memory."""
+def move_page(table: Application, way: tuple[int, int], phase: Phase, rows: Sequence[Row]) -> Moved:
+    """Let the step of a plugin that leads this way look at a page or rewrite it.
+
+    Raises: FatalError: this host is out of memory.
+    """
+    step, application = table.migrations[way], table.name
+    if table.meter is not None:
+        table.meter.begin_alone(BLOCK_TICKS_MAX)
     writes: dict[bytes, bytes | None] = {}
 
     def put(key: bytes, value: bytes, /) -> None:
@@ -61,6 +70,8 @@ def move_page(application: str, step: Migration, phase: Phase, rows: Sequence[Ro
         raise FatalError("INTERNAL_ERROR", f"out of memory in a migration of {application}") from e
     except FatalError:
         raise
+    except TxRefused:
+        return Moved(fault=f"a page takes more than {BLOCK_TICKS_MAX} steps")
     except Exception as e:  # noqa: BLE001 - a fault of the plugin is a result, the same on every node
         log.error("migration failed", application=application, phase=phase, fault=f"{type(e).__name__}: {e}"[:300])
         return Moved(fault=FAULT_OF_CODE)
@@ -73,6 +84,19 @@ def _note(writes: dict[bytes, bytes | None], key: bytes, value: bytes | None) ->
     writes[key] = value
     if len(writes) > PAGE_WRITES_MAX:
         raise ValueError("a page writes too many keys")
+
+
+def check_moved(moved: Moved, phase: Phase) -> None:
+    """What another process may answer. Raises: ValueError naming the bound that is broken."""
+    keys = [key for key, _ in moved.writes]
+    if (phase != "move" or moved.fault) and keys:
+        raise ValueError("moved: writes where nothing may be written")
+    if len(keys) > PAGE_WRITES_MAX or len(moved.fault) > FAULT_CHARS_MAX:
+        raise ValueError(f"moved: got {len(keys)} writes, {len(moved.fault)} characters of fault")
+    if any(a >= b for a, b in pairwise(keys)) or any(not 1 <= len(key) <= KEY_BYTES_MAX for key in keys):
+        raise ValueError("moved: keys do not ascend, or one is out of bounds")
+    if any(value is not None and len(value) > VALUE_BYTES_MAX for _, value in moved.writes):
+        raise ValueError("moved: a value is too long")
 
 
 def first_step(steps: Iterable[tuple[int, int]], start: int, end: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Queries over the applications built into the core: `evidence` and `identity`."""
+"""Queries over the applications built into the core: `evidence`, `governance` and `identity`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from hnnode.execution.evidence_queries import EVIDENCE_ACTION_TITLES, EVIDENCE_QUERIES
+from hnnode.execution.governance_queries import GOVERNANCE_QUERIES
 from hnnode.execution.native_pages import Account, Cursor, Limit, page
 from hnnode.execution.records import AccountRecord
 from hnnode.plugin_api.context import QueryView
@@ -54,6 +55,7 @@ def identity_accounts(view: QueryView, query: AccountsQuery) -> dict[str, Any]:
 
 NATIVE_QUERIES: dict[str, tuple[QuerySpec, ...]] = {
     "evidence": EVIDENCE_QUERIES,
+    "governance": GOVERNANCE_QUERIES,
     "identity": (
         QuerySpec("account", AccountQuery, identity_account, "查询账户", "One account"),
         QuerySpec("accounts", AccountsQuery, identity_accounts, "账户列表", "List of accounts"),
@@ -62,10 +64,13 @@ NATIVE_QUERIES: dict[str, tuple[QuerySpec, ...]] = {
 
 NATIVE_TITLES: dict[str, tuple[str, str]] = {
     "evidence": ("司法存证", "Evidence preservation"),
+    "governance": ("插件治理", "Governance of plugins"),
     "identity": ("身份账户", "Identity and accounts"),
 }
 ACTION_TITLES: dict[tuple[str, str], tuple[str, str]] = {
     **EVIDENCE_ACTION_TITLES,
+    ("governance", "propose"): ("提出插件提案", "Propose a plugin"),
+    ("governance", "vote"): ("对提案投票", "Vote on a proposal"),
     ("identity", "register"): ("登记账户", "Register an account"),
     ("identity", "revoke"): ("吊销账户", "Revoke an account"),
 }

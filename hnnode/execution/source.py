@@ -117,32 +117,38 @@ def is_metered(package: Path) -> bool:
     return metered
 
 
-def code_hash(package: Path, tagged_hash: TaggedHash) -> bytes:
-    """Hash of a plugin's code: `H("hn/plugin-code/v1", files)`, files ascending by path, each `u16 length || path ||
-    u32 length || content`.
+def code_files(package: Path, tagged_hash: TaggedHash) -> tuple[dict[str, bytes], bytes]:
+    """The files of a plugin's code, ascending by path, and their hash: `H("hn/plugin-code/v1", files)`, each file
+    `u16 length || path || u32 length || content`.
 
     Paths are relative to the package, with `/`; only `.py`, `.json` and `.toml` files count, so a cache or a compiled
     copy changes nothing.
 
     Raises: ConfigError: too many files or bytes.
     """
-    files = sorted(
+    found = sorted(
         (path.relative_to(package).as_posix(), path)
         for path in package.rglob("*")
         if path.suffix in CODE_SUFFIXES and path.is_file() and "__pycache__" not in path.parts
     )
+    files = {}
     parts = []
     total = 0
-    for relative, path in files:
-        content = path.read_bytes()
+    for relative, path in found:
+        content = files[relative] = path.read_bytes()
         total += len(content)
+        if len(found) > CODE_FILES_MAX or total > CODE_BYTES_MAX:
+            raise invalid(
+                f"{package.name}: {len(found)} files, want ≤ {CODE_FILES_MAX}; {total} bytes, want ≤ {CODE_BYTES_MAX}"
+            )
         named = relative.encode("utf-8")
         parts += [len(named).to_bytes(2, "big"), named, len(content).to_bytes(4, "big"), content]
-    if len(files) > CODE_FILES_MAX or total > CODE_BYTES_MAX:
-        raise invalid(
-            f"{package.name}: got {len(files)} files, {total} bytes, want ≤ {CODE_FILES_MAX} and ≤ {CODE_BYTES_MAX}"
-        )
-    return tagged_hash("hn/plugin-code/v1", b"".join(parts))
+    return files, tagged_hash("hn/plugin-code/v1", b"".join(parts))
+
+
+def code_hash(package: Path, tagged_hash: TaggedHash) -> bytes:
+    """Hash of a plugin's code, see `code_files`."""
+    return code_files(package, tagged_hash)[1]
 
 
 def invalid(detail: str) -> ConfigError:

@@ -7,15 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from hnnode.execution.payload import payload_decoder
 from hnnode.plugin_api.migration import Migration
-from hnnode.plugin_api.model import ModelError
+from hnnode.plugin_api.model import ModelError, json_schema
 from hnnode.plugin_api.privacy.guard import RULE, Handling, action_handling, guard_batch, guard_handler, guarded_texts
 from hnnode.plugin_api.registry import ActionSpec, BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec
+
+if TYPE_CHECKING:
+    from hnnode.execution.metering.meter import Meter
 
 
 def application_prefix(application: str) -> bytes:
@@ -40,10 +43,54 @@ class Action:
     title_zh: str
     title_en: str
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        return json_schema(self.model)
+
+
+class ActionFacts(Protocol):
+    """What a node knows of an action, wherever its code runs. schema: JSON Schema of its payload."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def roles(self) -> tuple[str, ...]: ...
+    @property
+    def schema(self) -> dict[str, Any]: ...
+    @property
+    def title_zh(self) -> str: ...
+    @property
+    def title_en(self) -> str: ...
+
+
+class ApplicationFacts(Protocol):
+    """What a node knows of an application, wherever its code runs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def state_version(self) -> int: ...
+    @property
+    def code_hash(self) -> bytes: ...
+    @property
+    def title_zh(self) -> str: ...
+    @property
+    def title_en(self) -> str: ...
+    @property
+    def prefix(self) -> bytes: ...
+    @property
+    def actions(self) -> Mapping[str, ActionFacts]: ...
+    @property
+    def rules(self) -> Mapping[str, RuleSpec]: ...
+    @property
+    def reads(self) -> frozenset[str]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Everything one plugin brought."""
+    """Everything one plugin brought, to be run in this process. meter: counts the work of metered code."""
 
     name: str
     version: str
@@ -56,6 +103,7 @@ class Application:
     queries: Mapping[str, QuerySpec]
     rules: Mapping[str, RuleSpec]
     reads: frozenset[str] = frozenset()
+    meter: Meter | None = None
     handling: Mapping[str, Handling] = field(default_factory=dict)
     """How each field of the payloads stands on the chain, as the plugin stated it."""
     migrations: Mapping[tuple[int, int], Migration] = field(default_factory=dict)
@@ -63,7 +111,12 @@ class Application:
 
     @classmethod
     def freeze(
-        cls, registry: Registry, version: str, code_hash: bytes, migrations: Sequence[Migration] = ()
+        cls,
+        registry: Registry,
+        version: str,
+        code_hash: bytes,
+        meter: Meter | None = None,
+        migrations: Sequence[Migration] = (),
     ) -> Application:
         """The registered application as an immutable record, every map in name order.
 
@@ -88,6 +141,7 @@ class Application:
             queries=MappingProxyType(dict(sorted(registry.queries.items()))),
             rules=MappingProxyType(dict(sorted(registry.rules.items()))),
             reads=frozenset(registry.foreign),
+            meter=meter,
             handling=MappingProxyType(dict(registry.handling)),
             migrations=MappingProxyType(dict(sorted(steps.items()))),
         )
@@ -95,7 +149,8 @@ class Application:
 
 def _action(registry: Registry, spec: ActionSpec) -> Action:
     handler, batch = spec.handler, spec.batch
-    texts = guarded_texts(spec.model, action_handling(spec.name, spec.model, registry.handling))
+    handling = action_handling(spec.name, spec.model, registry.handling)
+    texts = guarded_texts(spec.model, handling, registry.unguarded)
     if texts is not None:
         rule = f"{registry.application}.{RULE}"
         handler = guard_handler(handler, texts, rule)

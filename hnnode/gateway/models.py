@@ -317,6 +317,15 @@ class Verdict(Model):
     states: list[ProvenState]
 
 
+class PluginTrouble(Model):
+    """A plugin whose process keeps ending, so that its block waits. `since_ms`: Unix time."""
+
+    application: str
+    reason: str
+    since_ms: int
+    times: int
+
+
 class Status(Model):
     chain_id: str
     chain_name: str
@@ -338,6 +347,7 @@ class Status(Model):
     disk_free_bytes: int
     loop_lag_ms: float
     uptime_s: float
+    plugin_troubles: list[PluginTrouble]
 
 
 class Live(Model):

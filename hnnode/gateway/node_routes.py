@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -36,6 +37,7 @@ def facts_json(facts: NodeFacts) -> dict[str, Any]:
         "disk_free_bytes": facts.disk_free_bytes,
         "loop_lag_ms": facts.loop_lag_ms,
         "uptime_s": facts.uptime_s,
+        "plugin_troubles": [asdict(trouble) for trouble in facts.plugin_troubles],
     }
 
 

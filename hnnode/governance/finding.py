@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import hnnode_native
 
+from hnnode.config import ExecutionConfig
 from hnnode.errors import ConfigError
 from hnnode.execution.governance_records import Code
 from hnnode.execution.source import GROUP, PluginSource, discover
@@ -15,18 +15,18 @@ from hnnode.governance.store import PluginStore
 
 
 class PluginSources:
-    """What one node has. `isolated`: whose code runs in processes of its own; None: what comes from the store does."""
+    """What one node has; its configuration says whose code runs in processes of its own."""
 
-    def __init__(self, store: PluginStore, isolated: Collection[str] | bool | None = None) -> None:
+    def __init__(self, store: PluginStore, execution: ExecutionConfig | None = None) -> None:
         self.store = store
-        self._isolated = isolated
+        self._execution = execution or ExecutionConfig()
 
     def find(self, name: str, code: Code) -> PluginSource:
         """Raises: ConfigError PLUGIN_MISSING with the command that installs it; PLUGIN_SET_INVALID: code says another
         version of itself than the chain does.
         """
         digest = bytes.fromhex(code.code_hash)
-        source = self.store.source(name, digest, isolated=self._is_isolated(name, from_store=True))
+        source = self.store.source(name, digest, isolated=self._execution.isolates(name, True))
         source = source or self._environment(name, digest)
         if source is None:
             raise ConfigError(
@@ -45,15 +45,9 @@ class PluginSources:
         points = [point for point in entry_points(group=GROUP) if point.name == name]
         if len(points) != 1:
             return None
-        apart = self._is_isolated(name, from_store=False)
+        apart = self._execution.isolates(name, False)
         source = discover([name], points, tagged_hash=hnnode_native.tagged_hash, isolated=apart)[0]
         return source if source.code_hash == digest else None
-
-    def _is_isolated(self, name: str, *, from_store: bool) -> bool:
-        chosen = self._isolated
-        if chosen is None:
-            return from_store
-        return chosen if isinstance(chosen, bool) else name in chosen
 
     def _home(self) -> Path:
         return self.store.root.parent

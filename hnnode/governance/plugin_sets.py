@@ -18,7 +18,7 @@ from hnnode.errors import ConfigError, invariant
 from hnnode.execution.governance_records import OPEN_KEY, SET_KEY, OpenProposals, PluginSet, decode_open, decode_set
 from hnnode.governance.finding import PluginSources
 from hnnode.governance.pages import Page, next_page
-from hnnode.governance.running import HostOf, Running, in_process, load_running
+from hnnode.governance.running import HostOf, Running, load_running, make_host
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -35,7 +35,7 @@ log = structlog.get_logger("governance")
 class PluginSets:
     """The plugin set of one node as its chain goes on."""
 
-    def __init__(self, sources: PluginSources, validators: ValidatorSet, host_of: HostOf = in_process) -> None:
+    def __init__(self, sources: PluginSources, validators: ValidatorSet, host_of: HostOf = make_host) -> None:
         """validators: of the genesis; their votes count."""
         self._sources = sources
         self._validators = validators
@@ -102,6 +102,8 @@ class PluginSets:
         """Whether the chain at this height should go on although nobody sends anything: a migration runs, or an accepted
         proposal is about to count.
         """
+        if self._before is not None and height < self.running.first_height:
+            return True  # the first header that carries the new set
         if self.running.plugins.migrating() is not None:
             return True
         total = self._validators.total_power

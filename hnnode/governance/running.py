@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import hnnode_native
 from hnnode_native import DispatchTable, ValidatorSet
 
+from hnnode.config import ExecutionConfig
 from hnnode.errors import CODES
 from hnnode.execution import Host
 from hnnode.execution.applications import NodeApplications
@@ -81,6 +82,12 @@ def load_running(
     )
 
 
-def in_process(found: list[PluginSource]) -> Host:
-    """A host of these sources and the native applications."""
-    return Host(found, hnnode_native.native_actions(), hnnode_native.tagged_hash)
+def make_host(
+    found: list[PluginSource],
+    *,
+    execution: ExecutionConfig | None = None,
+    on_process_end: Callable[[str], None] | None = None,
+) -> Host:
+    """A host of these sources and the native applications; arguments as for `Host`."""
+    native = hnnode_native.native_actions()
+    return Host(found, native, hnnode_native.tagged_hash, execution, on_process_end)

@@ -16,6 +16,7 @@ from hnnode.governance import PluginSets
 from hnnode.metrics import Metrics
 from hnnode.ports import CommitRecord, Decided, LoggedBlock, Tip
 from hnnode.storage import Database
+from hnnode.sync.results import RecentResults
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class BlockWork:
         accounts: Accounts,
         plugins: PluginSets,
         metrics: Metrics,
+        recent: RecentResults,
     ) -> None:
         self._chain_id = chain_id
         self._valid_blocks_max = valid_blocks_max
@@ -53,6 +55,7 @@ class BlockWork:
         self._accounts = accounts
         self._plugins = plugins
         self._metrics = metrics
+        self._recent = recent
 
     def run(self, decided: Decided, logged: LoggedBlock | None = None) -> Executed:
         """Execute the block after the last written one and write it.
@@ -77,6 +80,7 @@ class BlockWork:
                 f"{_roots(record.tip)}, want {_roots(logged.tip)}; stored data changed or this program computes differently",
             )
         self._accounts.apply(result)
+        self._recent.keep(record.tip, result, decided.batches)
         stop = self._plugins.follow(decided.height, result)
         written = time.perf_counter()
         stage = self._metrics.stage
@@ -98,9 +102,7 @@ class BlockWork:
             self._accounts,
             running.dispatch,
         )
-        # A transaction of this block that stands below would have expired since.
-        lowest_height = max(0, decided.height - self._valid_blocks_max)
-        execution.set_committed(self._database.committed_flags(execution.tx_ids_packed(), lowest_height))
+        execution.set_committed(self._database.committed_flags(execution.tx_ids_packed()))
         execution.prove_absent(self._tree)
         execution.supply(state.get_many(execution.native_keys()))
         page = self._plugins.page(state)

@@ -6,8 +6,10 @@ gateway. Stop runs backwards.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,12 @@ from hnnode.crypto.keys import read_key_file
 from hnnode.errors import ConfigError, Unavailable
 from hnnode.events import EventFeed
 from hnnode.execution import NodeApplications
-from hnnode.governance import PluginSets, PluginSources, PluginStore
+from hnnode.governance import PluginSets, PluginSources, PluginStore, make_host
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
+from hnnode.node.differences import Differences
 from hnnode.node.genesis import Genesis, load_genesis
 from hnnode.node.health import Health
 from hnnode.node.opening import (
@@ -50,6 +53,7 @@ from hnnode.ports import Channel, Kind, Network, NodeFacts, PeerAddress, PeerInf
 from hnnode.proofs import ProofBuilder
 from hnnode.storage import Home, Storage, open_storage
 from hnnode.sync.blocks import BlockSync
+from hnnode.sync.results import RecentResults, ResultsExchange
 
 log = structlog.get_logger("node")
 
@@ -79,7 +83,12 @@ class ChainNode:
         self._started_at = time.monotonic()
         self._stopping = False
         check_frames(self.genesis_facts, self.config.network.frame_bytes_max)
-        self.plugins = PluginSets(PluginSources(PluginStore(home.root)), self.genesis_facts.validators)
+        execution, ended = self.config.execution, self.metrics.plugin_processes_ended
+        self.plugins = PluginSets(
+            PluginSources(PluginStore(home.root), execution),
+            self.genesis_facts.validators,
+            partial(make_host, execution=execution, on_process_end=lambda name: ended.labels(name).inc()),
+        )
         self.storage: Storage = open_storage(home, self.config.storage)
         try:
             self._build(key)
@@ -96,6 +105,7 @@ class ChainNode:
         load_plugins(self.plugins, database, facts)
         threads = self.threads = Threads()
         accounts = load_accounts(database, config.key_cache_bytes)
+        recent = RecentResults()
         work = BlockWork(
             chain_id=chain_id,
             valid_blocks_max=facts.file.valid_blocks_max,
@@ -104,6 +114,7 @@ class ChainNode:
             accounts=accounts,
             plugins=self.plugins,
             metrics=metrics,
+            recent=recent,
         )
         self._redone_count = redo_blocks(self.storage, work)
         pool = Pool(
@@ -117,6 +128,14 @@ class ChainNode:
             config.mempool.requeue_blocks,
         )
         self.network = self._make_network(config, chain_id, key, metrics)
+        exchange = ResultsExchange(self.network, recent, config.network.frame_bytes_max)
+        self._differences = Differences(
+            directory=self.home.differences,
+            recent=recent,
+            exchange=exchange,
+            connected=self.network.connected,
+            metrics=metrics,
+        )
         self.batches = BatchBuffer(
             config=config.mempool,
             chain_id=chain_id,
@@ -158,6 +177,7 @@ class ChainNode:
             batches=self.batches,
             now_ms=_now_ms,
             hash_threads=threads.hash,
+            differences=self._differences,
         )
         tip = database.tip()
         tip_block = database.block(tip.height)
@@ -214,6 +234,8 @@ class ChainNode:
             applier=self.consensus,
             network=self.network,
             metrics=metrics,
+            results=exchange,
+            differences=self._differences,
             verify_threads=threads.verify,
             on_fatal=self._on_fatal,
         )
@@ -269,16 +291,17 @@ class ChainNode:
     async def stop(self) -> None:
         """Stop in order; what was acknowledged is durable already."""
         self._stopping = True
+        await asyncio.to_thread(self.plugins.close)
         await self._health.stop()
         self.events.close()
         await self.mempool.stop()
         await self.sync.stop()
         await self.consensus.stop()
+        await self._differences.stop()
         await self.batches.stop()
         await self.pipeline.drain()
         await self.network.stop()
         await self.threads.stop()
-        self.plugins.close()
         self.storage.close()
         log.info("node stopped", name=self.config.name)
 
@@ -333,6 +356,7 @@ class ChainNode:
             disk_free_bytes=self._health.disk_free_bytes,
             loop_lag_ms=self._health.loop_lag_s * 1000,
             uptime_s=time.monotonic() - self._started_at,
+            plugin_troubles=self.plugins.running.host.troubles(),
         )
 
     def _ready(self) -> bool:

@@ -31,7 +31,7 @@ class Hooks:
         """Describe the application and fill its table: actions, queries, rules. Called once, at start."""
 
     @hookspec(firstresult=True)
-    def hn_migrations(self) -> Sequence[Migration]:
+    def hn_migrations(self) -> Sequence[Migration] | None:
         """Steps between layouts of the application's data, forwards and backwards. Called once, at start; a step runs
         when governance replaces the code by one of another `state_version`.
         """

@@ -30,3 +30,23 @@ PAGE_LIMIT_MAX = 200
 """Rows of one scan, of a handler or a query."""
 SCAN_ROWS_MAX = 5_000
 """Rows and keys one query may read in all; a query that needs more is refused with QUERY_TOO_BROAD."""
+TICKS_MAX = 400_000
+"""Ticks one transaction of metered code may take: a loop's turn, a call and a comprehension's turn are one; work inside a
+built-in counts by the size of what it works on. More ends the transaction with STEPS_EXCEEDED.
+"""
+BLOCK_TICKS_MAX = 40_000_000
+"""Ticks of all transactions of an application in one block; those behind get STEPS_EXCEEDED."""
+DEPTH_MAX = 64
+"""Calls of metered code that may nest."""
+TEXT_BYTES_MAX = 1024 * 1024
+"""Length of one text or byte string that metered code makes."""
+ITEMS_MAX = 65_536
+"""Items of one list, tuple or set that a built-in makes for metered code."""
+INTEGER_BITS_MAX = 4_096
+"""Size of one integer that metered code makes."""
+BLOCK_RESULT_BYTES_MAX = 64 * 1024 * 1024
+"""Writes and events of an application in one block; transactions behind get WRITE_LIMIT_EXCEEDED."""
+LOAD_TICKS_MAX = 10_000_000
+"""Ticks of loading metered code and filling its table."""
+QUERY_TICKS_MAX = 5_000_000
+"""Ticks of one query of metered code; more is refused with QUERY_TOO_BROAD."""

@@ -23,6 +23,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 VERSION = re.compile(r"(?:0|[1-9][0-9]{0,5})(?:\.(?:0|[1-9][0-9]{0,5})){1,3}(?:(?:a|b|rc)[0-9]{1,4})?", re.ASCII)
 _ENTRY = re.compile(r"(hn_[a-z0-9_]{1,32}(?:\.[a-z_][a-z0-9_]{0,63}){0,8}):([A-Za-z_][A-Za-z0-9_]{0,63})", re.ASCII)
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[A-Za-z_][A-Za-z0-9_]{0,63})?", re.ASCII)
+_PATTERN = re.compile(r"[a-z_*][a-z0-9_.*]{0,63}", re.ASCII)
 TEXT_CHARS_MAX = 200
 FIELDS_MAX = 1_000
 
@@ -46,11 +47,13 @@ class PluginSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
 
 class CodeSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`[code]`. `entry`: `hn_<name>:object`. `metered`: the code is counted while it runs; a property of the code, the
-    same on every node.
+    same on every node. `off_chain`: modules of the package that no handler reaches, such as readers of documents, by
+    name with `*`; `hnnode plugin check` holds them to fewer rules.
     """
 
     entry: str
     metered: bool = True
+    off_chain: tuple[str, ...] = ()
 
 
 class NeedsSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -106,6 +109,8 @@ def _check(manifest: Manifest) -> None:
     _want(entry, "code.entry", manifest.code.entry[:80], f"{manifest.package}:plugin")
     if entry is not None and entry[1].partition(".")[0] != manifest.package:
         raise ManifestError(f"code.entry: got {manifest.code.entry}, want an object of {manifest.package}")
+    for pattern in manifest.code.off_chain:
+        _want(_PATTERN.fullmatch(pattern), "code.off_chain", pattern[:80], "names of modules, with * at most")
     _want(len(manifest.privacy) <= FIELDS_MAX, "privacy", len(manifest.privacy), f"≤ {FIELDS_MAX} fields")
     for field in manifest.privacy:
         _want(_FIELD.fullmatch(field), "privacy", field[:80], "field or action.field")

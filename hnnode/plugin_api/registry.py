@@ -66,6 +66,7 @@ class Registry:
         self.rules: dict[str, RuleSpec] = {}
         self.foreign: set[str] = set()
         self.handling: dict[str, Handling] = {}
+        self.unguarded: frozenset[str] = frozenset()
 
     def describe(self, title_zh: str, title_en: str, state_version: int = 1) -> None:
         """Titles of the application, and the version of its state layout."""
@@ -122,13 +123,17 @@ class Registry:
         if len(self.foreign) > FOREIGN_MAX:
             raise ModelError(f"reads: got {len(self.foreign)} applications, want ≤ {FOREIGN_MAX}")
 
-    def privacy(self, table: Mapping[str, str]) -> None:
+    def privacy(self, table: Mapping[str, str], unguarded: Sequence[str] = ()) -> None:
         """How each field of the payloads is handled: `clear`, `committed` or `encrypted`, by its name in the models;
         `action.field` goes before `field`.
 
         Every field of every action must be named, those of structs inside it too. Clear texts are looked through for
         personal numbers before a handler runs; see `privacy/guard.py`. The rule `<application>.personal_data` is
         registered unless the plugin brings its own texts.
+
+        Args:
+            unguarded: clear fields that are not looked through, as they hold codes that the handler checks: one in some
+                hundreds of the credit codes of a county looks like an identity number.
         """
         if self.handling:
             raise ModelError("privacy: stated twice")
@@ -136,6 +141,9 @@ class Registry:
             self.handling = {name: Handling(how) for name, how in sorted(table.items())}
         except ValueError as e:
             raise ModelError(f"privacy: {e}") from e
+        self.unguarded = frozenset(unguarded)
+        if not self.unguarded <= self.handling.keys():
+            raise ModelError(f"privacy: {', '.join(sorted(self.unguarded - self.handling.keys()))} is not in the table")
 
     def complete(self) -> None:
         """Check what can be checked only when everything is registered; called by the host after `hn_register`."""

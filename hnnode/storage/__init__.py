@@ -5,6 +5,7 @@ from hnnode.storage.batch_log import BatchLog
 from hnnode.storage.block_log import BlockLog
 from hnnode.storage.consensus_log import ConsensusLog
 from hnnode.storage.database import Database
+from hnnode.storage.disk_reader import DiskReader
 from hnnode.storage.files import disk_free_bytes
 from hnnode.storage.home import Home, check_key_permissions
 from hnnode.storage.recovery import REPAIR_COMMAND, Storage, open_storage, reset_home, segment_to_recover
@@ -16,6 +17,7 @@ __all__ = [
     "BlockLog",
     "ConsensusLog",
     "Database",
+    "DiskReader",
     "Home",
     "SignState",
     "Storage",

@@ -34,8 +34,9 @@ _LOG_BYTES_MAX = 4 * 1024 * 1024
 _PACKED = frozenset({"meta", "blocks", "receipts", "state"})
 _HASH_KEYED = frozenset({"state", "tree"})
 _FILTERED = _HASH_KEYED | {"batch_index"}
-ROOM = 4
-"""RocksDB itself switches memtables at so many write buffers, which is never: who writes the families says when."""
+ROOM = 16
+"""RocksDB itself switches memtables at so many write buffers, which is never: who writes the families says when, and holds
+rows and pages of twice the write buffer each at most. A switch in between would leave files whose tree is not whole."""
 _MEMTABLE_BLOOM_RATIO = 0.02 / ROOM
 _RUNS_MAX = 8
 """Sorted runs of a hash-keyed family before some are merged: each costs a look-up one filter, each merge writes rows

@@ -124,7 +124,7 @@ class MemoryChain:
     def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]:
         return [self.index.get(tx_id) for tx_id in tx_ids]
 
-    def committed_flags(self, tx_ids_packed: bytes, lowest_height: int = 0) -> bytes:
+    def committed_flags(self, tx_ids_packed: bytes) -> bytes:
         return bytes(tx_ids_packed[at : at + 32] in self.index for at in range(0, len(tx_ids_packed), 32))
 
     def state(self, height: int | None = None) -> MemoryState:

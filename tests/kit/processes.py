@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,19 @@ from hnnode.node.genesis import GenesisAccount, PortPlan, write_testnet
 class ProcessChain:
     """`net` starts, kills and stops the processes; `client(i)` talks to node i."""
 
-    def __init__(self, directory: Path, count: int) -> None:
+    def __init__(
+        self, directory: Path, count: int, applications: Sequence[str] = (), roles: tuple[str, ...] = ()
+    ) -> None:
         self.key: SecretKey = generate_key()
-        base = shifted_base(21_000, count * 3)
+        # Two test runs on one machine look for free ports at the same moment: each begins elsewhere.
+        base = shifted_base(21_000 + os.getpid() % 200 * 24, count * 3)
         self.homes = write_testnet(
             directory,
             nodes=count,
             chain_name="hn_test",
             role="city",
-            applications=[],
-            accounts=[GenesisAccount(self.key.public_key(), "委办局", ())],
+            applications=applications,
+            accounts=[GenesisAccount(self.key.public_key(), "委办局", roles)],
             ports=PortPlan(p2p=base, http=base + count, metrics=base + 2 * count),
         )
         self.net = LocalNet.of(self.homes)
@@ -93,8 +97,8 @@ class ProcessChain:
 
 
 @contextmanager
-def running_chain(directory: Path, count: int = 4) -> Iterator[ProcessChain]:
-    chain = ProcessChain(directory, count)
+def running_chain(directory: Path, count: int = 4, roles: tuple[str, ...] = ()) -> Iterator[ProcessChain]:
+    chain = ProcessChain(directory, count, roles=roles)
     with chain.net:
         chain.net.start_all()
         chain.net.wait_ready()

@@ -247,11 +247,10 @@ def test_a_refusal_cannot_be_swallowed() -> None:
     assert one("do", {"what": "swallow"})[1:3] == (CODES["RULE_VIOLATION"], "demo.odd")
 
 
-def test_out_of_memory_and_exit_stop_the_node() -> None:
+def test_out_of_memory_stops_the_node_and_exit_does_not() -> None:
     with pytest.raises(FatalError):
         one("do", {"what": "memory"})
-    with pytest.raises(SystemExit):
-        one("do", {"what": "exit"})
+    assert one("do", {"what": "exit"})[:3] == (0, CODES["HANDLER_FAILED"], "")
 
 
 def test_unknown_action_and_application() -> None:

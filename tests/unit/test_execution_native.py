@@ -182,7 +182,7 @@ def test_the_installed_plugins_have_one_hash() -> None:
     assert list(loaded.applications) == ["coldchain"]
     assert native.DispatchTable(loaded.foreign()) is not None
     infos = loaded.node_applications().actions()
-    assert {info.application for info in infos} == {"coldchain", "evidence", "identity"}
+    assert {info.application for info in infos} == {"coldchain", "evidence", "governance", "identity"}
     assert len(infos) == len(loaded.plugin_entries())
 
     assert all(info.title_zh != info.action and info.title_en for info in infos)

@@ -63,7 +63,7 @@ def test_a_result_packs_what_its_lists_hold() -> None:
     assert layout.unpack_receipts(result.receipts_packed) == result.receipts
     index = native.TxIndex(bytes(range(80)), [], 0)
     index.add(1, result.receipts_packed)
-    search = index.search(result.tx_ids_packed, 0)
+    search = index.search(result.tx_ids_packed)
     assert search.step() == []
     unsettled = {CODES["TX_DUPLICATE"], CODES["ACCOUNT_UNKNOWN"]}
     first: dict[bytes, tuple[int, int]] = {}

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from hnnode.plugin_api import Context, QueryRefused
 from hnnode.plugin_api.std import walks
 from hnnode.plugin_api.std.holds import FREEZE, LIFTED, RECALL, SPREAD, HoldRules, Holds
-from hnnode.plugin_api.std.trace import Lot, Trace, TraceRules
+from hnnode.plugin_api.std.trace import Lot, Trace, TraceRules, TransformRules
 from tests.kit.std_piece import PieceChain, rules_of
 
 GENERATIONS = 6
@@ -31,7 +31,8 @@ class Box(Lot, array_like=True):
 
 TRACE_RULES: TraceRules = rules_of(TraceRules)
 HOLD_RULES = HoldRules("piece.hold_unknown", "piece.hold_done", "piece.hold_lifted", "piece.hold_final")
-TRACE = Trace(b"t", Box, TRACE_RULES, GENERATIONS)
+TRANSFORM_RULES: TransformRules = rules_of(TransformRules)
+TRACE = Trace(b"t", Box, TRACE_RULES, TRANSFORM_RULES, GENERATIONS)
 HOLDS = Holds(b"z", TRACE, HOLD_RULES, edges_max=3)
 
 
@@ -100,7 +101,7 @@ def take_out(tx: Context, names: list[bytes], _: list[int]) -> None:
 
 def offer(tx: Context, names: list[bytes], numbers: list[int]) -> None:
     lot = TRACE.load(tx, names[0])
-    TRACE.offer(tx, names[0], lot, bytes.fromhex(names[1].decode()), tx.block_time_ms + numbers[0])
+    TRACE.offer(tx, ((names[0], lot),), bytes.fromhex(names[1].decode()), tx.block_time_ms + numbers[0])
     TRACE.put(tx, names[0], lot)
 
 
@@ -149,7 +150,7 @@ STEPS: Any = {
 
 
 def make_chain() -> PieceChain:
-    return PieceChain(STEPS, TRACE_RULES, HOLD_RULES)
+    return PieceChain(STEPS, TRACE_RULES, TRANSFORM_RULES, HOLD_RULES)
 
 
 @dataclass

@@ -20,7 +20,7 @@ from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
 CONFIG = StorageConfig(cache_bytes=1 << 20, write_buffer_bytes=1 << 20, tree_cache_bytes=1 << 20)
 SALT = bytes(range(7, 7 + SALT_BYTES))
-DUPLICATE, UNKNOWN = CODES["TX_DUPLICATE"], CODES["ACCOUNT_UNKNOWN"]
+DUPLICATE, UNKNOWN, TOO_FAR = (CODES[name] for name in ("TX_DUPLICATE", "ACCOUNT_UNKNOWN", "VALIDITY_TOO_FAR"))
 
 
 def packed(receipts: list[tuple[bytes, int]]) -> bytes:
@@ -73,7 +73,7 @@ class Chain:
     def check(self) -> None:
         ids = [*self.known, *(self.random.randbytes(32) for _ in range(3000))]
         assert self.places.locations(ids) == [self.known.get(tx_id) for tx_id in ids]
-        assert self.places.flags(b"".join(ids), 0) == bytes(tx_id in self.known for tx_id in ids)
+        assert self.places.flags(b"".join(ids)) == bytes(tx_id in self.known for tx_id in ids)
 
 
 @pytest.fixture
@@ -102,6 +102,18 @@ def test_duplicates_and_unknown_accounts_have_no_place(chain: Chain) -> None:
     assert chain.places.locations([settled, fresh]) == [TxLocation(1, 0), None]
     chain.block([(fresh, 0)])
     assert chain.places.locations([fresh]) == [TxLocation(3, 0)]
+
+
+def test_an_early_transaction_is_a_duplicate_for_ever_wherever_segments_begin(chain: Chain) -> None:
+    """Regression: places below the range of validity were not looked for, up to where a node's segments happened to begin."""
+    early = b"E" * 32
+    chain.block([(early, TOO_FAR)])
+    for _ in range(4):
+        chain.grow(25, 400)
+        assert chain.places.flags(early) == b"\x01"
+        chain.close()
+        chain.open()
+    assert chain.places.flags(early) == b"\x01"
 
 
 def test_filters_that_are_not_in_memory_are_read(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,14 @@ TEXTS: dict[str, str] = {
     "metrics.host": "address the metrics port binds to",
     "metrics.port": "Prometheus text at `/metrics`",
     "metrics.loop_sample_ms": "sample the event loop every so much of its CPU time for `hn_loop_samples`; 0 for not at all",
+    "execution.isolated": "plugins that run in processes of their own: `true`, `false` or a list of names; unset: those "
+    "installed with `hnnode plugin install`",
+    "execution.sandbox": "`strict`: isolated plugins need no_new_privs, Landlock and seccomp of this machine; `best`: go on "
+    "without what is missing, after one warning",
+    "execution.block_ms_max": "a plugin's process that takes longer for a block is ended and the block tried again",
+    "execution.block_cpu_ms_max": "the same for its processor time",
+    "execution.query_ms_max": "a plugin's query that takes longer is refused and its process ended",
+    "execution.memory_bytes_max": "address space, and resident memory, of one process of a plugin",
     "mempool.pool_bytes_max": "bytes of transactions waiting to be sealed; above it submissions get 429",
     "mempool.pool_tx_count_max": "transactions waiting to be sealed",
     "mempool.account_bytes_max": "share of one account in the pool",

@@ -52,8 +52,8 @@ def _names(body: list[ast.stmt], owner: str) -> Iterator[Name]:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if not name.startswith("_"):
                 yield Name("value", name, _short(value), _described(body, place))
             case ast.AnnAssign(target=ast.Name(id=name)) if not name.startswith("_"):
-                value = f"{_short(node.annotation)}" + (f" = {_short(node.value)}" if node.value is not None else "")
-                yield Name("value", name, value, _described(body, place))
+                shown = _short(node.annotation) + (f" = {_short(node.value)}" if node.value is not None else "")
+                yield Name("value", name, shown, _described(body, place))
 
 
 def _function(node: ast.FunctionDef, owner: str) -> Name:

@@ -12,7 +12,7 @@ Cost: 0.3–0.6 µs a payload: its texts are joined and looked through at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any
@@ -60,9 +60,12 @@ def action_handling(action: str, model: type[msgspec.Struct], table: Mapping[str
     return found
 
 
-def guarded_texts(model: type[msgspec.Struct], handling: Mapping[str, Handling]) -> Texts | None:
+def guarded_texts(
+    model: type[msgspec.Struct], handling: Mapping[str, Handling], unguarded: Collection[str] = ()
+) -> Texts | None:
     """How to get at the texts of a payload that are to be looked through; None when there are none."""
-    return _texts(inspect.type_info(model), handling) if handling else None
+    clear = {name for name, how in handling.items() if how is Handling.CLEAR} - set(unguarded)
+    return _texts(inspect.type_info(model), clear) if clear else None
 
 
 def personal_fields(payload: Any, where: str = "") -> list[tuple[str, str]]:
@@ -121,27 +124,27 @@ def _walk(info: inspect.Type) -> Iterator[tuple[str, inspect.Type]]:
             yield from _walk(info.type)
 
 
-def _texts(info: inspect.Type, table: Mapping[str, Handling]) -> Texts | None:
+def _texts(info: inspect.Type, clear: Collection[str]) -> Texts | None:
     """Texts of a value of this type; of a struct those of its clear fields."""
     match info:
         case inspect.Metadata():
-            return _texts(info.type, table)
+            return _texts(info.type, clear)
         case inspect.StrType():
             return None if info.pattern is not None and _HEX.fullmatch(info.pattern) else str
         case inspect.ListType() | inspect.VarTupleType():
-            return _of_list(_texts(info.item_type, table))
+            return _of_list(_texts(info.item_type, clear))
         case inspect.UnionType():
-            return _of_union([(_python_type(one), made) for one in info.types if (made := _texts(one, table))])
+            return _of_union([(_python_type(one), made) for one in info.types if (made := _texts(one, clear))])
         case inspect.StructType():
-            return _of_struct(info, table)
+            return _of_struct(info, clear)
     return None
 
 
-def _of_struct(info: inspect.StructType, table: Mapping[str, Handling]) -> Texts | None:
+def _of_struct(info: inspect.StructType, clear: Collection[str]) -> Texts | None:
     plain: list[str] = []
     others: list[tuple[str, Texts]] = []
     for item in info.fields:
-        made = _texts(item.type, table) if table[item.name] is Handling.CLEAR else None
+        made = _texts(item.type, clear) if item.name in clear else None
         if made is str:
             plain.append(item.name)
         elif made is not None:

@@ -75,12 +75,11 @@ L = TypeVar("L", bound=Lot)
 
 @dataclass(frozen=True, slots=True)
 class TraceRules:
-    """Rule ids of the application. `unknown`, `exists`: of a lot id; `ended`: nothing is left of the lot; `offered`: it
-    is on its way to somebody; `inside`: it is in a container, which is what can be moved; `filled`: something is inside
-    of it; `layer`: a container needs a higher layer than its contents; `not_holder`, `not_receiver`, `own_account`: of a
-    hand-over; `offer_over`, `offer_live`: its time; `exceeds`: more than there is; `unbalanced`: a transformation's
-    sides differ; `twice`: a lot is named twice; `deep`: too many generations; `held`: the lot or one that it was made
-    from is held.
+    """Rule ids of the application; two may be the same. `unknown`, `exists`: of a lot id; `ended`: nothing is left of
+    the lot; `offered`: it is on its way to somebody; `inside`: it is in a container, which is what can be moved;
+    `layer`: a container needs a higher layer than its contents; `not_holder`, `not_receiver`, `own_account`: of a
+    hand-over; `offer_over`, `offer_live`: its time; `exceeds`: more than there is; `deep`: too many generations; `held`:
+    the lot or one that it was made from is held.
     """
 
     unknown: str
@@ -88,7 +87,6 @@ class TraceRules:
     ended: str
     offered: str
     inside: str
-    filled: str
     layer: str
     not_holder: str
     not_receiver: str
@@ -96,19 +94,33 @@ class TraceRules:
     offer_over: str
     offer_live: str
     exceeds: str
-    unbalanced: str
-    twice: str
     deep: str
     held: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransformRules:
+    """Rule ids of an application that transforms. `filled`: something is inside of an input; `unbalanced`: the sides
+    differ; `twice`: a lot is named twice, or there are too many.
+    """
+
+    filled: str
+    unbalanced: str
+    twice: str
 
 
 class Trace(Generic[L]):
     """Lots of one application under `prefix`."""
 
-    __slots__ = ("_lots", "_rules", "generations_max", "prefix")
+    __slots__ = ("_lots", "_rules", "_transforming", "generations_max", "prefix")
 
     def __init__(
-        self, prefix: bytes, model: type[L], rules: TraceRules, generations_max: int = GENERATIONS_MAX
+        self,
+        prefix: bytes,
+        model: type[L],
+        rules: TraceRules,
+        transforming: TransformRules | None = None,
+        generations_max: int = GENERATIONS_MAX,
     ) -> None:
         if not 1 <= generations_max <= GENERATIONS_MAX:
             raise ModelError(f"generations_max: got {generations_max}, want 1 to {GENERATIONS_MAX}")
@@ -116,6 +128,7 @@ class Trace(Generic[L]):
         self.generations_max = generations_max
         self._lots: Records[L] = Records(prefix, model)
         self._rules = rules
+        self._transforming = transforming
 
     def get(self, reader: Reader, lot_id: bytes) -> L | None:
         return self._lots.get(reader, lot_id)
@@ -211,14 +224,19 @@ class Trace(Generic[L]):
         """End the inputs and make the outputs of all their quantity but `loss`, which is booked on the first input that
         has it. Inputs are lots of the sender that stand alone: neither inside nor filled.
         """
-        rules = self._rules
+        rules = self._transforming
+        if rules is None:
+            raise LookupError("a trace without rules for transformations")
         names = [lot_id for lot_id, _ in (*inputs, *outputs)]
         if not 0 < len(inputs) <= INPUTS_MAX or not outputs or len(set(names)) < len(names):
             tx.fail(rules.twice)
         for lot_id, lot in inputs:
             self.require_holder(tx, lot)
             self.require_free(tx, ((lot_id, lot),))
-            self._require_alone(tx, lot)
+            if lot.inside:
+                tx.fail(self._rules.inside)
+            if lot.contents:
+                tx.fail(rules.filled)
         made = sum(lot.quantity for _, lot in outputs)
         if loss < 0 or any(lot.quantity <= 0 for _, lot in outputs):
             tx.fail(rules.unbalanced)
@@ -286,22 +304,19 @@ class Trace(Generic[L]):
         lot.holder = holder
         container.contents -= 1
 
-    def _require_alone(self, tx: Context, lot: L) -> None:
-        if lot.inside:
-            tx.fail(self._rules.inside)
-        if lot.contents:
-            tx.fail(self._rules.filled)
-
     # ---------------------------------------------------------------- hand-over
 
-    def offer(self, tx: Context, lot_id: bytes, lot: L, receiver: bytes, ends_ms: int) -> None:
-        """Offer an outermost lot to somebody; it stays the sender's until confirmed."""
+    def offer(self, tx: Context, chain: Sequence[tuple[bytes, L]], receiver: bytes, ends_ms: int) -> None:
+        """Offer the first lot of a chain to somebody; it stays the sender's until confirmed. The rest of the chain are
+        the containers that it was taken out of in this transaction.
+        """
+        lot = chain[0][1]
         self.require_holder(tx, lot)
         if lot.inside:
             tx.fail(self._rules.inside)
         if receiver == tx.sender or not receiver:
             tx.fail(self._rules.own_account)
-        self.require_free(tx, ((lot_id, lot),))
+        self.require_free(tx, chain)
         lot.receiver = receiver
         lot.offer_ends_ms = ends_ms
 

@@ -3,7 +3,8 @@
 use hn_merkle::StateTree;
 use hn_primitives::tag;
 
-use crate::block::{BlockExecution, Stage};
+use crate::block::BlockExecution;
+use crate::check::Stage;
 use crate::error::ExecutionError;
 
 impl BlockExecution {

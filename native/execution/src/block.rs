@@ -18,7 +18,7 @@ use hn_merkle::block_tree;
 use hn_pool::{AccountState, Accounts};
 use hn_primitives::{Batch, Hash32, KeyedSet};
 
-use crate::check::{Outcome, Place, context, failed, prepare, screen, succeeded, text};
+use crate::check::{Outcome, Place, Stage, context, failed, prepare, screen, succeeded, text};
 use crate::digests::{OpenDigest, fill_digests, state_updates};
 use crate::dispatch::Applications;
 use crate::error::ExecutionError;
@@ -38,14 +38,6 @@ struct TxState {
     place: Place,
     account: Option<Arc<AccountState>>,
     outcome: Outcome,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
-    Begun,
-    Checked,
-    Supplied,
-    Ran,
 }
 
 /// One block on its way; see the module. Not thread-safe by itself: one owner drives it through `&mut self`.

@@ -26,6 +26,15 @@ impl Place {
     }
 }
 
+/// How far a block has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Begun,
+    Checked,
+    Supplied,
+    Ran,
+}
+
 /// How far a transaction has come.
 pub(crate) enum Outcome {
     /// Not checked yet.

@@ -87,6 +87,15 @@ impl ForeignResult {
         packer.finish()
     }
 
+    /// Whether these are well-formed results of just these transactions, in this order: what
+    /// [`crate::BlockExecution::complete`] takes. What they hold is not judged.
+    pub fn matches(packed: &[u8], tx_indices: &[u32]) -> bool {
+        Unpacked::read(packed).is_ok_and(|unpacked| {
+            let found = unpacked.results.iter().map(|result| &result.tx_index);
+            found.eq(tx_indices)
+        })
+    }
+
     /// Results that were packed, their writes in key order.
     ///
     /// # Errors

@@ -60,6 +60,11 @@ impl ResultPacker {
         self.bytes.extend_from_slice(data);
     }
 
+    /// Bytes written so far.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// What was written.
     pub fn finish(self) -> Vec<u8> {
         self.bytes

@@ -4,7 +4,8 @@
 use hn_primitives::{Name, codes};
 
 use crate::application::Failure;
-use crate::block::{BlockExecution, Stage};
+use crate::block::BlockExecution;
+use crate::check::Stage;
 use crate::error::ExecutionError;
 use crate::limits::{KEY_BYTES_MAX, MIGRATION_WRITE_COUNT_MAX, VALUE_BYTES_MAX};
 use crate::result::{StateKey, StateWrite};

@@ -334,9 +334,10 @@ impl TxIndex {
         inner.keep_within(None);
     }
 
-    /// Look for ids. lowest_height: places below it need not be found.
-    pub fn search(&self, ids: Vec<Hash32>, lowest_height: u64) -> Search {
-        Search::new(ids, lowest_height)
+    /// Look for ids, however old: an id counts as committed for ever, also one that was too early when it was committed,
+    /// and where segments begin differs from node to node.
+    pub fn search(&self, ids: Vec<Hash32>) -> Search {
+        Search::new(ids)
     }
 
     pub(crate) fn salt(&self) -> &Salt {

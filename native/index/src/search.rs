@@ -17,7 +17,6 @@ const WINDOW_IDS: usize = 1024;
 /// A search on its way: [`Search::step`] → rows of the database → [`Search::supply`] → … until nothing is wanted.
 pub struct Search {
     ids: Vec<Hash32>,
-    lowest_height: u64,
     places: Vec<Option<Place>>,
     /// Ids below are done.
     done: usize,
@@ -41,11 +40,10 @@ enum Outcome {
 }
 
 impl Search {
-    pub(crate) fn new(ids: Vec<Hash32>, lowest_height: u64) -> Self {
+    pub(crate) fn new(ids: Vec<Hash32>) -> Self {
         Self {
             places: vec![None; ids.len()],
             ids,
-            lowest_height,
             done: 0,
             window: None,
         }
@@ -135,12 +133,6 @@ impl Search {
             .collect();
         let segments = index.begin(&ids, &mut self.places[self.done..end]);
         let open = ids.iter().zip(self.done..).filter(|(_, at)| self.places[*at].is_none());
-        let needed = segments.partition_point(|segment| segment.facts.last_height < self.lowest_height);
-        let segments = if needed == 0 {
-            segments
-        } else {
-            Arc::new(segments[needed..].to_vec())
-        };
         Window {
             open: open.map(|((hash, _), at)| (at, *hash, segments.len())).collect(),
             segments,

@@ -100,8 +100,8 @@ impl Store {
         }
     }
 
-    fn find(&self, index: &TxIndex, ids: &[Hash32], lowest: u64) -> Vec<Option<(u64, u32)>> {
-        let mut search = index.search(ids.to_vec(), lowest);
+    fn find(&self, index: &TxIndex, ids: &[Hash32]) -> Vec<Option<(u64, u32)>> {
+        let mut search = index.search(ids.to_vec());
         loop {
             let wanted = search.step(index).unwrap();
             if wanted.is_empty() {
@@ -118,19 +118,14 @@ impl Store {
     fn check_known(&self, index: &TxIndex) {
         let some = self.places.iter().take(40);
         let (ids, places): (Vec<_>, Vec<_>) = some.map(|(id, place)| (*id, Some(*place))).unzip();
-        assert_eq!(self.find(index, &ids, 0), places);
+        assert_eq!(self.find(index, &ids), places);
     }
 
-    fn check(&self, index: &TxIndex, next: u64, lowest: u64) {
+    fn check(&self, index: &TxIndex, next: u64) {
         let ids: Vec<Hash32> = (0..next + 200).map(id).collect();
-        let found = self.find(index, &ids, lowest);
+        let found = self.find(index, &ids);
         for (id, found) in ids.iter().zip(found) {
-            let want = self.places.get(id).copied();
-            if want.is_some_and(|(height, _)| height < lowest) {
-                assert!(found.is_none() || found == want);
-            } else {
-                assert_eq!(found, want);
-            }
+            assert_eq!(found, self.places.get(id).copied());
         }
     }
 }
@@ -185,9 +180,8 @@ proptest! {
             }
             prop_assert!(index.filter_bytes() <= filter_bytes_max);
         }
-        store.check(&index, next, 0);
-        store.check(&index, next, height / 2);
-        store.check(&store.open(limits), next, 0);
+        store.check(&index, next);
+        store.check(&store.open(limits), next);
     }
 }
 
@@ -223,7 +217,7 @@ fn test_segments_stay_few_and_their_rows_are_all_the_rows() {
         entries + recent >= next as usize && entries < 2 * next as usize,
         "{entries} entries of {next} ids"
     );
-    store.check(&index, next, 0);
+    store.check(&index, next);
 }
 
 #[test]
@@ -244,7 +238,7 @@ fn test_a_search_survives_a_merge_between_its_steps() {
     };
     (0..8).for_each(|_| block(&mut store, &index));
     let ids: Vec<_> = (0..2_400).map(id).collect();
-    let mut search = index.search(ids.clone(), 0);
+    let mut search = index.search(ids.clone());
     let wanted = search.step(&index).unwrap();
     assert!(!wanted.is_empty());
     (0..12).for_each(|_| block(&mut store, &index));
@@ -285,7 +279,7 @@ fn test_damage_is_told_and_never_an_answer() {
     }
     let look = |store: &Store| -> Result<(), IndexError> {
         let index = store.open(limits);
-        let mut search = index.search(vec![id(150)], 0);
+        let mut search = index.search(vec![id(150)]);
         loop {
             let wanted = search.step(&index)?;
             if wanted.is_empty() {

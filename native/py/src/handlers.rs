@@ -374,6 +374,12 @@ impl PyTxContext {
         self.result_count
     }
 
+    /// Bytes of the results so far, packed.
+    #[getter]
+    fn _packed_bytes(&self) -> usize {
+        self.packer.size()
+    }
+
     /// The results since the last call, packed.
     fn _take<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &std::mem::take(&mut self.packer).finish())

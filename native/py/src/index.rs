@@ -109,14 +109,14 @@ impl PyTxIndex {
         py.detach(|| self.0.written());
     }
 
-    fn search(slf: Bound<'_, Self>, tx_ids_packed: &[u8], lowest_height: u64) -> PyResult<PyTxSearch> {
+    fn search(slf: Bound<'_, Self>, tx_ids_packed: &[u8]) -> PyResult<PyTxSearch> {
         let (ids, []) = tx_ids_packed.as_chunks::<32>() else {
             let got = tx_ids_packed.len();
             return Err(parameter(format!(
                 "tx_ids_packed: got {got} bytes, want a multiple of 32"
             )));
         };
-        let search = slf.get().0.search(ids.to_vec(), lowest_height);
+        let search = slf.get().0.search(ids.to_vec());
         Ok(PyTxSearch {
             index: slf.unbind(),
             search: Mutex::new(search),

@@ -7,7 +7,8 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(pack_results, m)?)?;
-    m.add_function(wrap_pyfunction!(unpack_results, m)?)
+    m.add_function(wrap_pyfunction!(unpack_results, m)?)?;
+    m.add_function(wrap_pyfunction!(results_match, m)?)
 }
 
 /// Bytes of an ordinary packed result; only room is made by it.
@@ -69,4 +70,10 @@ fn unpack_results<'py>(py: Python<'py>, packed: &[u8]) -> PyResult<Vec<ResultRow
         (result.tx_index, result.code, result.rule, result.steps, writes, events)
     });
     Ok(rows.collect())
+}
+
+/// Whether packed results are well-formed and of just these transactions.
+#[pyfunction]
+fn results_match(packed: &[u8], tx_indices: Vec<u32>) -> bool {
+    ForeignResult::matches(packed, &tx_indices)
 }

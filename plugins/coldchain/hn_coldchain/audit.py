@@ -6,13 +6,17 @@ from collections.abc import Iterator
 
 from hn_coldchain.state import (
     BATCHES,
+    CUSTODIES,
     ENDED,
     GENERATIONS_MAX,
     IN_STOCK,
     IN_TRANSIT,
+    OFFERS,
     Batch,
     city_key,
     code_key,
+    custody_key,
+    due_key,
     holder_key,
     mark_key,
 )
@@ -64,12 +68,13 @@ def _linked(name: str, batch: Batch, batches: dict[str, Batch]) -> Iterator[str]
         yield "a parent does not know it"
     if any(batches[parent].generation >= batch.generation for parent in batch.parents):
         yield "generations do not rise"
-    if len(batch.parents) > 1 and batch.initial_grams != sum(batches[parent].moved_grams for parent in batch.parents):
-        yield "merged grams do not balance"
-    if batch.children and all(len(batches[child].parents) == 1 for child in batch.children):
+    if batch.children:
+        together = batches[batch.children[0]].parents
         made = sum(batches[child].initial_grams for child in batch.children)
-        if made != batch.moved_grams:
-            yield "split grams do not balance"
+        if made != sum(batches[parent].moved_grams for parent in together):
+            yield "grams that moved on do not balance"
+        if any(batches[parent].children != batch.children for parent in together):
+            yield "batches that ended together have other children"
     if not batch.children and batch.moved_grams:
         yield "grams moved on to nobody"
 
@@ -88,6 +93,15 @@ def _indexed(view: QueryView, batches: dict[str, Batch]) -> list[str]:
     found = {key for prefix in (b"k", b"h", b"c", b"o") for key, _ in rows(view, prefix)}
     broken = [f"index entry without batch: {key.hex()}" for key in sorted(found - expected)]
     broken += [f"index entry missing: {key.hex()}" for key in sorted(expected - found)]
+    due = {due_key(OFFERS.decode(value), key[21:].decode()) for key, value in rows(view, b"o")}
+    if due != {key for key, _ in rows(view, b"d")}:
+        broken.append("hand-overs and their expiries differ")
+    for name, batch in batches.items():
+        last = CUSTODIES.get(view, custody_key(name, batch.custodies - 1)) if batch.custodies else None
+        if (last is None) != (batch.initial_grams == 0) or (last is not None and last.holder != batch.holder):
+            broken.append(f"{name}: the last custody is not the holder's")
+        if CUSTODIES.get(view, custody_key(name, batch.custodies)) is not None:
+            broken.append(f"{name}: more custodies than counted")
     marks = [key for key, _ in rows(view, b"f")]
     for name, batch in batches.items():
         own = mark_key(name, b"")

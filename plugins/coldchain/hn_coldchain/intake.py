@@ -38,6 +38,7 @@ from hn_coldchain.state import (
     load,
     require_movable,
     store,
+    take_custody,
 )
 from hnnode.plugin_api import Context, TxInfo, ids
 
@@ -48,14 +49,10 @@ def declare_keys(_: TxInfo, payload: PreDeclare) -> Sequence[bytes]:
 
 def pre_declare(tx: Context, payload: PreDeclare) -> None:
     name = payload.batch
-    tx.require("coldchain.personal_data", not ids.looks_personal(name))
     tx.require("coldchain.uscc_invalid", ids.is_uscc(payload.uscc))
     tx.require("coldchain.gtin_invalid", ids.is_gtin(payload.gtin))
     tx.require("coldchain.batch_exists", tx.get(batch_key(name)) is None)
-    product = PRODUCTS.get(tx, payload.gtin.encode())
-    duties, low, high = TEST_DUTY | DISINFECT_DUTY, *BANDS[payload.band]
-    if product is not None:
-        duties, low, high = product.duties, product.band_min, product.band_max
+    duties, low, high = duties_and_band(tx, payload.gtin, payload.band)
     batch = Batch(
         status=DECLARED,
         holder=tx.sender,
@@ -85,6 +82,7 @@ def arrive(tx: Context, payload: Arrive) -> None:
     batch.holder = tx.sender
     batch.city = payload.city
     batch.initial_grams = batch.grams = payload.grams
+    take_custody(tx, payload.batch, batch)
     store(tx, payload.batch, batch)
     data = {"city": payload.city, "grams": payload.grams, "declared_grams": batch.declared_grams}
     tx.emit("coldchain.arrived", payload.batch, data)
@@ -152,21 +150,28 @@ def set_product(tx: Context, payload: SetProduct) -> None:
 
 
 def set_parameters(tx: Context, payload: SetParameters) -> None:
-    PARAMETERS.put(tx, b"", Parameters(payload.offer_minutes))
-    tx.emit("coldchain.parameters_set", "", {"offer_minutes": payload.offer_minutes})
+    PARAMETERS.put(tx, b"", Parameters(payload.offer_minutes, payload.excursion_minutes))
+    data = {"offer_minutes": payload.offer_minutes, "excursion_minutes": payload.excursion_minutes}
+    tx.emit("coldchain.parameters_set", "", data)
+
+
+def duties_and_band(tx: Context, gtin: str, band: str) -> tuple[int, int, int]:
+    """Duties and temperature band of a product: its own where they were set, else all duties and the storage class."""
+    product = PRODUCTS.get(tx, gtin.encode())
+    if product is None:
+        return TEST_DUTY | DISINFECT_DUTY, *BANDS[band]
+    return product.duties, product.band_min, product.band_max
 
 
 def bind_code(tx: Context, code: str, name: str) -> None:
     """Give a trace code to a batch; a code is given once and for ever."""
-    tx.require("coldchain.personal_data", not ids.looks_personal(code))
     key = code_key(code)
     tx.require("coldchain.code_exists", tx.get(key) is None)
     tx.put(key, name.encode())
 
 
 def require_new(tx: Context, name: str) -> None:
-    """Refuse a batch id that is taken or looks like a person's number."""
-    tx.require("coldchain.personal_data", not ids.looks_personal(name))
+    """Refuse a batch id that is taken."""
     tx.require("coldchain.batch_exists", BATCHES.get(tx, name.encode()) is None)
 
 

@@ -14,6 +14,7 @@ from msgspec import Meta
 from hnnode.plugin_api import END
 
 GRAMS_MAX = 10**12
+PROCESS_INPUTS_MAX, PROCESS_OUTPUTS_MAX = 6, 8
 OUTPUTS_MAX = 12
 """Outputs of a split and inputs of a merge: with their index entries they stay within the writes of one transaction."""
 
@@ -31,6 +32,7 @@ Grams = Annotated[int, Meta(ge=1, le=GRAMS_MAX)]
 Loss = Annotated[int, Meta(ge=0, le=GRAMS_MAX)]
 Decidegrees = Annotated[int, Meta(ge=-2_000, le=2_000)]
 Millis = Annotated[int, Meta(ge=0, le=2**53)]
+Band = Literal["frozen", "chilled", "ambient"]
 Reason = Literal["order", "test_failed", "excursion", "document", "complaint", "other"]
 
 
@@ -48,7 +50,7 @@ class PreDeclare(Payload):
     country: Annotated[str, Meta(pattern="^[A-Z]{2}" + END)]
     grams: Grams
     declaration: Document
-    band: Literal["frozen", "chilled", "ambient"] = "frozen"
+    band: Band = "frozen"
 
 
 class Arrive(Payload):
@@ -132,6 +134,22 @@ class Merge(Payload):
     loss_grams: Loss = 0
 
 
+class Process(Payload):
+    """Make another product of one or more batches. `band` is its storage class where no product record says otherwise."""
+
+    inputs: Annotated[list[BatchId], Meta(min_length=1, max_length=PROCESS_INPUTS_MAX)]
+    gtin: Gtin
+    outputs: Annotated[list[Output], Meta(min_length=1, max_length=PROCESS_OUTPUTS_MAX)]
+    loss_grams: Loss = 0
+    band: Band = "frozen"
+
+
+class ReportOverdue(Payload):
+    """Name a hand-over that was not confirmed in time."""
+
+    batch: BatchId
+
+
 class Sell(Payload):
     batch: BatchId
     grams: Grams
@@ -168,7 +186,10 @@ class Propagate(Payload):
 
 
 class CommitTemperatures(Payload):
-    """Root of `count` sensor readings with their extremes; the readings stay off chain and can be proved one by one."""
+    """Root of `count` sensor readings with their extremes; the readings stay off chain and can be proved one by one.
+
+    `outside_minutes`: the longest time outside the band, where it is known; without it any is taken for an excursion.
+    """
 
     batch: BatchId
     root: Document
@@ -177,6 +198,17 @@ class CommitTemperatures(Payload):
     max: Decidegrees
     from_ms: Millis
     to_ms: Millis
+    outside_minutes: Annotated[int, Meta(ge=0, le=10_000_000)] | None = None
+
+
+class Alarm(Payload):
+    """One reading outside the band, with its proof under a committed root; both in hexadecimal."""
+
+    batch: BatchId
+    root: Document
+    from_ms: Millis
+    reading: Annotated[str, Meta(pattern="^([0-9a-f]{2}){26,281}" + END, max_length=562)]
+    proof: Annotated[str, Meta(pattern="^([0-9a-f]{2}){17,1024}" + END, max_length=2_048)]
 
 
 class SetProduct(Payload):
@@ -190,6 +222,8 @@ class SetProduct(Payload):
 
 
 class SetParameters(Payload):
-    """`offer_minutes`: longest time for confirming a hand-over."""
+    """`offer_minutes`: longest time for confirming a hand-over. `excursion_minutes`: time outside the band that is let
+    pass."""
 
     offer_minutes: Annotated[int, Meta(ge=1, le=43_200)]
+    excursion_minutes: Annotated[int, Meta(ge=0, le=43_200)] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hn_coldchain.models import ConfirmIn, Dispose, Sell, ShipOut, StockIn, TakeBack
+from hn_coldchain.models import ConfirmIn, Dispose, ReportOverdue, Sell, ShipOut, StockIn, TakeBack
 from hn_coldchain.state import (
     DISPOSED,
     ENDED,
@@ -19,11 +19,14 @@ from hn_coldchain.state import (
     Parameters,
     batch_key,
     city_key,
+    due_key,
+    end_offer,
     holder_key,
     leave,
     load,
     require_movable,
     store,
+    take_custody,
 )
 from hnnode.plugin_api import Context, TxInfo
 
@@ -58,7 +61,9 @@ def ship_out(tx: Context, payload: ShipOut) -> None:
     minutes = most if payload.minutes is None else min(payload.minutes, most)
     expires_ms = tx.block_time_ms + minutes * MINUTE_MS
     carrier = bytes.fromhex(payload.carrier) if payload.carrier else b""
-    OFFERS.put(tx, receiver + name.encode(), Offer(tx.sender, carrier, batch.grams, tx.block_time_ms, expires_ms))
+    offer = Offer(tx.sender, carrier, batch.grams, tx.block_time_ms, expires_ms)
+    OFFERS.put(tx, receiver + name.encode(), offer)
+    tx.put(due_key(offer, name), receiver)
     tx.delete(city_key(batch.city, name))
     batch.status, batch.receiver, batch.carrier = IN_TRANSIT, receiver, carrier
     store(tx, name, batch)
@@ -79,7 +84,7 @@ def confirm_in(tx: Context, payload: ConfirmIn) -> None:
         tx.fail("coldchain.not_receiver")
     tx.require("coldchain.offer_expired", tx.block_time_ms <= offer.expires_ms)
     require_movable(tx, batch)
-    OFFERS.delete(tx, tx.sender + name.encode())
+    end_offer(tx, tx.sender, name)
     _take_over(tx, name, batch, payload.city)
     store(tx, name, batch)
     data = {"from": offer.sender.hex(), "to": tx.sender.hex(), "city": payload.city, "grams": batch.grams}
@@ -92,14 +97,28 @@ def take_back(tx: Context, payload: TakeBack) -> None:
     batch = load(tx, name)
     tx.require("coldchain.not_holder", batch.holder == tx.sender)
     tx.require("coldchain.wrong_status", batch.status == IN_TRANSIT)
-    key = batch.receiver + name.encode()
-    offer = OFFERS.get(tx, key)
+    offer = end_offer(tx, batch.receiver, name)
     tx.require("coldchain.offer_live", offer is None or tx.block_time_ms > offer.expires_ms)
-    OFFERS.delete(tx, key)
     batch.status, batch.city, batch.receiver, batch.carrier = IN_STOCK, payload.city, b"", b""
     tx.put(city_key(payload.city, name), b"")
     store(tx, name, batch)
     tx.emit("coldchain.taken_back", name, {"city": payload.city})
+
+
+def report_overdue(tx: Context, payload: ReportOverdue) -> None:
+    """Say on the chain that a hand-over was not confirmed in time, once; anyone may, since it only states a fact."""
+    name = payload.batch
+    batch = load(tx, name)
+    tx.require("coldchain.wrong_status", batch.status == IN_TRANSIT)
+    key = batch.receiver + name.encode()
+    offer = OFFERS.get(tx, key)
+    if offer is None or tx.block_time_ms <= offer.expires_ms:
+        tx.fail("coldchain.offer_live")
+    tx.require("coldchain.overdue_known", not offer.overdue)
+    offer.overdue = True
+    OFFERS.put(tx, key, offer)
+    data = {"from": offer.sender.hex(), "to": batch.receiver.hex(), "expires_ms": offer.expires_ms}
+    tx.emit("coldchain.overdue", name, data)
 
 
 def sell(tx: Context, payload: Sell) -> None:
@@ -145,3 +164,4 @@ def _take_over(tx: Context, name: str, batch: Batch, city: str) -> None:
     tx.put(holder_key(tx.sender, name), b"")
     tx.put(city_key(city, name), b"")
     batch.status, batch.holder, batch.city, batch.receiver, batch.carrier = IN_STOCK, tx.sender, city, b"", b""
+    take_custody(tx, name, batch)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hn_coldchain import holds, intake, models, moves, queries, temperatures, trace, transform
+from hn_coldchain import holds, intake, models, moves, privacy, queries, temperatures, trace, transform
 from hn_coldchain.epcis import import_document
 from hn_coldchain.epcis_reader import EpcisError
+from hn_coldchain.migrations import MIGRATIONS
 from hn_coldchain.rules import RULES
 from hn_coldchain.workload import make_workload
-from hnnode.plugin_api import QueryRefused, Registry, WorkItem, Workload, hookimpl
+from hnnode.plugin_api import Migration, QueryRefused, Registry, WorkItem, Workload, hookimpl
 from hnnode.plugin_api.hashes import block_root
 
 IMPORTER, FIRST_STATION, WAREHOUSE = "importer", "first_station", "warehouse"
@@ -24,13 +25,19 @@ class ColdchainPlugin:
 
     @hookimpl
     def hn_register(self, registry: Registry) -> None:
-        registry.describe("郑冷链", "Cold-chain food traceability")
+        registry.describe("郑冷链", "Cold-chain food traceability", state_version=2)
+        registry.privacy(privacy.TABLE, privacy.UNGUARDED)
         _intake(registry)
         _moves(registry)
+        _alarms(registry)
         _oversight(registry)
         _queries(registry)
         for name, zh, en in RULES:
             registry.rule(f"coldchain.{name}", zh, en)
+
+    @hookimpl
+    def hn_migrations(self) -> list[Migration]:
+        return MIGRATIONS
 
     @hookimpl
     def hn_bench_workload(self, seed: int, flavour: str) -> Workload | None:
@@ -121,6 +128,24 @@ def _moves(r: Registry) -> None:
         title_zh="合并批次",
         title_en="Merge batches",
     )
+    r.action(
+        "process",
+        models.Process,
+        transform.process,
+        roles=HOLDERS,
+        keys=transform.process_keys,
+        title_zh="加工",
+        title_en="Process into another product",
+    )
+    _one(
+        r,
+        "report_overdue",
+        models.ReportOverdue,
+        moves.report_overdue,
+        (),
+        "登记逾期交接",
+        "Report an overdue hand-over",
+    )
     _one(r, "sell", models.Sell, moves.sell, (RETAILER, WAREHOUSE), "销售", "Sell")
     _one(r, "dispose", models.Dispose, moves.dispose, STAGES, "销毁", "Dispose")
     r.action(
@@ -132,6 +157,12 @@ def _moves(r: Registry) -> None:
         execute_batch=temperatures.commit_many,
         title_zh="提交温度根",
         title_en="Commit temperature readings",
+    )
+
+
+def _alarms(r: Registry) -> None:
+    _one(
+        r, "alarm", models.Alarm, temperatures.alarm, (*STAGES, CARRIER), "温度报警", "Show a reading outside the band"
     )
 
 
@@ -177,6 +208,8 @@ def _queries(r: Registry) -> None:
         "stock_by_city", queries.CityQuery, queries.stock_by_city, title_zh="城市库存", title_en="In stock in a city"
     )
     r.query("offers", queries.OffersQuery, queries.offers, title_zh="待确认交接", title_en="Pending hand-overs")
+    r.query("overdue", queries.OverdueQuery, queries.overdue, title_zh="逾期交接", title_en="Overdue hand-overs")
+    r.query("holders", queries.HoldersQuery, queries.holders, title_zh="追物到人", title_en="Who held it")
     r.query(
         "temperatures",
         queries.SegmentsQuery,

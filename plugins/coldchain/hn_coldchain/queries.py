@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from hn_coldchain.models import AccountId, BatchId, City, Code, HoldId
+from hn_coldchain.models import AccountId, BatchId, City, Code, HoldId, Millis
 from hn_coldchain.state import (
     BATCHES,
+    CUSTODIES,
+    ENDED,
     HOLDS,
     OFFERS,
     PARAMETERS,
@@ -20,8 +22,9 @@ from hn_coldchain.state import (
     Batch,
     Parameters,
     code_key,
+    custody_key,
 )
-from hn_coldchain.trace import origins
+from hn_coldchain.trace import NODES_MAX, origins, walk
 from hnnode.plugin_api import END, QueryRefused, QueryView
 
 Limit = Annotated[int, Meta(ge=1, le=200)]
@@ -79,6 +82,25 @@ class ParametersQuery(Question):
     pass
 
 
+class HoldersQuery(Question):
+    """Who had the batch, or anything made from it, at some time of a window. `after`: batches the pages before went
+    through."""
+
+    batch: BatchId
+    from_ms: Millis = 0
+    to_ms: Millis = 2**53
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    after: Annotated[int, Meta(ge=0, le=NODES_MAX)] = 0
+
+
+class OverdueQuery(Question):
+    """Hand-overs that were to be confirmed before a moment, earliest first."""
+
+    before_ms: Millis
+    limit: Limit = 50
+    after: After = ""
+
+
 def batch(view: QueryView, question: BatchQuery) -> dict[str, Any]:
     """Everything the chain knows of one batch."""
     found = require(view, question.batch)
@@ -105,12 +127,17 @@ def batch(view: QueryView, question: BatchQuery) -> dict[str, Any]:
         "disinfection": found.disinfection.hex() or None,
         "certificate": found.certificate.hex() or None,
         **_measured(found),
+        "alarms": found.alarms,
+        "custodies": found.custodies,
         "changed_ms": found.changed_ms,
     }
 
 
 def scan(view: QueryView, question: ScanQuery) -> dict[str, Any]:
-    """What a consumer sees: product, state, safety and origin; no account of any party."""
+    """What a consumer sees: product, state, safety and origin; no account of any party.
+
+    `proof_keys` are the state keys behind the answer: the code's and the batch's, each provable at the gateway.
+    """
     name = view.get(code_key(question.code))
     if name is None:
         raise QueryRefused("NOT_FOUND", f"code: {question.code}")
@@ -135,7 +162,9 @@ def scan(view: QueryView, question: ScanQuery) -> dict[str, Any]:
             for origin in first
         ],
         **_measured(found),
+        "alarms": found.alarms,
         "changed_ms": found.changed_ms,
+        "proof_keys": [code_key(question.code).hex(), BATCHES.key(name).hex()],
     }
 
 
@@ -165,6 +194,63 @@ def offers(view: QueryView, question: OffersQuery) -> dict[str, Any]:
             }
         )
     return {"items": items, "next": following}
+
+
+def overdue(view: QueryView, question: OverdueQuery) -> dict[str, Any]:
+    """Hand-overs that nobody confirmed in time; `reported` when an event has said so."""
+    items = []
+    rows, following = page(view, b"d", question.limit, question.after)
+    for key, receiver in rows:
+        expires_ms, name = int.from_bytes(key[:8], "big"), key[8:].decode()
+        if expires_ms >= question.before_ms:
+            following = None
+            break
+        offer = OFFERS.get(view, receiver + key[8:])
+        if offer is not None:
+            items.append(
+                {
+                    "batch": name,
+                    "from": offer.sender.hex(),
+                    "to": receiver.hex(),
+                    "expires_ms": expires_ms,
+                    "reported": offer.overdue,
+                }
+            )
+    return {"items": items, "next": following}
+
+
+def holders(view: QueryView, question: HoldersQuery) -> dict[str, Any]:
+    """追物到人: every custody of the batch and of what was made from it that touches the window, nearest batch first."""
+    items: list[dict[str, Any]] = []
+    more = False
+    for place, (name, _, found) in enumerate(walk(view, question.batch, back=False)):
+        if place < question.after:
+            continue
+        if place == question.after + question.limit:
+            more = True
+            break
+        items += [
+            item
+            for item in custodies(view, name, found)
+            if item["from_ms"] <= question.to_ms and (item["to_ms"] is None or item["to_ms"] > question.from_ms)
+        ]
+    return {"items": items, "next": question.after + question.limit if more else None}
+
+
+def custodies(view: QueryView, name: str, found: Batch) -> list[dict[str, Any]]:
+    """The hands a batch went through, in order; the last one is open while the batch is in somebody's hands."""
+    items: list[dict[str, Any]] = []
+    for number in range(found.custodies):
+        custody = CUSTODIES.get(view, custody_key(name, number))
+        if custody is None:
+            continue
+        if items:
+            items[-1]["to_ms"] = custody.from_ms
+        shown = {"batch": name, "holder": custody.holder.hex(), "city": custody.city, "from_ms": custody.from_ms}
+        items.append({**shown, "to_ms": None})
+    if items and found.status >= ENDED:
+        items[-1]["to_ms"] = found.changed_ms
+    return items
 
 
 def temperatures(view: QueryView, question: SegmentsQuery) -> dict[str, Any]:
@@ -215,7 +301,8 @@ def holds_pending(view: QueryView, question: PendingQuery) -> dict[str, Any]:
 
 
 def parameters(view: QueryView, _: ParametersQuery) -> dict[str, Any]:
-    return {"offer_minutes": (PARAMETERS.get(view, b"") or Parameters()).offer_minutes}
+    found = PARAMETERS.get(view, b"") or Parameters()
+    return {"offer_minutes": found.offer_minutes, "excursion_minutes": found.excursion_minutes}
 
 
 def require(view: QueryView, name: str) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 RULES: tuple[tuple[str, str, str], ...] = (
+    ("alarm_known", "该读数已报警", "this reading has raised an alarm already"),
     ("band_invalid", "温度带下限高于上限", "the temperature band's lower bound is above its upper bound"),
     ("batch_exists", "批次号已存在", "the batch id is taken"),
     ("batch_unknown", "批次不存在", "no such batch"),
@@ -25,11 +26,19 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("not_station", "不是报备指定的首站监管仓", "the declaration names another first station"),
     ("offer_expired", "交接已过期，请发货方收回后重发", "the hand-over has expired; the sender takes it back first"),
     ("offer_live", "交接尚未过期，不能收回", "the hand-over is still open"),
+    ("outside_invalid", "带外时长与该段的极值或起止时间不符", "the time outside the band does not fit the segment"),
+    ("overdue_known", "该交接已记为逾期", "the hand-over is known to be overdue"),
     ("own_account", "不能交接给自己", "a hand-over needs two accounts"),
     ("parent_held", "上级批次已被冻结或召回，禁止流转", "a parent batch is frozen or recalled, this one may not move"),
-    ("personal_data", "明文字段疑似包含身份证号或手机号", "a clear field looks like an identity or mobile number"),
-    ("product_mismatch", "合并的批次须为同一商品、温度带和城市", "merged batches need one product, band and city"),
+    (
+        "product_mismatch",
+        "合并的批次须为同一商品、温度带和城市，加工的批次须在同一城市",
+        "merged batches need one product, band and city, processed ones one city",
+    ),
+    ("reading_inside", "读数在温度带内", "the reading lies within the band"),
+    ("reading_unproven", "读数不在已提交的温度根中", "the reading is not under the committed root"),
     ("segment_known", "该温度段已提交", "this temperature segment is known"),
+    ("segment_unknown", "没有这段温度记录", "no such temperature segment"),
     ("temperature_order", "最低温度高于最高温度", "the lowest temperature is above the highest"),
     ("time_future", "温度段的时间晚于区块时间", "the temperature segment ends after the block"),
     ("time_order", "开始时间晚于结束时间", "the temperature segment ends before it starts"),

@@ -6,6 +6,8 @@ h ‖ holder20 ‖ batch             in hand          x ‖ hold16              
 c ‖ city6 ‖ batch                in stock there   w ‖ hold16                hold with work left
 o ‖ receiver20 ‖ batch           Offer            f ‖ batch ‖ / ‖ hold16    the hold has reached the batch
 m ‖ batch ‖ / ‖ from_ms8 ‖ root32   Segment
+a ‖ batch ‖ / ‖ hash32 of a reading   the reading has raised an alarm
+t ‖ batch ‖ / ‖ number4  Custody          d ‖ expires_ms8 ‖ batch   receiver of an offer, by when it expires
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ GENERATIONS_MAX = 32
 """Longest chain of splits and merges; bounds the stack of a hold's walk to GENERATIONS_MAX × OUTPUTS_MAX ids."""
 
 DECLARED, ARRIVED, TESTED, DISINFECTED, CODED, RELEASED = 1, 2, 3, 4, 5, 6
-IN_STOCK, IN_TRANSIT, SOLD, SPLIT, MERGED, DISPOSED = 7, 8, 9, 10, 11, 12
+IN_STOCK, IN_TRANSIT, SOLD, SPLIT, MERGED, DISPOSED, PROCESSED = 7, 8, 9, 10, 11, 12, 13
 STATUS_NAMES = (
     "",
     "declared",
@@ -33,6 +35,7 @@ STATUS_NAMES = (
     "split",
     "merged",
     "disposed",
+    "processed",
 )
 ENDED = SOLD
 """Statuses from here on are final: nothing is in hand any more."""
@@ -84,6 +87,8 @@ class Batch(msgspec.Struct, array_like=True):
     segments: int = 0
     excursions: int = 0
     changed_ms: int = 0
+    custodies: int = 0
+    alarms: int = 0
 
 
 class Offer(msgspec.Struct, array_like=True):
@@ -94,6 +99,8 @@ class Offer(msgspec.Struct, array_like=True):
     grams: int
     made_ms: int
     expires_ms: int
+    overdue: bool = False
+    """Somebody has said on the chain that it expired."""
 
 
 class Product(msgspec.Struct, array_like=True):
@@ -104,6 +111,8 @@ class Product(msgspec.Struct, array_like=True):
 
 class Parameters(msgspec.Struct, array_like=True):
     offer_minutes: int = 1_440
+    excursion_minutes: int = 0
+    """Readings outside the band for no longer than this are no excursion."""
 
 
 class Hold(msgspec.Struct, array_like=True):
@@ -132,12 +141,21 @@ class Segment(msgspec.Struct, array_like=True):
     to_ms: int
 
 
+class Custody(msgspec.Struct, array_like=True):
+    """Whose hands a batch came into, where and when; the next one, or the batch's end, ends it."""
+
+    holder: bytes
+    city: str
+    from_ms: int
+
+
 BATCHES = Records(b"b", Batch)
 OFFERS = Records(b"o", Offer)
 PRODUCTS = Records(b"g", Product)
 PARAMETERS = Records(b"p", Parameters)
 HOLDS = Records(b"x", Hold)
 SEGMENTS = Records(b"m", Segment)
+CUSTODIES = Records(b"t", Custody)
 
 
 def batch_key(batch: str) -> bytes:
@@ -158,6 +176,14 @@ def city_key(city: str, batch: str) -> bytes:
 
 def mark_key(batch: str, hold: bytes) -> bytes:
     return b"f" + batch.encode() + b"/" + hold
+
+
+def custody_key(batch: str, number: int) -> bytes:
+    return batch.encode() + b"/" + number.to_bytes(4, "big")
+
+
+def due_key(offer: Offer, batch: str) -> bytes:
+    return b"d" + offer.expires_ms.to_bytes(8, "big") + batch.encode()
 
 
 def load(tx: Context, batch: str) -> Batch:
@@ -190,5 +216,21 @@ def leave(tx: Context, name: str, batch: Batch) -> None:
     if batch.status == IN_STOCK:
         tx.delete(city_key(batch.city, name))
     elif batch.status == IN_TRANSIT:
-        OFFERS.delete(tx, batch.receiver + name.encode())
+        end_offer(tx, batch.receiver, name)
         batch.receiver = batch.carrier = b""
+
+
+def take_custody(tx: Context, name: str, batch: Batch) -> None:
+    """Note whose hands the batch is in from now on."""
+    CUSTODIES.put(tx, custody_key(name, batch.custodies), Custody(batch.holder, batch.city, tx.block_time_ms))
+    batch.custodies += 1
+
+
+def end_offer(tx: Context, receiver: bytes, name: str) -> Offer | None:
+    """Remove a hand-over that was confirmed, taken back or overtaken by the batch's end."""
+    key = receiver + name.encode()
+    offer = OFFERS.get(tx, key)
+    if offer is not None:
+        OFFERS.delete(tx, key)
+        tx.delete(due_key(offer, name))
+    return offer

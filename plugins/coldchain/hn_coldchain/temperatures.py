@@ -6,10 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hn_coldchain.models import CommitTemperatures
-from hn_coldchain.state import ENDED, SEGMENTS, Segment, batch_key, load, store
+from hn_coldchain.models import Alarm, CommitTemperatures
+from hn_coldchain.state import ENDED, PARAMETERS, SEGMENTS, Parameters, Segment, batch_key, load, store
 from hnnode.plugin_api import Context, TxInfo
+from hnnode.plugin_api.hashes import sm3, verify_inclusion
 
+MINUTE_MS = 60_000
+READING_BYTES_MIN = 26
+"""A reading as `epcis_sensors` makes it: from_ms8, to_ms8, low4, high4 (signed, 0.001 °C), and the device's name."""
 CLOCK_SKEW_MS = 600_000
 """How far a sensor's clock may run ahead of the block."""
 
@@ -47,7 +51,41 @@ def commit_many(tx: Context, payloads: Iterator[CommitTemperatures]) -> None:
         batch.segments += 1
         data = {"root": payload.root, "count": payload.count, "min": payload.min, "max": payload.max}
         tx.emit("coldchain.temperatures", name, data)
-        if payload.min < batch.band_min or payload.max > batch.band_max:
+        outside = payload.min < batch.band_min or payload.max > batch.band_max
+        minutes = payload.outside_minutes
+        if minutes is not None:
+            fits = bool(minutes) == outside and minutes * MINUTE_MS <= payload.to_ms - payload.from_ms + MINUTE_MS
+            tx.require("coldchain.outside_invalid", fits)
+        if outside and (minutes is None or minutes > _tolerated_minutes(tx)):
             batch.excursions += 1
             tx.emit("coldchain.excursion", name, {"band_min": batch.band_min, "band_max": batch.band_max, **data})
         store(tx, name, batch)
+
+
+def alarm(tx: Context, payload: Alarm) -> None:
+    """Show one committed reading outside the band. Anyone with a part in the goods may, who has the readings: the root
+    says what was measured, whoever committed it.
+    """
+    name = payload.batch
+    batch = load(tx, name)
+    root = bytes.fromhex(payload.root)
+    tx.require("coldchain.segment_unknown", SEGMENTS.get(tx, segment_key(name, payload.from_ms, root)) is not None)
+    reading, proof = bytes.fromhex(payload.reading), bytes.fromhex(payload.proof)
+    known = len(reading) >= READING_BYTES_MIN and verify_inclusion(proof, reading, root)
+    tx.require("coldchain.reading_unproven", known)
+    from_ms, to_ms = int.from_bytes(reading[:8], "big"), int.from_bytes(reading[8:16], "big")
+    low = int.from_bytes(reading[16:20], "big", signed=True)
+    high = int.from_bytes(reading[20:24], "big", signed=True)
+    outside = low < batch.band_min * 100 or high > batch.band_max * 100
+    tx.require("coldchain.reading_inside", outside)
+    mark = b"a" + name.encode() + b"/" + sm3(reading)
+    tx.require("coldchain.alarm_known", tx.get(mark) is None)
+    tx.put(mark, b"")
+    batch.alarms += 1
+    store(tx, name, batch)
+    data = {"from_ms": from_ms, "to_ms": to_ms, "low": low, "high": high, "root": payload.root}
+    tx.emit("coldchain.alarm", name, data)
+
+
+def _tolerated_minutes(tx: Context) -> int:
+    return (PARAMETERS.get(tx, b"") or Parameters()).excursion_minutes

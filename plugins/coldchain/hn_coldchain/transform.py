@@ -1,16 +1,17 @@
-"""Splitting and merging: grams out, with the declared loss, are grams in."""
+"""Splitting, merging and processing: grams out, with the declared loss, are grams in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hn_coldchain.intake import bind_code, require_new
-from hn_coldchain.models import Merge, Split
+from hn_coldchain.intake import bind_code, duties_and_band, require_new
+from hn_coldchain.models import Merge, Process, Split
 from hn_coldchain.moves import load_held_stock
 from hn_coldchain.state import (
     GENERATIONS_MAX,
     IN_STOCK,
     MERGED,
+    PROCESSED,
     SPLIT,
     Batch,
     batch_key,
@@ -20,8 +21,9 @@ from hn_coldchain.state import (
     leave,
     require_movable,
     store,
+    take_custody,
 )
-from hnnode.plugin_api import Context, TxInfo
+from hnnode.plugin_api import Context, TxInfo, ids
 
 
 def split_keys(_: TxInfo, payload: Split) -> Sequence[bytes]:
@@ -79,6 +81,38 @@ def merge(tx: Context, payload: Merge) -> None:
     )
 
 
+def process_keys(_: TxInfo, payload: Process) -> Sequence[bytes]:
+    new = [key for out in payload.outputs for key in (batch_key(out.batch), code_key(out.code))]
+    return [*(batch_key(name) for name in payload.inputs), *new]
+
+
+def process(tx: Context, payload: Process) -> None:
+    """Make another product: the inputs, of any products, end; the outputs start with their grams, less the loss."""
+    names, made = payload.inputs, [out.batch for out in payload.outputs]
+    tx.require("coldchain.duplicate_id", len(set(names)) == len(names) and len(set(made)) == len(made))
+    tx.require("coldchain.gtin_invalid", ids.is_gtin(payload.gtin))
+    inputs = [load_held_stock(tx, name) for name in names]
+    for batch in inputs:
+        require_movable(tx, batch)
+        tx.require("coldchain.product_mismatch", batch.city == inputs[0].city)
+    total = sum(batch.grams for batch in inputs)
+    tx.require("coldchain.grams_unbalanced", sum(out.grams for out in payload.outputs) + payload.loss_grams == total)
+    tx.require("coldchain.too_deep", max(batch.generation for batch in inputs) < GENERATIONS_MAX)
+    child = _descendant(tx, inputs, names)
+    child.gtin = payload.gtin
+    child.duties, child.band_min, child.band_max = duties_and_band(tx, payload.gtin, payload.band)
+    loss = payload.loss_grams  # stands with the first output
+    for out in payload.outputs:
+        _create(tx, out.batch, out.code, child, out.grams + loss, loss)
+        loss = 0
+    for name, batch in zip(names, inputs, strict=True):
+        leave(tx, name, batch)
+        batch.status, batch.moved_grams, batch.grams, batch.children = PROCESSED, batch.grams, 0, made
+        store(tx, name, batch)
+    data = {"inputs": names, "outputs": made, "gtin": payload.gtin, "grams": total - payload.loss_grams}
+    tx.emit("coldchain.processed", made[0], data)
+
+
 def _descendant(tx: Context, parents: list[Batch], names: list[str]) -> Batch:
     """A batch in the sender's stock, still without grams and code; origin facts are kept where all parents agree."""
     first, rest = parents[0], parents[1:]
@@ -111,6 +145,8 @@ def _create(tx: Context, name: str, code: str, batch: Batch, grams: int, loss: i
     require_new(tx, name)
     bind_code(tx, code, name)
     batch.code, batch.initial_grams, batch.grams, batch.lost_grams = code, grams, grams - loss, loss
+    batch.custodies = 0
+    take_custody(tx, name, batch)
     store(tx, name, batch)
     tx.put(holder_key(tx.sender, name), b"")
     tx.put(city_key(batch.city, name), b"")

@@ -1,8 +1,9 @@
 """Load for `hnnode bench chain --app coldchain`.
 
-Flavours: `""` or `declare` gives one wave of independent declarations with unique ids. `chain` takes shipments from
-declaration to sale, one step a wave: within a wave every transaction touches another batch, so a wave succeeds in any
-order.
+Flavours: `""` or `mix` is a day of the platform: shipments come in, are split into eight pieces, and the pieces change
+hands twice before they are sold, with readings on the way (64 % moves, 25 % temperature roots, 11 % intake and codes).
+`chain` takes shipments from declaration to sale, one step a wave. `declare` gives one wave of independent declarations.
+Within a wave a transaction depends on no other one of it, so a wave succeeds in any order.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _encode = msgspec.json.Encoder().encode
 
 def make_workload(seed: int, flavour: str) -> ColdchainWorkload | None:
     """The workload of a flavour; None when there is none of that name."""
-    return ColdchainWorkload(seed, flavour == "chain") if flavour in ("", "declare", "chain") else None
+    return ColdchainWorkload(seed, flavour or "mix") if flavour in ("", "mix", "declare", "chain") else None
 
 
 class ColdchainWorkload:
@@ -57,20 +58,82 @@ class ColdchainWorkload:
 
     application = "coldchain"
 
-    def __init__(self, seed: int, chain: bool) -> None:
+    def __init__(self, seed: int, flavour: str) -> None:
         self.actors: Mapping[str, tuple[str, ...]] = ACTORS
         self._seed = seed
-        self._chain = chain
+        self._flavour = flavour
         self._tag = hashlib.sha256(seed.to_bytes(8, "big")).hexdigest()[:10].upper()
 
     def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
-        """Waves of `count` transactions in all, rounded up to whole shipments for `chain`."""
-        if not self._chain:
+        """Waves of `count` transactions in all, rounded up to whole shipments but for `declare`."""
+        if self._flavour == "declare":
             yield [self._declare(n, accounts) for n in range(count)]
+            return
+        if self._flavour == "mix":
+            yield from self._mix(accounts, max(1, -(-count // MIX_TXS)))
             return
         shipments = max(1, -(-count // len(STEPS)))
         for step in STEPS:
             yield [step(self, n, accounts) for n in range(shipments)]
+
+    def _mix(self, accounts: Mapping[str, bytes], shipments: int) -> Iterator[list[WorkItem]]:
+        for step in INTAKE:
+            yield [step(self, n, accounts) for n in range(shipments)]
+        yield [self._pieces(n) for n in range(shipments)]
+        pieces = [(n, n * PIECES + k, self.piece(n, k)) for n in range(shipments) for k in range(PIECES)]
+        for hop in range(2):
+            yield [
+                item
+                for n, m, piece in pieces
+                for item in (
+                    self._reading(self._keeper(hop, n, m), piece, m, hop),
+                    self._offer(self._keeper(hop, n, m), piece, accounts[self._keeper(hop + 1, n, m)]),
+                )
+            ]
+            yield [self._receive(self._keeper(hop + 1, n, m), piece, m) for n, m, piece in pieces]
+        yield [self._sell_piece(self._keeper(2, n, m), piece, n, m) for n, m, piece in pieces]
+
+    def piece(self, n: int, k: int) -> str:
+        return f"{self.batch(n)}-{k}"
+
+    def _keeper(self, hop: int, n: int, m: int) -> str:
+        """Who has a piece after so many hand-overs."""
+        return self._actor("warehouse", n) if hop == 0 else self._actor("retailer" if hop == 1 else "warehouse", m)
+
+    def _pieces(self, n: int) -> WorkItem:
+        grams, loss = self._grams(n), self._number("loss", n, 100)
+        each = grams // PIECES
+        sizes = [*[each] * (PIECES - 1), grams - each * (PIECES - 1) - loss]
+        outputs = [
+            Output(batch=self.piece(n, k), code=f"C{self._tag}-{n:08d}-{k}", grams=size) for k, size in enumerate(sizes)
+        ]
+        payload = Split(batch=self.batch(n), outputs=outputs, loss_grams=loss)
+        return self._item(self._actor("warehouse", n), "split", payload)
+
+    def _reading(self, keeper: str, piece: str, m: int, hop: int) -> WorkItem:
+        low = -250 + self._number("low", m, 40)
+        payload = CommitTemperatures(
+            batch=piece,
+            root=self._digest(f"readings {hop}", m),
+            count=288,
+            min=low,
+            max=low + self._number("range", m, 30),
+            from_ms=READINGS_FROM_MS + hop * 86_400_000,
+            to_ms=READINGS_FROM_MS + (hop + 1) * 86_400_000,
+        )
+        return self._item(keeper, "commit_temperatures", payload)
+
+    def _offer(self, keeper: str, piece: str, to: bytes) -> WorkItem:
+        return self._item(keeper, "ship_out", ShipOut(batch=piece, to=to.hex()))
+
+    def _receive(self, keeper: str, piece: str, m: int) -> WorkItem:
+        return self._item(
+            keeper, "confirm_in", ConfirmIn(batch=piece, city=CITIES[self._number("city", m, len(CITIES))])
+        )
+
+    def _sell_piece(self, keeper: str, piece: str, n: int, m: int) -> WorkItem:
+        grams = 1 + self._number("sold", m, self._grams(n) // PIECES - 100)
+        return self._item(keeper, "sell", Sell(batch=piece, grams=grams))
 
     def violations(self, view: QueryView) -> list[str]:
         """Broken invariants of the application's state."""
@@ -184,3 +247,9 @@ STEPS: tuple[Any, ...] = (
     ColdchainWorkload._sell,
 )
 """A shipment's life, one step a wave."""
+
+INTAKE: tuple[Any, ...] = STEPS[:7]
+"""From the declaration to the first stock."""
+PIECES = 8
+MIX_TXS = len(INTAKE) + 1 + PIECES * 7
+"""Transactions of one shipment of the mix."""

@@ -7,6 +7,7 @@ names every rule it breaks. The chain must accept exactly what breaks none, and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 DOC = "ab" * 32
+GTIN, OTHER_GTIN = "6924561884074", "6901234567892"
 NAMES = ("BATCH-1", "BATCH-2", "BATCH-3")
 LIVE = ("declared", "arrived", "tested", "disinfected", "coded", "released", "in_stock", "in_transit")
-AFTER_RELEASE = ("released", "in_stock", "in_transit", "sold", "split", "merged", "disposed")
+AFTER_RELEASE = ("released", "in_stock", "in_transit", "sold", "split", "merged", "disposed", "processed")
 
 
 @dataclass
@@ -33,6 +35,9 @@ class TwinBatch:
     city: str = ""
     receiver: bytes = b""
     expires_ms: int = 0
+    gtin: str = GTIN
+    overdue: bool = False
+    hands: list[bytes] = field(default_factory=list)
     parents: list[str] = field(default_factory=list)
 
 
@@ -77,7 +82,7 @@ class Machine(RuleBasedStateMachine):
         for n in range(3):  # a head start, so that most steps are about goods in stock
             w.stocked(f"STOCK-{n}", 900 + n)
             self.twin.batches[f"STOCK-{n}"] = TwinBatch(
-                "in_stock", w.warehouse, 900 + n, 900 + n, 900 + n, city="410100"
+                "in_stock", w.warehouse, 900 + n, 900 + n, 900 + n, city="410100", hands=[w.station, w.warehouse]
             )
 
     def attempt(self, broken: set[str], sender: bytes, action: str, **payload: Any) -> bool:
@@ -122,6 +127,7 @@ class Machine(RuleBasedStateMachine):
             if self.attempt(broken, self.world.station, "arrive", batch=name, grams=grams, city="410100"):
                 batch.status, batch.holder, batch.start, batch.grams = "arrived", self.world.station, grams, grams
                 batch.city = "410100"
+                batch.hands.append(self.world.station)
 
     @rule(data=st.data(), passed=st.integers(0, 5))
     def inspect(self, data: Any, passed: int) -> None:
@@ -166,6 +172,7 @@ class Machine(RuleBasedStateMachine):
             broken |= self.twin.block_rules(name)
             if self.attempt(broken, sender, "stock_in", batch=name, city="410100"):
                 batch.status, batch.holder, batch.city, batch.receiver = "in_stock", sender, "410100", b""
+                batch.hands.append(sender)
 
     @rule(data=st.data(), minutes=st.integers(1, 3))
     def ship_out(self, data: Any, minutes: int) -> None:
@@ -177,6 +184,7 @@ class Machine(RuleBasedStateMachine):
             if self.attempt(broken, sender, "ship_out", batch=name, to=to.hex(), minutes=minutes):
                 batch.status, batch.receiver = "in_transit", to
                 batch.expires_ms = self.world.chain.time_ms + minutes * 60_000
+                batch.overdue = False
 
     @rule(data=st.data(), city=st.sampled_from(["410100", "410200"]))
     def confirm_in(self, data: Any, city: str) -> None:
@@ -190,6 +198,7 @@ class Machine(RuleBasedStateMachine):
                 broken.add("offer_expired")
             if self.attempt(broken, sender, "confirm_in", batch=name, city=city):
                 batch.status, batch.holder, batch.city, batch.receiver = "in_stock", sender, city, b""
+                batch.hands.append(sender)
 
     @rule(data=st.data())
     def take_back(self, data: Any) -> None:
@@ -202,6 +211,17 @@ class Machine(RuleBasedStateMachine):
                 broken.add("offer_live")
             if self.attempt(broken, sender, "take_back", batch=name, city="410100"):
                 batch.status, batch.city, batch.receiver = "in_stock", "410100", b""
+
+    @rule(data=st.data())
+    def report_overdue(self, data: Any) -> None:
+        if name := self.pick(data, "in_transit"):
+            batch = self.twin.batches[name]
+            broken = {"wrong_status"} if batch.status != "in_transit" else set()
+            if self.world.chain.time_ms + self.world.chain.block_ms <= batch.expires_ms:
+                broken.add("offer_live")
+            broken |= {"overdue_known"} if batch.overdue else set()
+            if self.attempt(broken, self.world.nobody, "report_overdue", batch=name):
+                batch.overdue = True
 
     @rule(ms=st.sampled_from([1_000, 60_000, 120_000]))
     def wait(self, ms: int) -> None:
@@ -221,7 +241,15 @@ class Machine(RuleBasedStateMachine):
             if self.attempt(broken, sender, "split", batch=name, outputs=outputs, loss_grams=loss):
                 for new, _, grams in made:
                     self.twin.batches[new] = TwinBatch(
-                        "in_stock", sender, 0, grams, grams, city=batch.city, parents=[name]
+                        "in_stock",
+                        sender,
+                        0,
+                        grams,
+                        grams,
+                        city=batch.city,
+                        gtin=batch.gtin,
+                        hands=[sender],
+                        parents=[name],
                     )
                 batch.status, batch.grams, batch.moved, batch.lost = "split", 0, first + second, batch.lost + loss
 
@@ -233,7 +261,8 @@ class Machine(RuleBasedStateMachine):
             pair = [self.twin.batches[one], self.twin.batches[two]]
             broken = self.twin.stock_rules(one, sender) | self.twin.stock_rules(two, sender)
             broken |= {"duplicate_id"} if one == two else set()
-            broken |= {"product_mismatch"} if pair[0].city != pair[1].city else set()
+            alike = (pair[0].city, pair[0].gtin) == (pair[1].city, pair[1].gtin)
+            broken |= set() if alike else {"product_mismatch"}
             total = pair[0].grams + pair[1].grams
             broken |= {"grams_exceed"} if loss >= total else set()
             self.count += 1
@@ -241,10 +270,52 @@ class Machine(RuleBasedStateMachine):
             payload = {"inputs": [one, two], "batch": new, "code": code, "loss_grams": loss}
             if self.attempt(broken, sender, "merge", **payload):
                 self.twin.batches[new] = TwinBatch(
-                    "in_stock", sender, 0, total, total - loss, lost=loss, city=pair[0].city, parents=[one, two]
+                    "in_stock",
+                    sender,
+                    0,
+                    total,
+                    total - loss,
+                    lost=loss,
+                    city=pair[0].city,
+                    gtin=pair[0].gtin,
+                    hands=[sender],
+                    parents=[one, two],
                 )
                 for batch in pair:
                     batch.status, batch.moved, batch.grams = "merged", batch.grams, 0
+
+    @rule(data=st.data(), off=st.sampled_from([0, 0, 0, 1]), loss=st.integers(0, 3), count=st.integers(1, 3))
+    def process(self, data: Any, off: int, loss: int, count: int) -> None:
+        names = [name for _ in range(count) if (name := self.pick(data, "in_stock"))]
+        if names:
+            sender = self.person(data, self.twin.batches[names[0]].holder)
+            inputs = [self.twin.batches[name] for name in names]
+            broken = set().union(*(self.twin.stock_rules(name, sender) for name in names))
+            broken |= {"duplicate_id"} if len(set(names)) < len(names) else set()
+            broken |= {"product_mismatch"} if len({batch.city for batch in inputs}) > 1 else set()
+            total = sum(batch.grams for batch in inputs)
+            first = max(1, total // 2)
+            second = max(1, total - first - loss + off)
+            broken |= {"grams_unbalanced"} if first + second + loss != total else set()
+            made = [(*self.fresh(), grams) for grams in (first, second)]
+            outputs = [{"batch": new, "code": code, "grams": grams} for new, code, grams in made]
+            payload = {"inputs": names, "gtin": OTHER_GTIN, "outputs": outputs, "loss_grams": loss}
+            if self.attempt(broken, sender, "process", **payload):
+                for (new, _, grams), lost in zip(made, (loss, 0), strict=True):
+                    self.twin.batches[new] = TwinBatch(
+                        "in_stock",
+                        sender,
+                        0,
+                        grams + lost,
+                        grams,
+                        lost=lost,
+                        city=inputs[0].city,
+                        gtin=OTHER_GTIN,
+                        hands=[sender],
+                        parents=names,
+                    )
+                for batch in inputs:
+                    batch.status, batch.moved, batch.grams = "processed", batch.grams, 0
 
     @rule(data=st.data(), grams=st.integers(1, 400))
     def sell(self, data: Any, grams: int) -> None:
@@ -297,6 +368,11 @@ class Machine(RuleBasedStateMachine):
             seen = self.world.batch(name)
             assert (seen["status"], seen["holder"], seen["city"]) == (twin.status, twin.holder.hex(), twin.city), name
             assert seen["blocked"] == self.twin.blocked(name), name
+            assert seen["gtin"] == twin.gtin, name
+            found = self.world.query("holders", batch=name, limit=1)["items"]
+            assert [item["holder"] for item in found] == [hand.hex() for hand in twin.hands], name
+            assert all(one["to_ms"] == next["from_ms"] for one, next in pairwise(found)), name
+            assert not found or (found[-1]["to_ms"] is None) == (twin.status in LIVE), name
             parts = ("initial_grams", "grams", "sold_grams", "moved_grams", "lost_grams", "disposed_grams")
             assert [seen[part] for part in parts] == [
                 twin.start,
@@ -306,6 +382,13 @@ class Machine(RuleBasedStateMachine):
                 twin.lost,
                 twin.gone,
             ], name
+        late = [
+            name
+            for name, twin in self.twin.batches.items()
+            if twin.status == "in_transit" and twin.expires_ms < self.world.chain.time_ms
+        ]
+        found = self.world.query("overdue", before_ms=self.world.chain.time_ms)["items"]
+        assert sorted(item["batch"] for item in found) == sorted(late)
         roots = [twin for twin in self.twin.batches.values() if not twin.parents]
         kept = [twin.grams + twin.sold + twin.lost + twin.gone for twin in self.twin.batches.values()]
         assert sum(root.start for root in roots) == sum(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from hn_coldchain import models
 from hn_coldchain.rules import RULES
 from hn_coldchain.state import GENERATIONS_MAX
+
+from hnnode.plugin_api.hashes import block_proof, block_root
 
 DOC = "ab" * 32
 CITIZEN = "11010519491231002X"
@@ -23,6 +26,75 @@ def scene(check: Callable[[Any], None]) -> Callable[[Any], None]:
 
 def segment(world: Any, sender: bytes, **more: Any) -> dict[str, Any]:
     return {"batch": "BATCH-1", "root": DOC, "count": 1, "min": -200, "max": -190, "from_ms": 1, "to_ms": 2, **more}
+
+
+def committed(w: Any, low: int = -170_00, high: int = -170_00) -> dict[str, Any]:
+    """A committed stretch of two readings; the payload that shows the first one."""
+    w.stocked("BATCH-1")
+    leaves = [reading(low, high), reading(-19_000, -19_000)]
+    root = block_root(leaves).hex()
+    w.ok(w.warehouse, "commit_temperatures", **segment(w, w.warehouse, root=root, count=2, min=-190, max=-170))
+    return {
+        "batch": "BATCH-1",
+        "root": root,
+        "from_ms": 1,
+        "reading": leaves[0].hex(),
+        "proof": block_proof(leaves, 0).hex(),
+    }
+
+
+def reading(low: int, high: int) -> bytes:
+    return struct.pack(">QQiiH", 1, 2, low, high, 3) + b"dev"
+
+
+@scene
+def alarm_known(w: Any) -> None:
+    shown = committed(w)
+    w.ok(w.regulator, "alarm", **shown)
+    assert w.batch("BATCH-1")["alarms"] == 1
+    w.refused("alarm_known", w.warehouse, "alarm", **shown)
+
+
+@scene
+def reading_inside(w: Any) -> None:
+    w.refused("reading_inside", w.warehouse, "alarm", **committed(w, -18_000, -18_000))
+
+
+@scene
+def reading_unproven(w: Any) -> None:
+    shown = committed(w)
+    for wrong in ({"reading": reading(-5_000, -5_000).hex()}, {"proof": "00" * 17}, {"reading": "00" * 26}):
+        w.refused("reading_unproven", w.warehouse, "alarm", **{**shown, **wrong})
+
+
+@scene
+def segment_unknown(w: Any) -> None:
+    shown = committed(w)
+    for wrong in ({"from_ms": 2}, {"root": "cd" * 32}):
+        w.refused("segment_unknown", w.warehouse, "alarm", **{**shown, **wrong})
+
+
+@scene
+def outside_invalid(w: Any) -> None:
+    w.stocked("BATCH-1")
+    hour = {"from_ms": 0, "to_ms": 3_600_000}
+    for wrong in (
+        {"outside_minutes": 5},
+        {"max": -100, "outside_minutes": 0},
+        {"max": -100, "outside_minutes": 62, **hour},
+    ):
+        w.refused("outside_invalid", w.warehouse, "commit_temperatures", **segment(w, w.warehouse, **wrong))
+    w.ok(w.warehouse, "commit_temperatures", **segment(w, w.warehouse, max=-100, outside_minutes=61, **hour))
+
+
+@scene
+def overdue_known(w: Any) -> None:
+    w.stocked("BATCH-1")
+    w.ok(w.warehouse, "ship_out", batch="BATCH-1", to=w.shop.hex(), minutes=1)
+    w.refused("offer_live", w.nobody, "report_overdue", batch="BATCH-1")
+    w.chain.advance(61_000)
+    w.ok(w.nobody, "report_overdue", batch="BATCH-1")
+    w.refused("overdue_known", w.warehouse, "report_overdue", batch="BATCH-1")
 
 
 @scene
@@ -90,6 +162,8 @@ def grams_unbalanced(w: Any) -> None:
     for grams, loss in ((999, 0), (1_001, 0), (1_000, 1), (500, 499)):
         outputs = [{"batch": "OUT-001", "code": "CODE-1", "grams": grams}]
         w.refused("grams_unbalanced", w.warehouse, "split", batch="BATCH-1", outputs=outputs, loss_grams=loss)
+        made = {"inputs": ["BATCH-1"], "gtin": "6901234567892", "outputs": outputs, "loss_grams": loss}
+        w.refused("grams_unbalanced", w.warehouse, "process", **made)
 
 
 @scene
@@ -234,8 +308,8 @@ def parent_held(w: Any) -> None:
     w.refused("parent_held", w.warehouse, "sell", batch=waiting[0], grams=1)
 
 
-@scene
-def personal_data(w: Any) -> None:
+def test_numbers_of_people_are_refused_in_clear_fields(world: Any) -> None:
+    w = world
     for name in ("13812345678", CITIZEN, f"BATCH-{CITIZEN}"):
         w.refused("personal_data", w.importer, "pre_declare", **w.declaration(name))
     w.stocked("BATCH-1")
@@ -258,6 +332,9 @@ def product_mismatch(w: Any) -> None:
     w.hand_over("BATCH-4", w.shop, w.warehouse, "410200")
     for other in ("BATCH-2", "BATCH-3", "BATCH-4"):
         w.refused("product_mismatch", w.warehouse, "merge", inputs=["BATCH-1", other], batch="MIX-001", code="CODE-1")
+    outputs = [{"batch": "OUT-001", "code": "CODE-1", "grams": 2_000}]
+    made = {"inputs": ["BATCH-1", "BATCH-4"], "gtin": "6901234567892", "outputs": outputs}
+    w.refused("product_mismatch", w.warehouse, "process", **made)
 
 
 @scene
@@ -344,10 +421,11 @@ def test_rule_refuses(world: Any, rule: str) -> None:
 
 def test_every_action_asks_for_its_role(world: Any) -> None:
     actions = world.chain.host.applications["coldchain"].actions
-    assert [name for name, action in actions.items() if not action.roles] == ["propagate"]
+    open_to_all = ["propagate", "report_overdue"]
+    assert [name for name, action in actions.items() if not action.roles] == open_to_all
     for name in actions:
         outcome = world.do(world.nobody, name)
-        assert outcome.code == (4004 if name == "propagate" else 4007), name
+        assert outcome.code == (4004 if name in open_to_all else 4007), name
 
 
 def test_no_payload_has_a_free_text_field() -> None:

@@ -53,10 +53,21 @@ def run(host: Any, flavour: str, count: int, seed: int, shuffle: int, chain: Loc
     return chain
 
 
-@pytest.mark.parametrize("flavour", ["", "declare", "chain"])
+@pytest.mark.parametrize("flavour", ["", "mix", "declare", "chain"])
 def test_every_transaction_succeeds_in_any_order_within_a_wave(host: Any, flavour: str) -> None:
     for shuffle in range(3):
         run(host, flavour, 120, 9, shuffle)
+
+
+def test_the_mix_has_the_shares_of_a_working_day(host: Any) -> None:
+    work = host.workload("coldchain", 3, "")
+    chain = LocalChain(host, "coldchain")
+    accounts = {name: chain.account(name, *roles) for name, roles in work.actors.items()}
+    names = [item.action for wave in work.waves(accounts, 640) for item in wave]
+    share = {name: 100 * names.count(name) // len(names) for name in set(names)}
+    assert len(names) == 640
+    assert sum(share[name] for name in ("ship_out", "confirm_in", "sell", "split")) in range(55, 67)
+    assert share["commit_temperatures"] == 25
 
 
 def test_two_seeds_share_a_chain(host: Any) -> None:

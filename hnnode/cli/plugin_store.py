@@ -1,0 +1,202 @@
+"""`hnnode plugin install|info|migrate`: the code of plugins in a node's home, and a migration tried on its state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from hnnode_native import state_key
+
+from hnnode.cli.language import current, say, two
+from hnnode.cli.options import HomeOption, NodeOption, OutputOption, optional
+from hnnode.cli.output import Format, columns, console, emit, grid, notes, value_table
+from hnnode.cli.plugin_governance import NameArgument, governance_query
+from hnnode.cli.session import node_home, node_url
+from hnnode.errors import ConfigError, HnError
+from hnnode.storage.home import Home
+
+
+def install(
+    wheel: Annotated[
+        Path, typer.Argument(metavar="WHEEL", exists=True, dir_okay=False, help=two("插件包", "the package"))
+    ],
+    home: HomeOption = None,
+    output: OutputOption = Format.table,
+) -> None:
+    """Takes a signed package into the home; nothing runs until the chain has decided."""
+    from hnnode.governance import PluginStore
+    from hnnode.packaging import load_trust, read_package
+
+    place = Home(node_home(home))
+    place.check()
+    store = PluginStore(place.root)
+    package = read_package(wheel, load_trust(store.trust))
+    is_new = store.install(package)
+    facts = {
+        "name": package.name,
+        "version": package.version,
+        "code_hash": package.code_hash.hex(),
+        "state_version": package.manifest.plugin.state_version,
+        "home": str(place.root),
+        "installed": is_new,
+    }
+    rows = [
+        (say("应用", "application"), f"{package.name} {package.version}"),
+        (say("代码摘要", "code hash"), facts["code_hash"]),
+        (say("状态", "state"), say("已安装", "installed") if is_new else say("此前已安装", "was installed already")),
+        (say("下一步", "next"), f"hnnode plugin propose {wheel.name}"),
+    ]
+    emit(output, facts, lambda: grid(rows))
+
+
+def installed(home: HomeOption = None, output: OutputOption = Format.table) -> None:
+    from hnnode.governance import PluginStore
+
+    found = PluginStore(Home(node_home(home)).root).list()
+    facts = [
+        {
+            "name": each.name,
+            "version": each.version,
+            "state_version": each.manifest.plugin.state_version,
+            "vendor": each.manifest.plugin.vendor,
+            "title": each.manifest.plugin.title_zh if current() == "zh" else each.manifest.plugin.title_en,
+            "code_hash": each.code_hash.hex(),
+        }
+        for each in found
+    ]
+    titles = [
+        say("名称", "name"),
+        say("版本", "version"),
+        say("数据版本", "data"),
+        say("供应商", "vendor"),
+        say("说明", "title"),
+        say("代码摘要", "code hash"),
+    ]
+    emit(output, {"plugins": facts}, lambda: columns(titles, [list(each.values()) for each in facts]))
+
+
+def info(
+    name: NameArgument, home: HomeOption = None, node: NodeOption = None, output: OutputOption = Format.table
+) -> None:
+    """What the chain says of a plugin, and which versions lie in the home."""
+    from hnnode.governance import PluginStore
+
+    plugins = governance_query(node_url(node), "plugins")["plugins"]
+    record: dict[str, Any] | None = next((plugin for plugin in plugins if plugin["name"] == name), None)
+    versions = [
+        {
+            "version": each.version,
+            "state_version": each.manifest.plugin.state_version,
+            "code_hash": each.code_hash.hex(),
+        }
+        for each in PluginStore(Home(node_home(home)).root).list()
+        if each.name == name
+    ]
+    if record is None and not versions:
+        detail = say(f"{name}：不在链上，也未安装", f"{name}: neither in the plugin set nor installed here")
+        raise ConfigError("PREREQUISITE_MISSING", detail)
+    facts = {"name": name, "plugin": record, "installed": versions}
+    if output is Format.json:
+        emit(output, facts, lambda: "")
+        return
+    console().print(value_table({**(record or {"name": name, "status": "–"}), "installed": versions}))
+
+
+def migrate(
+    name: NameArgument,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=two("只在内存中试运行（必需）", "try it in memory only (needed)"))
+    ] = False,
+    code_hash: Annotated[
+        str | None,
+        optional(
+            "--to",
+            metavar="HEX",
+            help=two("目标版本的代码摘要（可只给开头）", "code hash of the version to go to (or its start)"),
+        ),
+    ] = None,
+    home: HomeOption = None,
+    output: OutputOption = Format.table,
+) -> None:
+    """Runs the migration of an upgrade on the state of a home, page by page as the chain would, and writes nothing."""
+    from hnnode.execution.governance_records import SET_KEY, Code, decode_set
+    from hnnode.governance import PluginSources, PluginStore
+    from hnnode.governance.rehearsal import rehearse
+    from hnnode.governance.running import make_host
+    from hnnode.storage import DiskReader
+
+    if not dry_run:
+        detail = say(
+            "链上的迁移由升级提案开始；此处只有 --dry-run",
+            "an upgrade proposal starts a migration on the chain; here is only --dry-run",
+        )
+        raise typer.BadParameter(detail, param_hint="--dry-run")
+    place = Home(node_home(home))
+    place.check()
+    store = PluginStore(place.root)
+    sources = PluginSources(store)
+    with DiskReader(place.database) as state:
+        plugins = decode_set(state.get(state_key("governance", SET_KEY))).plugins
+        now = next((plugin for plugin in plugins if plugin.name == name), None)
+        if now is None:
+            raise ConfigError(
+                "PREREQUISITE_MISSING",
+                say(
+                    f"文件中的状态（高度 {state.height}）里没有 {name}；运行中的节点先停止，文件才是最新的",
+                    f"{name} is not in the files (state of height {state.height}); stop a running node first to bring them up to date",
+                ),
+            )
+        found = [
+            each
+            for each in store.list()
+            if each.name == name
+            and each.code_hash.hex() != now.code.code_hash
+            and each.code_hash.hex().startswith((code_hash or "").lower())
+        ]
+        if len(found) != 1:
+            detail = say(
+                f"{name}：找到 {len(found)} 个可去的版本，用 --to 选一个",
+                f"{name}: found {len(found)} versions to go to, choose one with --to",
+            )
+            raise ConfigError("PREREQUISITE_MISSING", detail)
+        plugin = found[0].manifest.plugin
+        code = Code(plugin.version, plugin.api_version, plugin.state_version, found[0].code_hash.hex())
+        former = make_host([sources.find(name, now.code)])
+        host = make_host([sources.find(name, code)])
+        try:
+            with notes().status(say("迁移试运行…", "trying the migration …")):
+                tried = rehearse(name, now.data_version, code, (host, former), state)
+        finally:
+            host.close()
+            former.close()
+        height = state.height
+    facts = {
+        "name": name,
+        "height": height,
+        "from_version": now.data_version,
+        "to_version": code.state_version,
+        "code_hash": code.code_hash,
+        "reached": tried.reached,
+        "blocks": tried.blocks,
+        "passes": msgspec.to_builtins(tried.passes),
+        "problem": tried.problem,
+    }
+    emit(output, facts, lambda: value_table({key: value for key, value in facts.items() if key != "problem" or value}))
+    if tried.problem:
+        raise MigrationFails("PLUGIN_SET_INVALID", tried.problem)
+
+
+class MigrationFails(HnError):
+    """A dry run did not reach its end."""
+
+
+def register(application: typer.Typer) -> None:
+    for name, verb, help in (
+        ("install", install, two("把签名的插件包装入节点目录", "take a signed package into the home of a node")),
+        ("installed", installed, two("节点目录中的插件代码", "code of plugins in the home of a node")),
+        ("info", info, two("一个插件的链上状态和本机版本", "a plugin on the chain and its versions here")),
+        ("migrate", migrate, two("试运行升级所需的数据迁移", "try the migration of an upgrade")),
+    ):
+        application.command(name, help=help)(verb)

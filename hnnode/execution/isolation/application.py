@@ -1,0 +1,249 @@
+"""An application whose code runs in processes of its own: one for blocks, one for queries, so that a query that hangs
+holds up no block.
+
+A process that dies, overstays or answers nonsense is ended and started again, and the block is tried again with a growing
+pause, for as long as the node runs. Such a fault never becomes a receipt: it is about this node, not about the
+transaction, and every other part of the node goes on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import hnnode_native
+import msgspec
+import structlog
+
+from hnnode.config import ExecutionConfig
+from hnnode.errors import ConfigError, FatalError, Rejected, Unavailable
+from hnnode.execution.group import ForeignTx
+from hnnode.execution.isolation import messages as m
+from hnnode.execution.isolation.exchange import exchange_block, exchange_page, exchange_query
+from hnnode.execution.isolation.frames import FrameError, Frames
+from hnnode.execution.isolation.process import Bounds, Child, ChildFault, Spawner
+from hnnode.execution.isolation.sandbox import REQUIRED
+from hnnode.execution.isolation.trouble import Troubles
+from hnnode.execution.loading import source_files
+from hnnode.execution.migrating import Moved, Phase
+from hnnode.execution.reader import AccountRecords, StateBlockReader
+from hnnode.execution.source import PluginSource
+from hnnode.execution.table import application_prefix
+from hnnode.plugin_api.migration import Row
+from hnnode.plugin_api.registry import RuleSpec
+
+if TYPE_CHECKING:
+    from hnnode.ports import StateReader
+
+T = TypeVar("T")
+RETRY_S_MIN = 0.1
+RETRY_S_MAX = 10.0
+QUERIES_MAX = 3
+"""Queries of one application at once, the waiting ones included."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IsolatedAction:
+    name: str
+    roles: tuple[str, ...]
+    schema: dict[str, Any]
+    title_zh: str
+    title_en: str
+    has_batch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IsolatedQuery:
+    name: str
+    schema: dict[str, Any]
+    title_zh: str
+    title_en: str
+
+
+class IsolatedApplication:
+    """`ApplicationFacts`, with the processes behind them. `execute` is for one thread, `query` for any."""
+
+    def __init__(self, source: PluginSource, config: ExecutionConfig, spawner: Spawner, troubles: Troubles) -> None:
+        """Start the process for blocks; the one for queries starts with the first query.
+
+        Raises: ConfigError (PLUGIN_SET_INVALID): the code cannot be loaded, or this machine has no full sandbox and
+        the configuration wants one.
+        """
+        self._source = source
+        self._files = source_files(source)
+        self._config = config
+        self._spawner = spawner
+        self._troubles = troubles
+        self._closing = threading.Event()
+        memory = config.memory_bytes_max
+        self._block_bounds = Bounds(config.block_ms_max / 1000, config.block_cpu_ms_max / 1000, memory)
+        self._query_bounds = Bounds(config.query_ms_max / 1000, config.query_ms_max / 1000, memory)
+        self._executing, self._querying = threading.Lock(), threading.Lock()
+        self._queries = threading.BoundedSemaphore(QUERIES_MAX)
+        self._for_queries: Child | None = None
+        try:
+            self._for_blocks: Child | None = Child(source, self._block_bounds, spawner, self._files)
+        except ChildFault as e:
+            raise ConfigError("PLUGIN_SET_INVALID", f"plugin {source.name}: cannot be loaded: {e}") from e
+        described = self._for_blocks.description
+        self._check_sandbox(described.missing)
+        self.name = source.name
+        self.version = source.version
+        self.code_hash = source.code_hash
+        self.prefix = application_prefix(source.name)
+        self.state_version = described.state_version
+        self.title_zh, self.title_en = described.title_zh, described.title_en
+        self.reads = frozenset(described.reads)
+        self.actions: Mapping[str, IsolatedAction] = MappingProxyType(
+            {
+                row.name: IsolatedAction(
+                    row.name, row.roles, msgspec.json.decode(row.schema), row.title_zh, row.title_en, row.has_batch
+                )
+                for row in described.actions
+            }
+        )
+        self.queries: Mapping[str, IsolatedQuery] = MappingProxyType(
+            {
+                row.name: IsolatedQuery(row.name, msgspec.json.decode(row.schema), row.title_zh, row.title_en)
+                for row in described.queries
+            }
+        )
+        self.migrations = frozenset(described.migrations)
+        self.rules: Mapping[str, RuleSpec] = MappingProxyType(
+            {rule: RuleSpec(rule, zh, en) for rule, zh, en in described.rules}
+        )
+
+    def _check_sandbox(self, missing: Sequence[str]) -> None:
+        if not missing:
+            return
+        lacking = sorted(set(missing) & REQUIRED)
+        if lacking and self._config.sandbox == "strict":
+            self.close()
+            raise ConfigError(
+                "PLUGIN_SET_INVALID",
+                f"plugin {self._source.name}: this machine cannot isolate it: no {', '.join(lacking)} "
+                '(execution.sandbox = "best" goes on without)',
+            )
+        self._troubles.tell_missing(missing)
+
+    # -------------------------------------------------------------- blocks
+    def execute(
+        self, txs: Sequence[ForeignTx], state: StateReader, height: int, time_ms: int, accounts: AccountRecords
+    ) -> bytes:
+        """Packed results of a block's transactions, in order; see `Executor.execute_packed`.
+
+        Raises: FatalError: the node is stopping. Errors of `state` pass through.
+        """
+        indices = [tx[0] for tx in txs]
+        reader = StateBlockReader(self.prefix, state, accounts)
+        block = m.Block(height, time_ms, list(txs))
+
+        def work(frames: Frames) -> bytes:
+            results = exchange_block(frames, block, state, self.prefix, reader, self.reads, self.name)
+            if not hnnode_native.results_match(results, indices):
+                raise FrameError(f"results: {len(results)} bytes that are not of these transactions")
+            return results
+
+        return self._until_done(work, height)
+
+    def migrate(self, way: tuple[int, int], phase: Phase, rows: Sequence[Row]) -> Moved:
+        """What the step that leads this way makes of a page of rows. Raises: FatalError: the node is stopping."""
+        page = m.Migrate(way, phase, list(rows))
+        return self._until_done(lambda frames: exchange_page(frames, page, self.name), 0)
+
+    def _until_done(self, work: Callable[[Frames], T], height: int) -> T:
+        """Try a request again and again, each time with a process that lives."""
+        pause = RETRY_S_MIN
+        with self._executing:
+            while not self._closing.is_set():
+                try:
+                    result = work(self._child().frames)
+                except (ChildFault, FrameError, ValueError) as e:
+                    self._mourn(e, height, pause)
+                    self._closing.wait(pause)
+                    pause = min(pause * 2, RETRY_S_MAX)
+                except BaseException:  # of this node's state: the process waits for an answer that will not come
+                    child, self._for_blocks = self._for_blocks, None
+                    if child is not None:
+                        child.end()
+                    raise
+                else:
+                    self._troubles.over(self.name)
+                    return result
+        raise FatalError("INTERNAL_ERROR", f"{self.name}: the node is stopping (height={height})")
+
+    def _child(self) -> Child:
+        """The process for blocks, its bounds counting from now."""
+        child = self._for_blocks
+        if child is None:
+            try:
+                child = self._for_blocks = Child(self._source, self._block_bounds, self._spawner, self._files)
+            except ConfigError as e:  # it could be loaded before
+                raise ChildFault(str(e)) from e
+        child.begin()
+        return child
+
+    def _mourn(self, error: Exception, height: int, pause: float) -> None:
+        child, self._for_blocks = self._for_blocks, None
+        reason = str(child.fault(error)) if child is not None else str(error)
+        if self._closing.is_set():
+            return
+        count = self._troubles.note(self.name, reason)
+        log.error(
+            "plugin process ended; the block is tried again",
+            application=self.name,
+            height=height,
+            reason=reason,
+            times=count,
+            retry_after_ms=round(pause * 1000),
+        )
+
+    # -------------------------------------------------------------- queries
+    def query(self, query: str, arguments: bytes, state: StateReader) -> Any:
+        """A query's answer as a JSON-ready object.
+
+        Raises: Rejected: what the plugin answers; QUERY_TOO_BROAD when it takes too long. Unavailable: NOT_READY.
+        """
+        if not self._queries.acquire(blocking=False):  # readers of the gateway are left for other applications
+            raise Unavailable("NOT_READY", f"{self.name}: too many queries at once", retry_after_ms=500)
+        try:
+            with self._querying:
+                return self._ask(m.Query(query, arguments, state.height), state)
+        finally:
+            self._queries.release()
+
+    def _ask(self, query: m.Query, state: StateReader) -> Any:
+        if self._closing.is_set():
+            raise Unavailable("NOT_READY", "the node is stopping")
+        try:
+            child = self._for_queries
+            if child is None:
+                child = self._for_queries = Child(self._source, self._query_bounds, self._spawner, self._files)
+            child.begin()
+            answer = exchange_query(child.frames, query, state, self.prefix, self.reads, self.name)
+        except (ChildFault, FrameError, ValueError, ConfigError) as e:
+            child, self._for_queries = self._for_queries, None
+            reason = str(child.fault(e)) if child is not None else str(e)
+            log.error("query ended with its process", application=self.name, query=query.name, reason=reason)
+            raise Rejected("QUERY_TOO_BROAD", f"{self.name}.{query.name}: {reason}") from e
+        if isinstance(answer, m.Refusal):
+            raise Rejected(answer.name, answer.detail)
+        return answer
+
+    # -------------------------------------------------------------- end
+    def close(self) -> None:
+        """End the processes at once; a block or query that waits for one ends with an error."""
+        self._closing.set()
+        for child in (self._for_blocks, self._for_queries):
+            if child is not None:
+                child.kill()
+        for lock, child in ((self._executing, self._for_blocks), (self._querying, self._for_queries)):
+            if lock.acquire(timeout=5.0):
+                if child is not None:
+                    child.end()
+                lock.release()

@@ -1,0 +1,222 @@
+"""The main program of a plugin's process: load, lock, then blocks or queries until the node goes.
+
+    LOAD → DESCRIPTION | REFUSED, then for each block: BLOCK → KEYS, VALUES → (reads) → RESULTS,
+    or for each query: QUERY → (reads) → ANSWER | ANSWER_REFUSED
+    or for each page of a migration: MIGRATE → MOVED
+
+It has one socket and memory; nothing else is left when the first line of metered code runs. Code that is not metered is
+the operator's own and is imported before the lock. Whatever goes wrong here ends the process: the node starts another.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from hnnode.errors import ConfigError, FatalError
+from hnnode.execution.group import Group
+from hnnode.execution.isolation import messages as m
+from hnnode.execution.isolation import sandbox
+from hnnode.execution.isolation.frames import FrameError, Frames, Kind
+from hnnode.execution.isolation.reading import ChildReader, ChildState
+from hnnode.execution.loading import Loaded, load, load_metered, register
+from hnnode.execution.migrating import move_page
+from hnnode.execution.source import PluginSource
+from hnnode.execution.table import Application
+from hnnode.plugin_api.context import QueryView, make_context
+from hnnode.plugin_api.model import ModelError, json_schema
+from hnnode.plugin_api.outcome import QueryRefused, ReadFailed, TxRefused
+
+FRAME_BYTES_MAX = 1 << 30
+"""Of the node, which is trusted; it bounds what it sends itself."""
+FAULTS_MAX = 16
+"""Log lines of one block or query."""
+EXIT_FRAME = 3
+EXIT_MEMORY = 4
+
+
+class Reports:
+    """Log lines of the plugin's code on their way to the node."""
+
+    def __init__(self) -> None:
+        self._waiting: list[m.Fault] = []
+
+    def __call__(self, logger: object, level: str, event: MutableMapping[str, Any]) -> str:
+        text = str(event.pop("event", ""))
+        if len(self._waiting) < FAULTS_MAX:
+            fields = {str(name): str(value)[:1_000] for name, value in event.items()}
+            self._waiting.append(m.Fault(level, text[:1_000], fields))
+        raise structlog.DropEvent
+
+    def send(self, frames: Frames) -> None:
+        for fault in self._waiting:
+            frames.send(Kind.FAULT, m.encode(fault))
+        self._waiting.clear()
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve the node at the other end of a socket that was inherited."""
+    missing = sandbox.separate(parent)
+    frames = Frames(socket.socket(fileno=descriptor), FRAME_BYTES_MAX)
+    reports = Reports()
+    structlog.configure(processors=[reports], cache_logger_on_first_use=False)
+    try:
+        table, loaded = _load(frames, missing)
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # when it runs must never be seen; a process lives as long as its memory bound allows
+        while True:
+            kind, body = frames.receive()
+            if kind == Kind.BLOCK:
+                _block(frames, table, m.decode_block(body), reports)
+            elif kind == Kind.MIGRATE:
+                _migrate(frames, table, m.decode_migrate(body), reports)
+            elif kind == Kind.QUERY:
+                _query(frames, table, loaded, m.decode_query(body), reports)
+            else:
+                os._exit(EXIT_FRAME)
+            gc.collect(0)
+    except (FrameError, ReadFailed):
+        os._exit(EXIT_FRAME)
+    except (MemoryError, FatalError):
+        os._exit(EXIT_MEMORY)
+
+
+def _load(frames: Frames, missing: list[str]) -> tuple[Application, Loaded]:
+    _, body = frames.receive()
+    order = m.decode_load(body)
+    source = PluginSource(
+        order.name,
+        order.version,
+        order.entry,
+        Path(order.root),
+        Path(order.package),
+        order.code_hash,
+        order.metered,
+        True,
+    )
+    try:
+        _warm()
+        if source.metered:
+            missing = missing + sandbox.lock(order.memory_bytes_max)
+            loaded = load_metered(source, order.files)
+            table, _ = register(source.name, source.version, source.code_hash, loaded)
+        else:
+            loaded = load(source)
+            table, _ = register(source.name, source.version, source.code_hash, loaded)
+            missing = missing + sandbox.lock(order.memory_bytes_max)
+    except (ConfigError, ModelError) as e:
+        detail = e.detail if isinstance(e, ConfigError) else str(e)
+        frames.send(Kind.REFUSED, m.encode(m.Refusal("PLUGIN_SET_INVALID", detail[:4_000])))
+        os._exit(0)
+    frames.send(Kind.DESCRIPTION, m.encode(_description(table, missing)))
+    return table, loaded
+
+
+def _warm() -> None:
+    """Use once what makes ready at its first use and would need a system call for it."""
+
+    class Nothing:
+        def get(self, key: bytes, /) -> bytes | None:
+            return None
+
+        def scan(self, prefix: bytes, after: bytes | None, limit: int, /) -> list[tuple[bytes, bytes]]:
+            return []
+
+        def foreign(self, application: str, key: bytes, /) -> bytes | None:
+            return None
+
+        def sender(self, account: bytes, /) -> tuple[str, tuple[str, ...]]:
+            return "", ()
+
+    tx = make_context(1, 1, {}, Nothing(), frozenset())
+    tx._begin(bytes(32), bytes(20))
+    tx.put(b"k", b"v")
+    tx.scan(b"", 1)
+    tx.emit("a.b", "c", {"d": [1]})
+    tx._commit(0)
+    tx._take()
+
+
+def _description(table: Application, missing: list[str]) -> m.Description:
+    return m.Description(
+        name=table.name,
+        title_zh=table.title_zh,
+        title_en=table.title_en,
+        state_version=table.state_version,
+        actions=tuple(
+            m.ActionMessage(
+                row.name,
+                row.roles,
+                msgspec.json.encode(row.schema),
+                row.title_zh,
+                row.title_en,
+                row.batch is not None,
+            )
+            for row in table.actions.values()
+        ),
+        queries=tuple(
+            m.QueryMessage(row.name, msgspec.json.encode(json_schema(row.model)), row.title_zh, row.title_en)
+            for row in table.queries.values()
+        ),
+        rules=tuple((rule.id, rule.zh, rule.en) for rule in table.rules.values()),
+        reads=tuple(sorted(table.reads)),
+        missing=tuple(missing),
+        migrations=tuple(table.migrations),
+    )
+
+
+def _block(frames: Frames, table: Application, block: m.Block, reports: Reports) -> None:
+    group = Group(table, block.height, block.time_ms)
+    wanted = group.declare(block.txs)
+    frames.send(Kind.KEYS, m.encode(wanted))
+    kind, body = frames.receive()
+    if kind != Kind.VALUES:
+        raise FrameError(f"frame: got kind {kind}, want values")
+    found = m.decode_values(body)
+    values = dict(zip(wanted, found.values, strict=True))
+    results = group.run(values, ChildReader(frames, dict(found.senders)))
+    reports.send(frames)
+    frames.send(Kind.RESULTS, results)
+
+
+def _migrate(frames: Frames, table: Application, page: m.Migrate, reports: Reports) -> None:
+    moved = move_page(table, page.way, page.phase, page.rows)
+    reports.send(frames)
+    frames.send(Kind.MOVED, m.encode(m.MovedPage(list(moved.writes), moved.fault)))
+
+
+def _query(frames: Frames, table: Application, loaded: Loaded, query: m.Query, reports: Reports) -> None:
+    spec = table.queries[query.name]
+    loaded.begin_query()
+    try:
+        arguments = msgspec.json.decode(query.arguments or b"{}", type=spec.model)
+    except ValueError as e:
+        answer = m.Refusal("PARAMETER_INVALID", str(e)[:1_000])
+    else:
+        view = QueryView(ChildState(frames, query.height, table.prefix), table.prefix, reads=table.reads)
+        try:
+            made = msgspec.json.encode(msgspec.to_builtins(spec.handler(view, arguments)))
+            reports.send(frames)
+            frames.send(Kind.ANSWER, made)
+            return
+        except QueryRefused as refusal:
+            answer = m.Refusal(refusal.name, refusal.detail[:1_000])
+        except TxRefused:
+            answer = m.Refusal("QUERY_TOO_BROAD", "the answer needs more work than one query may do")
+        except Exception as e:  # noqa: BLE001 - a fault of the plugin, told to the one who asked
+            answer = m.Refusal("HANDLER_FAILED", f"{type(e).__name__}: {e}"[:1_000])
+    reports.send(frames)
+    frames.send(Kind.ANSWER_REFUSED, m.encode(answer))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,146 @@
+"""One block or query with a plugin's process: its questions answered until the result comes.
+
+What the process sends is data of a stranger: every body is decoded against its type, every limit is held here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from hnnode.errors import CODES
+from hnnode.execution.isolation import messages as m
+from hnnode.execution.isolation.frames import FrameError, Frames, Kind
+from hnnode.execution.migrating import Moved, check_moved
+from hnnode.execution.reader import StateBlockReader
+from hnnode.plugin_api.context import BlockReader
+from hnnode.plugin_api.limits import KEY_BYTES_MAX, PAGE_LIMIT_MAX
+
+if TYPE_CHECKING:
+    from hnnode.ports import StateReader
+
+VALUES_BYTES_MAX = 512 * 1024 * 1024
+"""Prefetched values of one block; the rest is read when asked for."""
+KEYS_MAX = 70_000
+FAULT_FRAMES_MAX = 64
+SEEN_LIMIT = 4_096
+
+log = structlog.get_logger("plugin")
+
+
+def exchange_block(
+    frames: Frames,
+    block: m.Block,
+    state: StateReader,
+    prefix: bytes,
+    reader: StateBlockReader,
+    reads: frozenset[str],
+    name: str,
+) -> bytes:
+    """Packed results of a block, not checked yet. Errors of `state` pass through; others are FrameError, ValueError."""
+    frames.send(Kind.BLOCK, m.encode(block))
+    kind, body = frames.receive()
+    if kind != Kind.KEYS:
+        raise FrameError(f"frame: got kind {kind}, want keys")
+    wanted = m.decode_keys(body)
+    if len(wanted) > KEYS_MAX or any(len(key) > KEY_BYTES_MAX for key in wanted):
+        raise FrameError(f"keys: got {len(wanted)}, or one that is too long")
+    found = state.get_many([prefix + key for key in wanted]) if wanted else []
+    accounts = {sender for _, _, sender, _, _ in block.txs}
+    senders = [(account, reader.sender(account)) for account in sorted(accounts)]
+    frames.send(Kind.VALUES, m.encode(m.Values(found, senders)))
+    return _answer_until(frames, reader, reads, name, (Kind.RESULTS,))[1]
+
+
+def exchange_query(
+    frames: Frames, query: m.Query, state: StateReader, prefix: bytes, reads: frozenset[str], name: str
+) -> Any:
+    """The answer of a query, or the `Refusal` it is declined with."""
+    frames.send(Kind.QUERY, m.encode(query))
+    reader = StateBlockReader(prefix, state, _NoAccounts())
+    kind, body = _answer_until(frames, reader, reads, name, (Kind.ANSWER, Kind.ANSWER_REFUSED))
+    if kind == Kind.ANSWER:
+        answer = msgspec.json.decode(body)
+        if not isinstance(answer, dict):
+            raise FrameError(f"answer: got {type(answer).__name__}, want an object")
+        return answer
+    refusal = m.decode_refusal(body)
+    if refusal.name not in CODES:
+        raise FrameError("answer: an error that does not exist")
+    return refusal
+
+
+def exchange_page(frames: Frames, page: m.Migrate, name: str) -> Moved:
+    """What a step made of a page of rows; held against every bound. Raises: FrameError, ValueError."""
+    frames.send(Kind.MIGRATE, m.encode(page))
+    reader = StateBlockReader(b"", _NoState(), _NoAccounts())
+    _, body = _answer_until(frames, reader, frozenset(), name, (Kind.MOVED,))
+    found = m.decode_moved(body)
+    moved = Moved(tuple(found.writes), found.fault)
+    check_moved(moved, page.phase)
+    return moved
+
+
+class _NoState:
+    """A migration reads nothing but its page."""
+
+    height = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        raise FrameError("a migration asks for state")
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        raise FrameError("a migration asks for state")
+
+    def scan(self, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
+        raise FrameError("a migration asks for state")
+
+    def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
+        raise FrameError("a migration asks for state")
+
+
+class _NoAccounts:
+    def get(self, account: bytes) -> bytes | None:
+        return None
+
+
+def _answer_until(
+    frames: Frames, reader: BlockReader, reads: frozenset[str], name: str, ends: tuple[Kind, ...]
+) -> tuple[int, bytes]:
+    told = 0
+    while True:
+        kind, body = frames.receive()
+        if kind == Kind.GET:
+            _check_key(body)
+            frames.send(Kind.VALUE, m.encode(reader.get(body)))
+        elif kind == Kind.SCAN:
+            scan = m.decode_scan(body)
+            limit = max(1, min(scan.limit, PAGE_LIMIT_MAX))
+            frames.send(Kind.ROWS, m.encode(reader.scan(scan.prefix, scan.after, limit)))
+        elif kind == Kind.FOREIGN:
+            asked = m.decode_foreign(body)
+            _check_key(asked.key)
+            if asked.application not in reads:
+                raise FrameError(f"foreign: {asked.application[:64]!r} was not declared")
+            frames.send(Kind.VALUE, m.encode(reader.foreign(asked.application, asked.key)))
+        elif kind == Kind.WHO:
+            frames.send(Kind.SENDER, m.encode(reader.sender(body)))
+        elif kind == Kind.FAULT:
+            told += 1
+            if told > FAULT_FRAMES_MAX:
+                raise FrameError("more log lines than one request may have")
+            fault = m.decode_fault(body)
+            report = log.error if fault.level == "error" else log.info
+            report(fault.event, **{**fault.fields, "application": name})
+        elif kind in ends:
+            return kind, body
+        else:
+            raise FrameError(f"frame: got kind {kind}, which has no place here")
+
+
+def _check_key(key: bytes) -> None:
+    if len(key) > SEEN_LIMIT:
+        raise FrameError(f"key: got {len(key)} bytes")

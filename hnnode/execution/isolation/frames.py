@@ -1,0 +1,114 @@
+"""Frames between the node and a plugin's process: `u8 kind ‖ u32 length ‖ body`, over one local socket, strictly by
+turns: who sends waits for the answer.
+
+Nobody trusts a length: a frame above the bound is refused before room is made for it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from collections.abc import Callable
+from enum import IntEnum
+
+HEAD = struct.Struct(">BI")
+WAIT_MS = 100
+"""How often a waiting side looks whether it should go on waiting."""
+
+
+class FrameError(Exception):
+    """The other side is gone, or sent what is no frame."""
+
+
+class Kind(IntEnum):
+    """From the node: LOAD, BLOCK, VALUES, QUERY, MIGRATE and answers. From the plugin: the rest."""
+
+    LOAD = 1
+    BLOCK = 2
+    VALUES = 3
+    QUERY = 4
+    VALUE = 5
+    ROWS = 6
+    SENDER = 7
+    MIGRATE = 8
+    DESCRIPTION = 20
+    REFUSED = 21
+    KEYS = 22
+    RESULTS = 23
+    ANSWER = 24
+    ANSWER_REFUSED = 25
+    FAULT = 26
+    MOVED = 27
+    GET = 40
+    SCAN = 41
+    FOREIGN = 42
+    WHO = 43
+
+
+class Frames:
+    """One end of the socket.
+
+    Args:
+        receive_bytes_max: longest body that is taken.
+        patience: called again and again while nothing moves; raises to give up. Without it, waiting has no end.
+    """
+
+    def __init__(self, end: socket.socket, receive_bytes_max: int, patience: Callable[[], None] | None = None) -> None:
+        self._socket = end
+        self._receive_bytes_max = receive_bytes_max
+        self._patience = patience
+        if patience is not None:
+            end.setblocking(False)
+            self._readable, self._writable = select.poll(), select.poll()
+            self._readable.register(end, select.POLLIN)
+            self._writable.register(end, select.POLLOUT)
+
+    def send(self, kind: int, body: bytes) -> None:
+        """Raises: FrameError; what `patience` raises."""
+        head = HEAD.pack(kind, len(body))
+        if len(body) < 1 << 16:
+            self._send(head + body)
+        else:
+            self._send(head)
+            self._send(body)
+
+    def receive(self) -> tuple[int, bytes]:
+        """Raises: FrameError; what `patience` raises."""
+        kind, size = HEAD.unpack(self._take(HEAD.size))
+        if size > self._receive_bytes_max:
+            raise FrameError(f"frame: got {size} bytes, want ≤ {self._receive_bytes_max}")
+        return kind, self._take(size)
+
+    def _send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                self._wait(self._writable)
+            except OSError as e:
+                raise FrameError(f"sending: {e}") from e
+
+    def _take(self, size: int) -> bytes:
+        room = bytearray(min(size, 1 << 20))
+        filled = 0
+        while filled < size:
+            if filled == len(room):  # grows with what arrives, not with what was announced
+                room.extend(bytes(min(len(room), size - filled)))
+            try:
+                count = self._socket.recv_into(memoryview(room)[filled:])
+            except BlockingIOError:
+                self._wait(self._readable)
+                continue
+            except OSError as e:
+                raise FrameError(f"receiving: {e}") from e
+            if count == 0:
+                raise FrameError("the other side closed")
+            filled += count
+        return bytes(room)
+
+    def _wait(self, ready: select.poll) -> None:
+        while not ready.poll(WAIT_MS):
+            assert self._patience is not None
+            self._patience()

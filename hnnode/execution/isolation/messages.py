@@ -1,0 +1,146 @@
+"""Bodies of frames: msgpack of these, in field order. Both ends are of one release, so there is no version."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from hnnode.execution.group import ForeignTx
+from hnnode.plugin_api.context import Sender
+
+
+class Load(msgspec.Struct, array_like=True, frozen=True):
+    """What to run. `files`: path in the package → content, for metered code, which is loaded from memory behind the
+    lock; other code is imported from its folder before.
+    """
+
+    name: str
+    version: str
+    entry: str
+    root: str
+    package: str
+    code_hash: bytes
+    metered: bool
+    files: dict[str, bytes]
+    memory_bytes_max: int
+
+
+class ActionMessage(msgspec.Struct, array_like=True, frozen=True):
+    name: str
+    roles: tuple[str, ...]
+    schema: bytes
+    title_zh: str
+    title_en: str
+    has_batch: bool
+
+
+class QueryMessage(msgspec.Struct, array_like=True, frozen=True):
+    name: str
+    schema: bytes
+    title_zh: str
+    title_en: str
+
+
+class Description(msgspec.Struct, array_like=True, frozen=True):
+    """Everything the node must know of an application that it does not run itself. Schemas are JSON.
+
+    missing: parts of the sandbox that this machine does not have.
+    """
+
+    name: str
+    title_zh: str
+    title_en: str
+    state_version: int
+    actions: tuple[ActionMessage, ...]
+    queries: tuple[QueryMessage, ...]
+    rules: tuple[tuple[str, str, str], ...]
+    reads: tuple[str, ...]
+    missing: tuple[str, ...]
+    migrations: tuple[tuple[int, int], ...]
+
+
+class Block(msgspec.Struct, array_like=True, frozen=True):
+    height: int
+    time_ms: int
+    txs: list[ForeignTx]
+
+
+class Values(msgspec.Struct, array_like=True, frozen=True):
+    """Answer to the keys: their values in that order, and the senders of the block."""
+
+    values: list[bytes | None]
+    senders: list[tuple[bytes, Sender]]
+
+
+class Query(msgspec.Struct, array_like=True, frozen=True):
+    name: str
+    arguments: bytes
+    height: int
+
+
+class Scan(msgspec.Struct, array_like=True, frozen=True):
+    prefix: bytes
+    after: bytes | None
+    limit: int
+
+
+class Foreign(msgspec.Struct, array_like=True, frozen=True):
+    application: str
+    key: bytes
+
+
+class Migrate(msgspec.Struct, array_like=True, frozen=True):
+    """A page of a migration: which step, which pass, its rows."""
+
+    way: tuple[int, int]
+    phase: Literal["check", "move", "verify"]
+    rows: list[tuple[bytes, bytes]]
+
+
+class MovedPage(msgspec.Struct, array_like=True, frozen=True):
+    """What became of it."""
+
+    writes: list[tuple[bytes, bytes | None]]
+    fault: str
+
+
+class Refusal(msgspec.Struct, array_like=True, frozen=True):
+    """A query that cannot be answered (`name` of the error table), or code that cannot be loaded."""
+
+    name: str
+    detail: str
+
+
+class Fault(msgspec.Struct, array_like=True, frozen=True):
+    """A line for the node's log."""
+
+    level: str
+    event: str
+    fields: dict[str, str]
+
+
+encode = msgspec.msgpack.Encoder().encode
+Rows = list[tuple[bytes, bytes]]
+
+
+def decoder(kind: Any) -> Any:
+    """Decodes a body of this type; raises ValueError for everything else."""
+    return msgspec.msgpack.Decoder(kind).decode
+
+
+decode_load = decoder(Load)
+decode_description = decoder(Description)
+decode_block = decoder(Block)
+decode_values = decoder(Values)
+decode_query = decoder(Query)
+decode_scan = decoder(Scan)
+decode_foreign = decoder(Foreign)
+decode_migrate = decoder(Migrate)
+decode_moved = decoder(MovedPage)
+decode_refusal = decoder(Refusal)
+decode_fault = decoder(Fault)
+decode_keys = decoder(list[bytes])
+decode_value = decoder(bytes | None)
+decode_rows = decoder(Rows)
+decode_sender = decoder(Sender)

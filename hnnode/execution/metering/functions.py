@@ -1,0 +1,246 @@
+"""The built-in functions that metered code has. What is lazy in Python is done at once here, so that no chain of
+iterators hides work or depth: `map`, `filter`, `zip`, `enumerate`, `reversed` give lists.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+from hnnode.execution.metering.meter import Meter
+from hnnode.execution.metering.operations import Operations
+from hnnode.plugin_api.limits import ITEMS_MAX, TEXT_BYTES_MAX
+
+PLAIN = [
+    "None",
+    "True",
+    "False",
+    "NotImplemented",
+    "Ellipsis",
+    "abs",
+    "bool",
+    "callable",
+    "chr",
+    "divmod",
+    "isinstance",
+    "issubclass",
+    "len",
+    "next",
+    "object",
+    "ord",
+    "range",
+    "property",
+    "staticmethod",
+    "classmethod",
+    "super",
+    "slice",
+    "__build_class__",
+    "__debug__",
+    "Exception",
+    "ArithmeticError",
+    "AssertionError",
+    "AttributeError",
+    "IndexError",
+    "KeyError",
+    "LookupError",
+    "NameError",
+    "NotImplementedError",
+    "OverflowError",
+    "RuntimeError",
+    "StopIteration",
+    "TypeError",
+    "UnicodeDecodeError",
+    "UnicodeEncodeError",
+    "UnicodeError",
+    "ValueError",
+    "ZeroDivisionError",
+]
+"""What is taken over as it is. `iter` and `next` give no work that their loop does not count."""
+
+COUNTED = [
+    "all",
+    "any",
+    "enumerate",
+    "filter",
+    "hex",
+    "oct",
+    "bin",
+    "map",
+    "max",
+    "min",
+    "pow",
+    "reversed",
+    "round",
+    "sorted",
+    "sum",
+    "type",
+    "zip",
+    "iter",
+]
+FUNCTIONS = frozenset((*PLAIN, *COUNTED))
+"""Names whose call is counted already or takes bounded work."""
+_MISSING = object()
+
+
+class Functions:
+    """Counted twins of built-ins; `table()` is the `__builtins__` of a module, without its `__import__`."""
+
+    def __init__(self, meter: Meter, operations: Operations) -> None:
+        self._meter = meter
+        self._ops = operations
+        self._constructors: dict[Any, Callable[..., Any]] = {
+            bytes: self._bytes,
+            bytearray: self._bytearray,
+            dict: self._dict,
+            frozenset: self._collection(frozenset),
+            int: self._int,
+            list: self._collection(list),
+            set: self._collection(set),
+            str: self._str,
+            tuple: self._collection(tuple),
+        }
+
+    def table(self) -> dict[str, Any]:
+        made: dict[str, Any] = {name: getattr(builtins, name) for name in PLAIN if hasattr(builtins, name)}
+        for name in COUNTED:
+            made[name] = getattr(self, f"_{name}")
+        for kind in (bytes, bytearray, dict, frozenset, int, list, set, str, tuple):
+            made[kind.__name__] = kind
+        return made
+
+    def made(self, function: Any) -> Any:
+        """The counted twin of a built-in type; any other callable itself."""
+        return self._constructors.get(function, function) if isinstance(function, type) else function
+
+    def keyed(self, named: dict[str, Any]) -> dict[str, Any]:
+        if named.get("key") is not None:
+            named["key"] = self.made(named["key"])
+        return named
+
+    def _collection(self, kind: Callable[..., Any]) -> Callable[..., Any]:
+        items = self._ops.items
+
+        def make(values: Any = ()) -> Any:
+            taken = items(values)
+            if len(taken) > ITEMS_MAX:
+                self._meter.over()
+            return kind(taken)
+
+        return make
+
+    def _dict(self, values: Any = (), **named: Any) -> dict[Any, Any]:
+        taken = values if isinstance(values, dict) else self._ops.items(values)
+        self._ops.room([], len(taken) + len(named))
+        return dict(taken, **named)
+
+    def _str(self, value: Any = "", *encoding: Any) -> str:
+        if encoding:
+            self._ops.weigh(value)
+            return str(value, *encoding)
+        if isinstance(value, bytes):
+            raise TypeError("str of bytes: use decode or hex")
+        if isinstance(value, Exception):
+            return str(value.args[0]) if len(value.args) == 1 and isinstance(value.args[0], str) else ""
+        return str(self._ops.text(value))
+
+    def _int(self, value: Any = 0, base: Any = _MISSING) -> int:
+        if isinstance(value, (str, bytes)):
+            if len(value) > 1_024:
+                raise ValueError("a number as text has at most 1,024 digits")
+            self._meter.charge(len(value) >> 4)
+            return int(value) if base is _MISSING else int(value, base)
+        if isinstance(value, int):
+            return int(value)
+        raise TypeError("int takes an integer or text")
+
+    def _bytes(self, value: Any = b"", *encoding: Any) -> bytes:
+        return bytes(self._raw(value, encoding))
+
+    def _bytearray(self, value: Any = b"", *encoding: Any) -> bytearray:
+        return bytearray(self._raw(value, encoding))
+
+    def _raw(self, value: Any, encoding: tuple[Any, ...]) -> Any:
+        if isinstance(value, int):
+            self._ops.room(b"", max(0, value))
+            if value > TEXT_BYTES_MAX:
+                self._meter.over()
+            return value
+        if isinstance(value, str):
+            self._ops.weigh(value)
+            return value.encode(*encoding)
+        return self._ops.items(value)
+
+    def _iter(self, values: Any) -> Any:
+        return iter(self._ops.each(values))
+
+    def _all(self, values: Any) -> bool:
+        return all(self._ops.items(values))
+
+    def _any(self, values: Any) -> bool:
+        return any(self._ops.items(values))
+
+    def _sum(self, values: Any, start: Any = 0) -> Any:
+        add = self._ops.add
+        total = start
+        for value in self._ops.items(values):
+            self._meter.tick()
+            total = add(total, value)
+        return total
+
+    def _min(self, *values: Any, **named: Any) -> Any:
+        return self._extreme(min, values, named)
+
+    def _max(self, *values: Any, **named: Any) -> Any:
+        return self._extreme(max, values, named)
+
+    def _extreme(self, choose: Callable[..., Any], values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        taken = self._ops.items(values[0]) if len(values) == 1 else values
+        self._ops.deep(list(taken))
+        return choose(taken, **self.keyed(named))
+
+    def _sorted(self, values: Any, **named: Any) -> list[Any]:
+        taken = list(self._ops.items(values))
+        self._ops.sorting(taken)
+        return sorted(taken, **self.keyed(named))
+
+    def _reversed(self, values: Any) -> list[Any]:
+        return list(self._ops.items(values))[::-1]
+
+    def _enumerate(self, values: Any, start: int = 0) -> list[tuple[int, Any]]:
+        return list(enumerate(self._ops.items(values), start))
+
+    def _zip(self, *values: Any, strict: bool = False) -> list[tuple[Any, ...]]:
+        return list(zip(*(self._ops.items(each) for each in values), strict=strict))
+
+    def _map(self, function: Callable[..., Any], *values: Any) -> list[Any]:
+        tick = self._meter.tick
+        taken = [self._ops.items(each) for each in values]
+        function = self.made(function)
+        return [function(*each) for each in zip(*taken, strict=False) if tick()]
+
+    def _filter(self, function: Callable[..., Any] | None, values: Any) -> list[Any]:
+        tick = self._meter.tick
+        taken = self._ops.items(values)
+        function = self.made(function)
+        return [each for each in taken if tick() and (each if function is None else function(each))]
+
+    def _pow(self, a: Any, b: Any, modulus: Any = None) -> Any:
+        return self._ops.pow(a, b, modulus)
+
+    def _round(self, value: Any) -> int:
+        if not isinstance(value, int):
+            raise TypeError("round takes an integer")
+        return int(value)
+
+    def _hex(self, value: int) -> str:
+        return hex(self._ops.integer(value))
+
+    def _oct(self, value: int) -> str:
+        return oct(self._ops.integer(value))
+
+    def _bin(self, value: int) -> str:
+        return bin(self._ops.integer(value))
+
+    def _type(self, value: Any) -> Any:
+        return type(value)

@@ -1,0 +1,214 @@
+"""What metered code may import: stand-ins with the public names of a few modules, counted where they hide work.
+
+A stand-in holds no module but stand-ins, so nothing else can be reached through it.
+"""
+
+from __future__ import annotations
+
+import abc
+import collections
+import collections.abc
+import dataclasses
+import enum
+import functools
+import importlib
+import itertools
+import operator
+import pkgutil
+import string
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+import hnnode.plugin_api
+from hnnode.execution.metering.functions import Functions
+from hnnode.execution.metering.meter import Meter
+from hnnode.execution.metering.operations import Operations
+
+API = "hnnode.plugin_api"
+_NOT_FOR_CHAINS = frozenset(("testing",))
+"""Parts of `plugin_api` for tests."""
+_HOST_NAMES = frozenset(("ReadFailed", "TxRefused", "make_context"))
+"""Names of `plugin_api` that are the host's."""
+_TYPING_LEFT_OUT = frozenset(("get_type_hints", "ForwardRef", "evaluate_forward_ref", "IO", "BinaryIO", "TextIO"))
+
+_NAMES: dict[str, tuple[Any, str]] = {
+    "abc": (abc, "ABC abstractmethod"),
+    "collections": (collections, "OrderedDict defaultdict namedtuple"),
+    "dataclasses": (dataclasses, "asdict astuple dataclass field fields replace FrozenInstanceError"),
+    "enum": (enum, "Enum Flag IntEnum IntFlag StrEnum auto unique"),
+    "functools": (functools, "cmp_to_key partial total_ordering"),
+    "msgspec": (msgspec, "DecodeError EncodeError Meta MsgspecError Struct UNSET UnsetType ValidationError field"),
+    "msgspec.structs": (msgspec.structs, "asdict astuple fields replace"),
+    "operator": (operator, "itemgetter"),
+    "string": (
+        string,
+        "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits punctuation whitespace",
+    ),
+}
+
+
+def stand_ins(meter: Meter, operations: Operations, functions: Functions) -> dict[str, types.ModuleType]:
+    """Every module that may be imported beside the plugin's own, by name."""
+    made = {name: _module(name, {n: getattr(real, n) for n in names.split()}) for name, (real, names) in _NAMES.items()}
+    public = {name: getattr(typing, name) for name in typing.__all__ if name not in _TYPING_LEFT_OUT}
+    made["typing"] = _module("typing", {**public, "TYPE_CHECKING": False})
+    abstract = {name: getattr(collections.abc, name) for name in collections.abc.__all__}
+    made["collections.abc"] = _module("collections.abc", abstract)
+    vars(made["collections"]).update(abc=made["collections.abc"], deque=_deque(operations))
+    vars(made["msgspec"])["structs"] = made["msgspec.structs"]
+    vars(made["functools"])["reduce"] = _reduce(meter, operations)
+    vars(made["operator"])["attrgetter"] = _attrgetter
+    made["itertools"] = _module("itertools", _itertools(meter, operations))
+    made["hnnode"] = _module("hnnode", {})
+    _add_api(made)
+    return made
+
+
+def _module(name: str, names: dict[str, Any]) -> types.ModuleType:
+    module = types.ModuleType(name)
+    vars(module).update(names)
+    return module
+
+
+def _add_api(made: dict[str, types.ModuleType]) -> None:
+    found = [API]
+    for info in pkgutil.walk_packages(hnnode.plugin_api.__path__, f"{API}."):
+        if not any(part.startswith("_") or part in _NOT_FOR_CHAINS for part in info.name.split(".")[2:]):
+            found.append(info.name)
+    for name in found:
+        real = importlib.import_module(name)
+        names = getattr(real, "__all__", None) or [each for each in vars(real) if not each.startswith("_")]
+        values = {each: getattr(real, each) for each in names if each not in _HOST_NAMES}
+        public = {each: value for each, value in values.items() if not isinstance(value, types.ModuleType)}
+        made[name] = _module(name, public)
+        above, _, last = name.rpartition(".")
+        vars(made[above])[last] = made[name]
+
+
+def _attrgetter(*names: str) -> Any:
+    if any(part.startswith("_") for name in names for part in name.split(".")):
+        raise ValueError("attrgetter: public names alone")
+    return operator.attrgetter(*names)
+
+
+def _reduce(meter: Meter, operations: Operations) -> Callable[..., Any]:
+    def reduce(function: Callable[[Any, Any], Any], values: Iterable[Any], *start: Any) -> Any:
+        taken = operations.items(values)
+        meter.charge(len(taken))
+        return functools.reduce(function, taken, *start)
+
+    return reduce
+
+
+def _deque(operations: Operations) -> Callable[..., Any]:
+    def deque(values: Iterable[Any] = (), maxlen: int | None = None) -> Any:
+        return collections.deque(operations.items(values), maxlen)
+
+    return deque
+
+
+def _itertools(meter: Meter, operations: Operations) -> dict[str, Any]:
+    """The bounded part of itertools; each gives a list."""
+    items, room, tick = operations.items, operations.room, meter.tick
+
+    def chain(*parts: Any) -> list[Any]:
+        taken = [items(part) for part in parts]
+        room([], sum(len(part) for part in taken))
+        return [value for part in taken for value in part]
+
+    def islice(values: Any, *bounds: Any) -> list[Any]:
+        cut = slice(*bounds)
+        if cut.stop is None or isinstance(values, (list, tuple, str, bytes, range)):
+            return list(operations.slice(items(values), cut.start, cut.stop, cut.step))
+        source, taken = iter(values), []
+        for number in range(cut.stop):
+            tick()
+            try:
+                value = next(source)
+            except StopIteration:
+                break
+            if number >= (cut.start or 0) and (number - (cut.start or 0)) % (cut.step or 1) == 0:
+                taken.append(value)
+        return taken
+
+    def repeat(value: Any, count: int) -> list[Any]:
+        room([], count)
+        return [value] * count
+
+    def accumulate(values: Any, function: Callable[[Any, Any], Any] = operations.add) -> list[Any]:
+        taken: list[Any] = []
+        for value in items(values):
+            tick()
+            taken.append(function(taken[-1], value) if taken else value)
+        return taken
+
+    def pairwise(values: Any) -> list[Any]:
+        taken = list(items(values))
+        return list(itertools.pairwise(taken))
+
+    def product(*parts: Any) -> list[Any]:
+        made: list[tuple[Any, ...]] = [()]
+        for part in parts:
+            taken = items(part)
+            room([], len(made) * len(taken))
+            meter.charge(len(made) * len(taken))
+            made = [(*one, value) for one in made for value in taken]
+        return made
+
+    def groupby(values: Any, key: Callable[[Any], Any] | None = None) -> list[tuple[Any, list[Any]]]:
+        groups: list[tuple[Any, list[Any]]] = []
+        for value in items(values):
+            tick()
+            name = value if key is None else key(value)
+            if not groups or groups[-1][0] != name:
+                groups.append((name, []))
+            groups[-1][1].append(value)
+        return groups
+
+    def takewhile(test: Callable[[Any], Any], values: Any) -> list[Any]:
+        taken = []
+        for value in items(values):
+            tick()
+            if not test(value):
+                break
+            taken.append(value)
+        return taken
+
+    def dropwhile(test: Callable[[Any], Any], values: Any) -> list[Any]:
+        taken = list(items(values))
+        start = 0
+        while start < len(taken) and tick() and test(taken[start]):
+            start += 1
+        return taken[start:]
+
+    def starmap(function: Callable[..., Any], values: Any) -> list[Any]:
+        return [function(*value) for value in items(values) if tick()]
+
+    def zip_longest(*parts: Any, fillvalue: Any = None) -> list[Any]:
+        taken = [items(part) for part in parts]
+        longest = max((len(part) for part in taken), default=0)
+        room([], longest * len(taken))
+        padded = [[*part, *([fillvalue] * (longest - len(part)))] for part in taken]
+        return list(zip(*padded, strict=True))
+
+    chain.from_iterable = lambda parts: chain(*items(parts))  # type: ignore[attr-defined]
+    return {
+        made.__name__: made
+        for made in (
+            accumulate,
+            chain,
+            dropwhile,
+            groupby,
+            islice,
+            pairwise,
+            product,
+            repeat,
+            starmap,
+            takewhile,
+            zip_longest,
+        )
+    }

@@ -1,0 +1,217 @@
+"""Methods of built-in types whose work depends on sizes, with that work counted first.
+
+`rewrite` turns every use of an attribute of these names into `attribute(value, name)`; for values of other types that is
+the attribute itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from hnnode.execution.metering.operations import Operations
+from hnnode.plugin_api.limits import INTEGER_BITS_MAX, ITEMS_MAX, TEXT_BYTES_MAX
+
+Made = Callable[..., Any]
+
+_TEXT_TYPES = (str, bytes, bytearray)
+
+REFUSED = frozenset(("format", "format_map", "translate", "maketrans"))
+"""Methods of texts that reach into values by name or make tables."""
+
+
+class Methods:
+    """`METHODS` names those that are handled; the others of a built-in type take bounded work."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._ops = operations
+        self._text: dict[str, Made] = {
+            **dict.fromkeys(("center", "ljust", "rjust", "zfill"), self._width),
+            **dict.fromkeys(
+                [
+                    "count",
+                    "endswith",
+                    "find",
+                    "index",
+                    "rfind",
+                    "rindex",
+                    "startswith",
+                    "split",
+                    "rsplit",
+                    "splitlines",
+                    "partition",
+                    "rpartition",
+                    "strip",
+                    "lstrip",
+                    "rstrip",
+                    "encode",
+                    "decode",
+                    "hex",
+                    "removeprefix",
+                    "removesuffix",
+                    "isascii",
+                    "isdigit",
+                    "isdecimal",
+                ],
+                self._linear,
+            ),
+            **dict.fromkeys(
+                [
+                    "capitalize",
+                    "casefold",
+                    "isalnum",
+                    "isalpha",
+                    "islower",
+                    "isnumeric",
+                    "isprintable",
+                    "isspace",
+                    "istitle",
+                    "isupper",
+                    "lower",
+                    "swapcase",
+                    "title",
+                    "upper",
+                    "isidentifier",
+                ],
+                self._ascii,
+            ),
+            "expandtabs": self._never,
+            "join": self._join,
+            "replace": self._replace,
+        }
+        self._list: dict[str, Made] = {
+            **dict.fromkeys(
+                ["copy", "count", "index", "insert", "remove", "reverse", "clear", "extendleft", "rotate"], self._linear
+            ),
+            "extend": self._extend,
+            "sort": self._sort,
+        }
+        self._set: dict[str, Made] = {
+            **dict.fromkeys(
+                [
+                    "copy",
+                    "difference",
+                    "difference_update",
+                    "intersection",
+                    "intersection_update",
+                    "isdisjoint",
+                    "issubset",
+                    "issuperset",
+                    "symmetric_difference",
+                    "symmetric_difference_update",
+                    "union",
+                    "update",
+                ],
+                self._all_linear,
+            ),
+            "pop": self._set_pop,
+        }
+        self._dict: dict[str, Made] = {
+            **dict.fromkeys(["copy", "items", "keys", "values", "clear"], self._bound),
+            "update": self._all_linear,
+        }
+        self._dict["copy"] = self._linear
+        self._int: dict[str, Made] = {"to_bytes": self._to_bytes}
+        self._classes: dict[str, Made] = {
+            "fromhex": self._class_linear,
+            "from_bytes": self._from_bytes,
+            "fromkeys": self._class_linear,
+        }
+        tables = (self._text, self._list, self._set, self._dict, self._int, self._classes)
+        self.names = frozenset().union(*tables) | REFUSED
+
+    def attribute(self, value: Any, name: str) -> Any:
+        if isinstance(value, _TEXT_TYPES):
+            if name in REFUSED:
+                raise AttributeError(f"{name}: not for plugins; use f-strings")
+            made = self._text.get(name)
+        elif isinstance(value, (list, deque)):
+            made = self._list.get(name)
+        elif isinstance(value, tuple):
+            made = self._linear if name in ("count", "index") else None
+        elif isinstance(value, (set, frozenset)):
+            made = self._set.get(name)
+        elif isinstance(value, dict):
+            made = self._dict.get(name)
+        elif isinstance(value, int):
+            made = self._int.get(name)
+        elif isinstance(value, type) and issubclass(value, (str, bytes, bytearray, list, tuple, set, dict, int)):
+            made = self._classes.get(name, self._never)
+        else:
+            made = None
+        found = getattr(value, name)
+        return found if made is None or made == self._bound else partial(made, value, name, found)
+
+    # -------------------------------------------------------------- one for each kind of work
+    def _bound(self, value: Any, name: str, method: Made, *args: Any) -> Any:
+        return method(*args)
+
+    def _never(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
+        raise AttributeError(f"{name}: not for plugins")
+
+    def _linear(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
+        self._ops.deep(value)
+        for each in args:
+            self._ops.weigh(each)
+        return method(*args, **named)
+
+    def _all_linear(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
+        self._ops.weigh(value)
+        taken = [each if isinstance(each, dict) else self._ops.items(each) for each in args]
+        self._ops.room([], sum(len(each) for each in taken))
+        return method(*taken, **named)
+
+    def _ascii(self, value: Any, name: str, method: Made, *args: Any) -> Any:
+        """Tables of characters differ between versions of the interpreter: ASCII alone is the same everywhere."""
+        self._ops.weigh(value)
+        if isinstance(value, str) and not value.isascii():
+            raise ValueError(f"{name}: only for ASCII text")
+        return method(*args)
+
+    def _width(self, value: Any, name: str, method: Made, width: int, *fill: Any) -> Any:
+        self._ops.room(value, max(len(value), width))
+        return method(width, *fill)
+
+    def _join(self, value: Any, name: str, method: Made, parts: Any) -> Any:
+        taken = list(self._ops.items(parts))
+        size = len(value) * len(taken)
+        for part in taken:
+            if not isinstance(part, _TEXT_TYPES):
+                raise TypeError("join takes texts or bytes")
+            size += len(part)
+        self._ops.room(value, size)
+        return method(taken)
+
+    def _replace(self, value: Any, name: str, method: Made, old: Any, new: Any, *count: Any) -> Any:
+        found = value.count(old)
+        self._ops.room(value, len(value) + max(0, len(new) - len(old)) * found)
+        return method(old, new, *count)
+
+    def _extend(self, value: Any, name: str, method: Made, more: Any) -> None:
+        taken = self._ops.items(more)
+        if len(value) + len(taken) > ITEMS_MAX:
+            self._ops.room([], ITEMS_MAX + 1)
+        method(taken)
+
+    def _sort(self, value: Any, name: str, method: Made, **named: Any) -> None:
+        self._ops.sorting(value)
+        method(**named)
+
+    def _set_pop(self, value: Any, name: str, method: Made) -> Any:
+        raise AttributeError("pop of a set: which one is not the same everywhere; take min or max and discard it")
+
+    def _to_bytes(self, value: Any, name: str, method: Made, length: int = 1, *args: Any, **named: Any) -> Any:
+        if length > TEXT_BYTES_MAX:
+            self._ops.room(b"", length)
+        self._ops.room(b"", length)
+        return method(length, *args, **named)
+
+    def _from_bytes(self, value: Any, name: str, method: Made, data: Any, *args: Any, **named: Any) -> Any:
+        if not isinstance(data, (bytes, bytearray)) or len(data) * 8 > INTEGER_BITS_MAX:
+            raise ValueError(f"from_bytes takes at most {INTEGER_BITS_MAX // 8} bytes")
+        return method(data, *args, **named)
+
+    def _class_linear(self, value: Any, name: str, method: Made, first: Any, *args: Any) -> Any:
+        return method(first if isinstance(first, (str, bytes)) else self._ops.items(first), *args)

@@ -1,0 +1,315 @@
+"""Rewrites a module's syntax tree so that its work is counted, and refuses what cannot be.
+
+    def f(a):                       def f(a):
+        for x in a:                     _hn_cell = _hn_enter()
+            total = total + x           try:
+        return total           →            for x in _hn_each(a):
+                                                _hn_cell[0] -= 1
+                                                if _hn_cell[0] < 0: _hn_over()
+                                                total = _hn_add(total, x)
+                                            return total
+                                        finally:
+                                            _hn_cell[1] += 1
+
+Invariants:
+1. A loop's turn, a call and a comprehension's turn each take one tick, whatever the interpreter's version.
+2. An operator on two operands that are not constants is a counted call; so is an operator that can make something large
+   from small operands.
+3. Generator expressions become lists.
+4. An exception that is about the host or ends the transaction passes every `except`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from hnnode.execution.metering.functions import FUNCTIONS
+from hnnode.execution.metering.refusals import Refusals
+
+PREFIX = "_hn_"
+CELL = "_hn_cell"
+_BINARY = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mult",
+    ast.Pow: "pow",
+    ast.LShift: "lshift",
+    ast.Mod: "mod",
+    ast.BitOr: "bitor",
+    ast.BitAnd: "bitand",
+    ast.BitXor: "bitxor",
+}
+_COMPARE = {
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Gt: "gt",
+    ast.GtE: "ge",
+}
+N = TypeVar("N", bound=ast.AST)
+
+
+def rewrite(tree: ast.Module, where: str, methods: frozenset[str]) -> ast.Module:
+    """The counted module.
+
+    Args:
+        where: the file, for refusals. methods: attributes whose use is counted.
+    Raises: ConfigError: it holds something that cannot be counted.
+    """
+    Refusals(where).visit(tree)
+    made = _Rewriter(methods, _known(tree)).visit(tree)
+    assert isinstance(made, ast.Module)
+    start = 0
+    for index, node in enumerate(made.body):
+        is_text = index == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if is_text or (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+            start = index + 1
+    made.body.insert(start, _assign(CELL, _call("enter")))
+    return ast.fix_missing_locations(made)
+
+
+def _known(tree: ast.Module) -> frozenset[str]:
+    """Names that are functions or classes of this module and nothing else, and counted built-in functions."""
+    defined, bound = set(FUNCTIONS), set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            defined.add(node.name)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound.add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+    return frozenset(defined - bound)
+
+
+def _name(name: str) -> ast.Name:
+    return ast.Name(name, ast.Load())
+
+
+def _call(name: str, *args: ast.expr) -> ast.Call:
+    return ast.Call(_name(PREFIX + name), list(args), [])
+
+
+def _assign(name: str, value: ast.expr) -> ast.Assign:
+    return ast.Assign([ast.Name(name, ast.Store())], value)
+
+
+def _at(new: N, old: ast.AST) -> N:
+    return ast.copy_location(new, old)
+
+
+class _Rewriter(ast.NodeTransformer):
+    def __init__(self, methods: frozenset[str], known: frozenset[str]) -> None:
+        self._methods = methods
+        self._known = known
+        self._temporary = 0
+
+    # -------------------------------------------------------------- loops and calls
+    def _turn(self) -> list[ast.stmt]:
+        left: Any = ast.Subscript(_name(CELL), ast.Constant(0), ast.Store())
+        test = ast.Compare(ast.Subscript(_name(CELL), ast.Constant(0), ast.Load()), [ast.Lt()], [ast.Constant(0)])
+        return [ast.AugAssign(left, ast.Sub(), ast.Constant(1)), ast.If(test, [ast.Expr(_call("over"))], [])]
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        self.generic_visit(node)
+        node.iter = _at(_call("each", node.iter), node.iter)
+        node.body = [*self._turn(), *node.body]
+        return node
+
+    def visit_While(self, node: ast.While) -> ast.AST:
+        self.generic_visit(node)
+        node.body = [*self._turn(), *node.body]
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        annotations = _annotations(node)
+        self.generic_visit(node)
+        _restore(node, annotations)
+        given: Any = ast.Subscript(_name(CELL), ast.Constant(1), ast.Store())
+        leave = ast.AugAssign(given, ast.Add(), ast.Constant(1))
+        text = node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
+        body = node.body[len(text) :] or [ast.Pass()]
+        node.body = [*text, _assign(CELL, _call("enter")), ast.Try(body, [], [], [leave])]
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
+        self.generic_visit(node)
+        inner = ast.Lambda(ast.arguments([], [], None, [], [], None, []), node.body)
+        node.body = _at(_call("call", inner), node.body)
+        return node
+
+    def _comprehension(self, generators: Sequence[ast.comprehension]) -> None:
+        for each in generators:
+            each.iter = _at(_call("each", each.iter), each.iter)
+            each.ifs.insert(0, _call("tick"))
+
+    def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
+        self.generic_visit(node)
+        self._comprehension(node.generators)
+        return node
+
+    def visit_SetComp(self, node: ast.SetComp) -> ast.AST:
+        self.generic_visit(node)
+        self._comprehension(node.generators)
+        return node
+
+    def visit_DictComp(self, node: ast.DictComp) -> ast.AST:
+        self.generic_visit(node)
+        self._comprehension(node.generators)
+        return node
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
+        self.generic_visit(node)
+        self._comprehension(node.generators)
+        return _at(ast.ListComp(node.elt, node.generators), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function = node.func
+        if isinstance(function, ast.Name):
+            is_known = function.id in self._known or function.id.startswith(PREFIX)
+        elif isinstance(function, ast.Call):
+            is_known = isinstance(function.func, ast.Name) and function.func.id == f"{PREFIX}attribute"
+        else:
+            is_known = isinstance(function, ast.Attribute)
+        if not is_known:  # it may be a built-in type, whose call has a counted twin
+            node.func = _at(_call("made", function), function)
+        return node
+
+    def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
+        self.generic_visit(node)
+        node.value = _at(_call("each", node.value), node.value)
+        return node
+
+    # -------------------------------------------------------------- operators
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        return _at(self._binary(node.left, node.op, node.right), node)
+
+    def _binary(self, left: ast.expr, op: ast.operator, right: ast.expr) -> ast.expr:
+        name = _BINARY.get(type(op))
+        both = _is_small(left) and _is_small(right)
+        either = _is_small(left) or _is_small(right)
+        if name is None or both or (either and isinstance(op, (ast.Add, ast.Sub, ast.BitAnd, ast.BitOr, ast.BitXor))):
+            return ast.BinOp(left, op, right)
+        return _call(name, left, right)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        self.generic_visit(node)
+        if _is_small(node.value) and isinstance(node.op, (ast.Add, ast.Sub)):
+            return node
+        name = "iadd" if isinstance(node.op, ast.Add) else _BINARY.get(type(node.op))
+        if name is None:
+            return node
+        before: list[ast.stmt] = []
+        target = node.target
+        if isinstance(target, ast.Name):
+            value: ast.expr = _name(target.id)
+        elif isinstance(target, ast.Attribute):
+            owner = self._keep(target.value, before)
+            value = self._attribute(ast.Attribute(_name(owner), target.attr, ast.Load()))
+            target = ast.Attribute(_name(owner), target.attr, ast.Store())
+        else:
+            owner, index = self._keep(target.value, before), self._keep(target.slice, before)
+            value = ast.Subscript(_name(owner), _name(index), ast.Load())
+            target = ast.Subscript(_name(owner), _name(index), ast.Store())
+        made = ast.Assign([target], _call(name, value, node.value))
+        return [_at(each, node) for each in (*before, made)]
+
+    def _keep(self, value: ast.expr, before: list[ast.stmt]) -> str:
+        self._temporary += 1
+        name = f"{PREFIX}{self._temporary}"
+        before.append(_assign(name, value))
+        return name
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        if len(node.ops) != 1:
+            return node
+        left, op, right = node.left, node.ops[0], node.comparators[0]
+        if isinstance(op, (ast.In, ast.NotIn)) and not isinstance(right, ast.Constant):
+            return _at(_call("contains" if isinstance(op, ast.In) else "lacks", left, right), node)
+        name = _COMPARE.get(type(op))
+        if name is None or isinstance(left, ast.Constant) or isinstance(right, ast.Constant):
+            return node
+        return _at(_call("compare", ast.Constant(name), left, right), node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.slice, ast.Slice) and isinstance(node.ctx, ast.Load):
+            parts = [part or ast.Constant(None) for part in (node.slice.lower, node.slice.upper, node.slice.step)]
+            return _at(_call("slice", node.value, *parts), node)
+        return node
+
+    def visit_Starred(self, node: ast.Starred) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.ctx, ast.Load):
+            node.value = _at(_call("items", node.value), node.value)
+        return node
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        self.generic_visit(node)
+        if any(isinstance(each, ast.Subscript) and isinstance(each.slice, ast.Slice) for each in node.targets):
+            node.value = _at(_call("items", node.value), node.value)
+        elif any(isinstance(each, (ast.Tuple, ast.List)) for each in node.targets) and not isinstance(
+            node.value, (ast.Tuple, ast.List, ast.Constant)
+        ):
+            node.value = _at(_call("each", node.value), node.value)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if node.value is not None:
+            node.value = self.visit(node.value)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        return self._attribute(node) if isinstance(node.ctx, ast.Load) else node
+
+    def _attribute(self, node: ast.Attribute) -> ast.expr:
+        if node.attr not in self._methods:
+            return node
+        return _at(_call("attribute", node.value, ast.Constant(node.attr)), node)
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:
+        self.generic_visit(node)
+        if node.format_spec is None:
+            node.value = _at(_call("text", node.value), node.value)
+            return node
+        value = _call("format", node.value, node.format_spec)
+        return _at(ast.FormattedValue(value, -1, None), node)
+
+    # -------------------------------------------------------------- faults
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
+        self.generic_visit(node)
+        node.body = [ast.Expr(_call("caught")), *node.body]
+        return node
+
+
+def _is_small(node: ast.expr) -> bool:
+    """An integer constant of ordinary size."""
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    return isinstance(node, ast.Constant) and type(node.value) is int and node.value < 1 << 64
+
+
+def _annotations(node: ast.FunctionDef) -> list[tuple[Any, Any]]:
+    """Annotations stay as they are: they are text, never run. Taken out here, put back by `_restore`."""
+    a = node.args
+    holders: list[Any] = [*a.posonlyargs, *a.args, *a.kwonlyargs, *(x for x in (a.vararg, a.kwarg) if x is not None)]
+    taken = [(each, each.annotation) for each in holders]
+    for each, _ in taken:
+        each.annotation = None
+    taken.append((node, node.returns))
+    node.returns = None
+    return taken
+
+
+def _restore(node: ast.FunctionDef, taken: list[tuple[Any, Any]]) -> None:
+    for each, annotation in taken:
+        if each is node:
+            node.returns = annotation
+        else:
+            each.annotation = annotation

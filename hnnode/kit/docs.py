@@ -1,0 +1,257 @@
+"""The page of a plugin, for users and auditors, made from the code: nothing in it is written by hand."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hnnode.errors import ConfigError
+from hnnode.execution.table import Application
+from hnnode.kit.chain import Chain
+from hnnode.kit.diagram import draw, find_status_maps
+from hnnode.kit.lint.module import Code
+from hnnode.kit.page import Block, Drawing, Heading, Listing, Paragraph, Table, Text, as_html, as_markdown
+from hnnode.kit.project import Project
+from hnnode.kit.schemas import Schema, fields_of
+from hnnode.packaging import hash_code, read_code
+from hnnode.plugin_api import limits
+from hnnode.plugin_api.manifest import Manifest
+from hnnode.plugin_api.model import json_schema
+
+EXAMPLES_COUNT = 24
+_PRIVACY = {
+    "clear": ("明文", "clear"),
+    "committed": ("只有摘要", "hash only"),
+    "encrypted": ("加密", "encrypted"),
+    None: ("未声明", "not declared"),
+}
+
+
+def write_pages(project: Project, folder: Path) -> list[Path]:
+    """`<name>.html` in both languages, `<name>.md` and `<name>.zh.md`. Raises ConfigError: it cannot be loaded."""
+    blocks = page_of(project)
+    plugin = project.manifest.plugin
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        f"{plugin.name}.html": as_html(blocks, (plugin.title_zh, plugin.title_en)),
+        f"{plugin.name}.md": as_markdown(blocks, "en"),
+        f"{plugin.name}.zh.md": as_markdown(blocks, "zh"),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
+    return [folder / name for name in texts]
+
+
+def page_of(project: Project) -> list[Block]:
+    """Everything the page says, in order."""
+    host = project.host()
+    try:
+        table = host.applications[project.name]
+        files = read_code(project.package)
+        code = Code.parse(project.manifest, files)
+        examples = _examples(project, host)
+        return [
+            *_head(project, hash_code(files)),
+            *_states(project),
+            *_actions(project.manifest, table, examples),
+            *_rules(table),
+            *_events(code),
+            *_queries(table),
+            *_privacy(project.manifest, table),
+            *_limits(),
+        ]
+    finally:
+        host.close()
+
+
+def _head(project: Project, code_hash: bytes) -> Iterator[Block]:
+    plugin = project.manifest.plugin
+    yield Heading(1, (f"{plugin.title_zh}（{plugin.name}）", f"{plugin.title_en} ({plugin.name})"))
+    rows: list[tuple[Any, Any]] = [
+        (("版本", "version"), plugin.version),
+        (("状态版本", "state version"), str(plugin.state_version)),
+        (("接口版本", "API version"), str(plugin.api_version)),
+        (("厂商", "vendor"), plugin.vendor),
+        (("许可", "licence"), plugin.licence),
+        (("代码摘要", "code hash"), code_hash.hex()),
+        (("读取的应用", "reads applications"), ", ".join(project.manifest.needs.applications) or "–"),
+    ]
+    yield Table([("项目", "fact"), ("值", "value")], rows)
+
+
+def _states(project: Project) -> Iterator[Block]:
+    package = project.manifest.package
+    modules = {
+        name: module for name, module in sys.modules.items() if name == package or name.startswith(f"{package}.")
+    }
+    maps = find_status_maps(modules)
+    if maps:
+        yield Heading(2, ("状态", "States"))
+    for found in maps:
+        listing = "\n".join(f"{name} → {', '.join(after) or '∎'}" for name, after in found.moves.items())
+        yield Drawing(draw(found), listing)
+
+
+def _actions(manifest: Manifest, table: Application, examples: dict[str, tuple[str, int]]) -> Iterator[Block]:
+    yield Heading(2, ("动作", "Actions"))
+    for row in table.actions.values():
+        schema = json_schema(row.model)
+        yield Heading(3, (f"{row.name} {row.title_zh}", f"{row.name}: {row.title_en}"))
+        if note := _note(row):
+            yield Paragraph(note)
+        roles = ", ".join(row.roles)
+        yield Paragraph((f"角色：{roles or '任何有效账户'}", f"Roles: {roles or 'any active account'}"))
+        fields = [
+            (path, *_describe(field), _PRIVACY[manifest.privacy_of(row.name, path.rpartition(".")[2])])
+            for path, field in fields_of(schema)
+        ]
+        titles = [("字段", "field"), ("类型", "type"), ("约束", "bounds"), ("隐私", "privacy")]
+        yield Table(titles, fields, frozenset((0,)))
+        if row.name in examples:
+            text, steps = examples[row.name]
+            yield Listing(text)
+            if steps:
+                yield Paragraph((f"示例用了 {steps} 步。", f"The example took {steps} steps."))
+        pretty = json.dumps(schema, ensure_ascii=False, indent=1)
+        yield Listing(pretty, "json", "JSON Schema")
+
+
+def _note(row: Any) -> str:
+    """The first paragraph of the model's docstring, where it has one of its own."""
+    text = row.model.__dict__.get("__doc__") or ""
+    first = " ".join(text.strip().partition("\n\n")[0].split())
+    return "" if first.startswith(f"{row.model.__name__}(") else first
+
+
+def _rules(table: Application) -> Iterator[Block]:
+    yield Heading(2, ("规则", "Rules"))
+    yield Paragraph(
+        (
+            "违反规则的交易得到收据 4001 RULE_VIOLATION 和规则编号，不留下任何写入。",
+            "A transaction that breaks a rule gets the receipt 4001 RULE_VIOLATION with the rule's id, and leaves nothing.",
+        )
+    )
+    rows = [(rule.id, (rule.zh, rule.en)) for rule in table.rules.values()]
+    yield Table([("规则", "rule"), ("说明", "text")], rows, frozenset((0,)))
+
+
+def _events(code: Code) -> Iterator[Block]:
+    found: dict[str, set[str]] = {}
+    for module in code.modules.values():
+        for node in ast.walk(module.tree):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit"):
+                continue
+            names = (
+                [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)] if node.args else []
+            )
+            data = node.args[2] if len(node.args) > 2 else None
+            keys = (
+                [key.value for key in data.keys if isinstance(key, ast.Constant)] if isinstance(data, ast.Dict) else []
+            )
+            for name in names:
+                if isinstance(name, str) and "." in name:
+                    found.setdefault(name, set()).update(str(key) for key in keys)
+    if found:
+        yield Heading(2, ("事件", "Events"))
+        rows = [(name, ", ".join(sorted(keys)) or "…") for name, keys in sorted(found.items())]
+        yield Table([("事件", "event"), ("数据", "data")], rows, frozenset((0,)))
+
+
+def _queries(table: Application) -> Iterator[Block]:
+    if not table.queries:
+        return
+    yield Heading(2, ("查询", "Queries"))
+    rows = []
+    for row in table.queries.values():
+        arguments = "; ".join(f"{path}: {_describe(field)[0]}" for path, field in fields_of(json_schema(row.model)))
+        rows.append((row.name, (row.title_zh, row.title_en), arguments or "–"))
+    yield Table([("查询", "query"), ("说明", "text"), ("参数", "arguments")], rows, frozenset((0,)))
+
+
+def _privacy(manifest: Manifest, table: Application) -> Iterator[Block]:
+    yield Heading(2, ("隐私", "Privacy"))
+    where: dict[str, list[str]] = {}
+    for row in table.actions.values():
+        for path, _ in fields_of(json_schema(row.model)):
+            field = path.rpartition(".")[2]
+            name = f"{row.name}.{field}" if f"{row.name}.{field}" in manifest.privacy else field
+            where.setdefault(name, []).append(row.name)
+    rows: list[tuple[Text, ...]] = [
+        (name, _PRIVACY[manifest.privacy.get(name)], ", ".join(sorted(set(actions))))
+        for name, actions in sorted(where.items())
+    ]
+    rows += [
+        (name, _PRIVACY[kind], ("链下", "off chain"))
+        for name, kind in sorted(manifest.privacy.items())
+        if name not in where
+    ]
+    yield Table([("字段", "field"), ("级别", "class"), ("动作", "actions")], rows, frozenset((0,)))
+
+
+def _limits() -> Iterator[Block]:
+    yield Heading(2, ("上限", "Limits"))
+    rows = [
+        (("每笔交易写入的键", "keys a transaction may write"), str(limits.WRITES_MAX)),
+        (("键的字节", "bytes of a key"), str(limits.KEY_BYTES_MAX)),
+        (("值的字节", "bytes of a value"), str(limits.VALUE_BYTES_MAX)),
+        (("每笔交易的事件", "events of a transaction"), str(limits.EVENTS_MAX)),
+        (("每笔交易的步数", "steps of a transaction"), str(limits.STEPS_MAX)),
+        (("一页的行数", "rows of a page"), str(limits.PAGE_LIMIT_MAX)),
+    ]
+    yield Table([("内容", "what"), ("上限", "limit")], rows)
+
+
+def _describe(schema: Schema) -> tuple[str, str]:
+    """(type, bounds) of a field in words that both languages share."""
+    if "enum" in schema:
+        return "enum", " | ".join(map(str, schema["enum"]))
+    if "anyOf" in schema:
+        parts = [_describe(part) for part in schema["anyOf"]]
+        return " | ".join(part[0] for part in parts), " ".join(part[1] for part in parts if part[1])
+    kind = str(schema.get("type", "object"))
+    bounds = []
+    if "items" in schema:
+        inner = _describe(schema["items"])
+        kind, bounds = f"list of {inner[0]}", [inner[1]] if inner[1] else []
+    for name, mark in (
+        ("minimum", "≥"),
+        ("maximum", "≤"),
+        ("minItems", "n ≥"),
+        ("maxItems", "n ≤"),
+        ("maxLength", "len ≤"),
+    ):
+        if name in schema:
+            bounds.append(f"{mark} {schema[name]}")
+    if "pattern" in schema:
+        bounds.append(str(schema["pattern"]).replace(r"(?![\s\S])", "$"))
+    if "default" in schema:
+        bounds.append(f"= {json.dumps(schema['default'], ensure_ascii=False)}")
+    return kind, ", ".join(bounds)
+
+
+def _examples(project: Project, host: Any) -> dict[str, tuple[str, int]]:
+    """(payload, steps) of each action: from `samples/<action>.json`, else from the workload, which tells the steps."""
+    found: dict[str, tuple[str, int]] = {}
+    try:
+        work = host.workload(project.name, 1)
+    except ConfigError:
+        work = None
+    if work is not None:
+        chain = Chain(lambda: host, project.name)
+        people = {name: chain.account(name, *roles) for name, roles in work.actors.items()}
+        for wave in work.waves({name: someone.address for name, someone in people.items()}, EXAMPLES_COUNT):
+            outcomes = chain.block([people[item.actor].request(item.action, item.payload) for item in wave])
+            for item, outcome in zip(wave, outcomes, strict=True):
+                found.setdefault(item.action, (_pretty(item.payload), outcome.steps))
+    for path in sorted((project.package / "samples").glob("*.json")):
+        if path.stem in host.applications[project.name].actions:
+            found[path.stem] = (_pretty(path.read_bytes()), found.get(path.stem, ("", 0))[1])
+    return found
+
+
+def _pretty(payload: bytes) -> str:
+    return json.dumps(json.loads(payload), ensure_ascii=False, indent=1)

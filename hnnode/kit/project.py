@@ -1,0 +1,54 @@
+"""A plugin's source folder: `hn_<name>/` with its manifest, `tests/`, READMEs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hnnode_native import native_actions, tagged_hash
+
+from hnnode.errors import ConfigError
+from hnnode.execution.host import Host
+from hnnode.execution.source import PluginSource
+from hnnode.packaging import find_package, hash_code, read_code, read_manifest
+from hnnode.plugin_api.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """`root`: the source folder. `package`: the folder that the code hash covers."""
+
+    root: Path
+    package: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> Project:
+        """The project at `path`, or in the nearest folder above it. Raises ConfigError PLUGIN_PACKAGE_INVALID."""
+        start = path.resolve()
+        for root in (start, *start.parents):
+            if any(root.glob("hn_*/hnplugin.toml")):
+                package = find_package(root)
+                return cls(root, package, read_manifest(package))
+        raise ConfigError("PLUGIN_PACKAGE_INVALID", f"{path}: no folder hn_<name> with hnplugin.toml here or above")
+
+    @property
+    def name(self) -> str:
+        return self.manifest.plugin.name
+
+    def source(self, *, isolated: bool = False) -> PluginSource:
+        """The code as it lies there now."""
+        return PluginSource(
+            name=self.name,
+            version=self.manifest.plugin.version,
+            entry=self.manifest.code.entry,
+            root=self.root,
+            package=self.package,
+            code_hash=hash_code(read_code(self.package)),
+            metered=self.manifest.code.metered,
+            isolated=isolated,
+        )
+
+    def host(self, *, isolated: bool = False) -> Host:
+        """The plugin loaded as a node loads it, alone. Raises ConfigError PLUGIN_SET_INVALID."""
+        return Host([self.source(isolated=isolated)], native_actions(), tagged_hash)

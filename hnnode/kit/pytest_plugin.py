@@ -1,0 +1,182 @@
+"""Fixtures for the tests of a plugin: `pytest -p hnnode.kit.pytest_plugin`, or `hnnode plugin test`, which runs them
+twice.
+
+chain           one application on one node (or as many as --hn-nodes says), new for each test
+chain4          the same on four nodes with batches of four validators
+make_chain      makes such chains, for tests that need several or use hypothesis
+as_account      as_account("税务局", "attest") on `chain`: somebody who signs
+must_reject     with must_reject("demo.item_unknown"): …   the one transaction inside is refused and changes nothing
+snapshot        snapshot() of `chain`; `chain.restore(taken)` goes back to it
+state_diff      state_diff(before): what changed in the application's rows, as text to compare with
+advance         advance(hours=2) of block time
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hnnode.execution.host import Host
+from hnnode.execution.loading import forget
+from hnnode.kit.chain import Account, Chain
+from hnnode.kit.outcome import Refused
+from hnnode.kit.project import Project
+from hnnode.kit.state import Snapshot
+from hnnode.kit.trace import Trace
+
+NODES_MAX = 4
+_PROJECT = pytest.StashKey[Project]()
+_TRACE = pytest.StashKey[Trace]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("hnnode")
+    group.addoption("--hn-project", metavar="DIR", default=None, help="source folder of the plugin")
+    group.addoption("--hn-nodes", type=int, default=1, help="nodes of the fixture `chain`, 1 to 4")
+    group.addoption("--hn-shuffle", type=int, default=None, help="put independent transactions in another order")
+    group.addoption("--hn-trace", metavar="FILE", default=None, help="write what happened on the chains")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    project = Project.open(Path(config.getoption("--hn-project") or config.rootpath))
+    config.stash[_PROJECT] = project
+    if str(project.root) not in sys.path:
+        sys.path.insert(0, str(project.root))
+    trace = config.getoption("--hn-trace")
+    if trace is not None:
+        config.stash[_TRACE] = Trace(Path(trace))
+    _steady_hypothesis()
+
+
+def _steady_hypothesis() -> None:
+    """The same examples in every run, where hypothesis is installed."""
+    try:
+        from hypothesis import settings
+    except ImportError:
+        return
+    settings.register_profile("hnnode", derandomize=True, database=None, deadline=None)
+    settings.load_profile("hnnode")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    trace = config.stash.get(_TRACE, None)
+    if trace is not None:
+        trace.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    trace = item.config.stash.get(_TRACE, None)
+    if trace is not None:
+        trace.begin(item.nodeid)
+
+
+@pytest.fixture(scope="session")
+def hn_project(request: pytest.FixtureRequest) -> Project:
+    """The plugin's source folder and manifest."""
+    return request.config.stash[_PROJECT]
+
+
+@pytest.fixture(scope="session")
+def hn_host(hn_project: Project) -> Host:
+    """The plugin as the first node of every chain has it."""
+    return hn_project.host()
+
+
+@pytest.fixture
+def make_chain(request: pytest.FixtureRequest, hn_project: Project, hn_host: Host) -> Callable[..., Chain]:
+    """`make_chain(nodes=1)`: a new chain. Nodes beside the first load the plugin's modules for themselves."""
+    trace = request.config.stash.get(_TRACE, None)
+    shuffle = request.config.getoption("--hn-shuffle")
+
+    def make(nodes: int = 1) -> Chain:
+        if not 1 <= nodes <= NODES_MAX:
+            raise ValueError(f"nodes: got {nodes}, want 1 to {NODES_MAX}")
+        hosts = [hn_host]
+        observer = None
+        if trace is not None:
+            number = trace.chain()
+            observer = lambda block: trace.block(number, block)  # noqa: E731
+        load = lambda: hosts.pop() if hosts else _own_host(hn_project)  # noqa: E731
+        return Chain(load, hn_project.name, nodes=nodes, shuffle=shuffle, observer=observer)
+
+    return make
+
+
+def _own_host(project: Project) -> Host:
+    """The plugin with modules of its own; those that are imported stay what they are for everybody else."""
+    name = project.manifest.package
+    before = {key: module for key, module in sys.modules.items() if key == name or key.startswith(f"{name}.")}
+    forget(name)
+    try:
+        return project.host()
+    finally:
+        forget(name)
+        sys.modules.update(before)
+
+
+@pytest.fixture
+def chain(request: pytest.FixtureRequest, make_chain: Callable[..., Chain]) -> Chain:
+    """The application on a chain of one node, or of --hn-nodes."""
+    return make_chain(request.config.getoption("--hn-nodes"))
+
+
+@pytest.fixture
+def chain4(make_chain: Callable[..., Chain]) -> Chain:
+    """The application on a chain of four nodes; they must agree on every block."""
+    return make_chain(4)
+
+
+@pytest.fixture
+def as_account(chain: Chain) -> Callable[..., Account]:
+    """`as_account("name", "role", …)` or `as_account("name", role="…")`."""
+
+    def account(name: str, *roles: str, role: str | None = None) -> Account:
+        return chain.account(name, *roles, *(() if role is None else (role,)))
+
+    return account
+
+
+@pytest.fixture
+def must_reject(chain: Chain) -> Callable[[str], Any]:
+    """`with must_reject("demo.rule"):` around one `submit` of `chain`; also names of the error table, such as
+    ROLE_MISSING or PAYLOAD_INVALID.
+    """
+
+    @contextmanager
+    def expect(reason: str) -> Iterator[None]:
+        before = chain.rows()
+        try:
+            yield
+        except Refused as refusal:
+            outcome = refusal.outcome
+            assert outcome.reason == reason, f"{outcome.label}: refused by {outcome.reason}, want {reason}"
+            assert not outcome.events, f"{outcome.label}: refused, but it emitted events"
+            assert chain.rows() == before, f"{outcome.label}: refused, but the state changed"
+            return
+        raise AssertionError(f"nothing was refused, want {reason}")
+
+    return expect
+
+
+@pytest.fixture
+def snapshot(chain: Chain) -> Callable[[], Snapshot]:
+    """Take one; `chain.restore` goes back to it."""
+    return chain.snapshot
+
+
+@pytest.fixture
+def state_diff(chain: Chain) -> Callable[[Snapshot], str]:
+    """What changed in the application's rows since a snapshot: `+ key = value` and `- key = value`, by key."""
+    return chain.diff
+
+
+@pytest.fixture
+def advance(chain: Chain) -> Callable[..., None]:
+    """Let block time pass: days, hours, minutes, seconds, ms."""
+    return chain.advance

@@ -1,0 +1,222 @@
+"""Read-only questions to the recognition of reports. A patient's own are asked by the reference: who knows it may ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hn_medical.access import VERDICTS, names_of
+from hn_medical.paging import NoQuestion, PageQuestion, Question, page
+from hn_medical.report_models import DECLINE_REASONS, PURPOSES, Id, Item, PatientRef
+from hn_medical.report_state import (
+    CONSENT,
+    COUNTS,
+    DECISION_NAMES,
+    DECISIONS,
+    ITEMS,
+    PATIENTS,
+    QUALITIES,
+    REPORT_NAMES,
+    REPORTS,
+    REVIEW_PARAMETERS,
+    Counts,
+    Report,
+    ReviewParameters,
+)
+from hn_medical.trace_models import AccountId
+from hnnode.plugin_api import QueryRefused, QueryView
+
+
+class ReportQuestion(Question):
+    report: Id
+
+
+class PatientQuestion(PageQuestion, kw_only=True):
+    patient: PatientRef
+
+
+class GrantQuestion(Question):
+    grant: Id
+
+
+class ItemQuestion(Question):
+    item: Item
+
+
+class ItemPageQuestion(PageQuestion, kw_only=True):
+    item: Item
+
+
+class QualityQuestion(Question):
+    organisation: AccountId
+    item: Item
+
+
+class OrganisationQuestion(Question):
+    organisation: AccountId
+
+
+class DecisionsQuestion(PageQuestion, kw_only=True):
+    report: Id
+
+
+def report(view: QueryView, question: ReportQuestion) -> dict[str, Any]:
+    found = REPORTS.get(view, bytes.fromhex(question.report))
+    if found is None:
+        raise QueryRefused("NOT_FOUND", f"report: {question.report}")
+    return _report(question.report, found)
+
+
+def patient_index(view: QueryView, question: PatientQuestion) -> dict[str, Any]:
+    """Reports of a reference, by the time of the examination."""
+    patient = bytes.fromhex(question.patient)
+    if PATIENTS.get(view, patient) is None:
+        raise QueryRefused("NOT_FOUND", f"patient: {question.patient}")
+    rows, following = page(view, b"x" + patient, question)
+    items = []
+    for key, _ in rows:
+        found = REPORTS.get(view, key[8:])
+        if found is not None:
+            items.append(_report(key[8:].hex(), found))
+    return {"items": items, "next": following}
+
+
+def footprint(view: QueryView, question: PatientQuestion) -> dict[str, Any]:
+    """Every access to a reference's reports, oldest first: by whom, to what, on which grounds."""
+    subject = bytes.fromhex(question.patient)
+    items, last = [], b""
+    for key, use in CONSENT.uses(view, subject, question.limit, bytes.fromhex(question.after)):
+        emergency = not use.grant
+        items.append(
+            {
+                "access": key.hex(),
+                "height": CONSENT.height_of(key),
+                "report": use.entity.hex(),
+                "by": use.grantee.hex(),
+                "fields": names_of(use.fields),
+                "purpose": "emergency" if emergency else PURPOSES[use.purpose],
+                "grant": use.grant.hex() or None,
+                "at_ms": use.at_ms,
+                "document": use.document.hex() or None,
+                "review_by": use.review_by or None,
+                "verdict": VERDICTS[use.verdict] or None,
+            }
+        )
+        last = key
+    return {"items": items, "next": last.hex() if len(items) == question.limit else None}
+
+
+def grant(view: QueryView, question: GrantQuestion) -> dict[str, Any]:
+    found = CONSENT.get(view, bytes.fromhex(question.grant))
+    if found is None:
+        raise QueryRefused("NOT_FOUND", f"grant: {question.grant}")
+    return {
+        "grant": question.grant,
+        "grantee": found.grantee.hex(),
+        "fields": names_of(found.fields),
+        "purpose": PURPOSES[found.purpose],
+        "not_before_ms": found.not_before_ms,
+        "expires_at_ms": found.expires_at_ms,
+        "uses": found.uses,
+        "uses_max": found.uses_max,
+        "revoked_ms": found.revoked_ms or None,
+    }
+
+
+def decisions(view: QueryView, question: DecisionsQuestion) -> dict[str, Any]:
+    """Who recognised or declined a report, and why."""
+    rows, following = page(view, DECISIONS.prefix + bytes.fromhex(question.report), question)
+    items = []
+    for organisation, value in rows:
+        found = DECISIONS.decode(value)
+        items.append(
+            {
+                "by": organisation.hex(),
+                "decision": DECISION_NAMES[found.kind],
+                "reason": found.reason or None,
+                "at_ms": found.at_ms,
+            }
+        )
+    return {"items": items, "next": following}
+
+
+def recognition_rate(view: QueryView, question: ItemPageQuestion) -> dict[str, Any]:
+    """Decisions on an item by issuer; `rate` is recognised per ten thousand decisions."""
+    rows, following = page(view, COUNTS.prefix + question.item.encode() + b"/", question)
+    items = []
+    for issuer, value in rows:
+        found = COUNTS.decode(value)
+        declined = sum(found.declined)
+        total = found.recognised + declined
+        items.append(
+            {
+                "issuer": issuer.hex(),
+                "recognised": found.recognised,
+                "declined": declined,
+                "rate": found.recognised * 10_000 // total,
+            }
+        )
+    return {"items": items, "next": following}
+
+
+def decline_reasons(view: QueryView, question: ItemPageQuestion) -> dict[str, Any]:
+    """How often results of an item were declined, by reason and issuer."""
+    rows, following = page(view, COUNTS.prefix + question.item.encode() + b"/", question)
+    items: list[dict[str, Any]] = []
+    for issuer, value in rows:
+        found: Counts = COUNTS.decode(value)
+        items.append({"issuer": issuer.hex(), **dict(zip(DECLINE_REASONS, found.declined, strict=True))})
+    return {"items": items, "next": following}
+
+
+def item(view: QueryView, question: ItemQuestion) -> dict[str, Any]:
+    found = ITEMS.get(view, question.item.encode())
+    if found is None:
+        raise QueryRefused("NOT_FOUND", f"item: {question.item}")
+    return {"item": question.item, "kind": found.kind, "valid_days": found.valid_days, "active": found.active}
+
+
+def items(view: QueryView, question: PageQuestion) -> dict[str, Any]:
+    """The recognition catalogue."""
+    rows, following = page(view, ITEMS.prefix, question)
+    listed = []
+    for key, value in rows:
+        found = ITEMS.decode(value)
+        listed.append({"item": key.decode(), "kind": found.kind, "valid_days": found.valid_days, "active": found.active})
+    return {"items": listed, "next": following}
+
+
+def quality(view: QueryView, question: QualityQuestion) -> dict[str, Any]:
+    found = QUALITIES.get(view, bytes.fromhex(question.organisation) + question.item.encode())
+    if found is None:
+        raise QueryRefused("NOT_FOUND", f"quality: {question.item}")
+    return {"from_ms": found.from_ms, "until_ms": found.until_ms, "certificate": found.certificate.hex()}
+
+
+def emergencies(view: QueryView, question: OrganisationQuestion) -> dict[str, Any]:
+    """Emergency accesses of an organisation that wait for review, the most urgent first."""
+    waiting = CONSENT.waiting(view, bytes.fromhex(question.organisation))
+    return {
+        "items": [
+            {"access": key.hex(), "review_by": height, "overdue": height < view.height} for height, key in waiting
+        ]
+    }
+
+
+def review_parameters(view: QueryView, _: NoQuestion) -> dict[str, Any]:
+    return {"review_blocks": (REVIEW_PARAMETERS.get(view, b"") or ReviewParameters()).review_blocks}
+
+
+def _report(name: str, found: Report) -> dict[str, Any]:
+    return {
+        "report": name,
+        "item": found.item,
+        "issuer": found.issuer.hex(),
+        "hash": found.hash.hex(),
+        "performed_ms": found.performed_ms,
+        "indexed_ms": found.indexed_ms,
+        "scope": found.scope,
+        "status": REPORT_NAMES[found.status],
+        "corrected": found.corrected.hex() or None,
+        "corrects": found.corrects.hex() or None,
+        "document": found.document.hex() or None,
+    }
