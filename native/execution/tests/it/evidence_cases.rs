@@ -248,7 +248,7 @@ fn test_policies_are_set_once_by_the_owner() {
     );
     assert_eq!(
         send(&mut chain, OWNER, "set_policy", &good),
-        rule("evidence.policy_set")
+        rule("evidence.policy_already_set")
     );
 }
 
