@@ -56,7 +56,7 @@ class Evidence:
 
         Args:
             collector: tool or organisation, never a person.  environment: 32-byte hash of its description.
-            owner_ref: 36 bytes, epoch and keyed reference of whose it is.
+            owner_ref: 34 bytes, key epoch and keyed reference of whose it is.
             token: within ten minutes of the block's time.
         """
         facts = {"name": name, "previous": previous, "mime": mime, "collector": collector}

@@ -142,7 +142,7 @@ class EvidenceTwin:
         pair = bytes.fromhex(given["hash"]) + self.sender
         self.need("record_unknown", b"r" + pair in self.rows)
         self.need("own_record", self.sender.hex() not in given["policy"].get("accounts", []))
-        self.need("policy_set", b"p" + pair not in self.rows)
+        self.need("policy_already_set", b"p" + pair not in self.rows)
         self.put(b"p" + pair, b"\1" + self.stamp + policy, "evidence.policy_set")
 
     def do_link_correction(self, given: dict[str, Any]) -> None:
@@ -240,4 +240,4 @@ class EvidenceTwin:
         self.need("not_the_court", self.sender == facts[20:40])
         self.need("items_open", counts[2] + counts[3] == counts[1])
         self.progress(case, counts, self.stamp)
-        self.events.append("evidence.case_archived")
+        self.events.append("evidence.archived")

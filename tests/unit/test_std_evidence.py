@@ -129,6 +129,11 @@ class Machine(RuleBasedStateMachine):
             assert found is not None
             people = self.piece.people
             assert (found.size, found.by, found.previous) == (each.size, people[each.by], each.previous)
+        for digest in HASHES:
+            owners = [owner for owner in OWNERS if self.known(EVIDENCE.key(owner, SM3, digest))]
+            assert [owner for owner, _ in EVIDENCE.owners(view, SM3, digest, 9)] == owners
+            later = [owner for owner, _ in EVIDENCE.owners(view, SM3, digest, 9, OWNERS[0])]
+            assert later == [owner for owner in owners if owner > OWNERS[0]]
         for key, person, role in self.signed:
             ((signer, cosignature),) = EVIDENCE.cosignatures(view, key, [self.piece.people[person]])
             assert (signer, cosignature.role) == (self.piece.people[person], role)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hnnode.plugin_api.context import Context, Reader
+from hnnode.plugin_api.context import Context, QueryView, Reader
 from hnnode.plugin_api.hashes import sm3, verify_inclusion
 from hnnode.plugin_api.records import Records
 
@@ -154,6 +154,14 @@ class Evidence:
     def verify(self, reader: Reader, owner: bytes, algorithm: int, digest: bytes) -> Commitment | None:
         """The owner's commitment to this very hash; None: there is none."""
         return self._get(reader, self.key(owner, algorithm, digest))
+
+    def owners(
+        self, view: QueryView, algorithm: int, digest: bytes, limit: int, after: bytes = b""
+    ) -> list[tuple[bytes, Commitment]]:
+        """Who has a commitment to this hash, behind owner `after`; up to `limit` (≤ 200) owners in their order."""
+        prefix = self._files.prefix + digest + bytes((algorithm,))
+        rows = view.scan(prefix, limit, prefix + after if after else None)
+        return [(key[len(prefix) :], self._files.decode(value)) for key, value in rows]
 
     def verify_leaf(
         self, reader: Reader, owner: bytes, root: bytes, leaf_count: int, leaf: bytes, proof: bytes

@@ -10,7 +10,7 @@
 //!    existing record of the sender (`previous_unknown`). `collect` states circumstances together with the record: not
 //!    afterwards (`already_preserved`), and with a time token near the block's time only (`token_skew`).
 //! 2. A co-signature needs the record (`record_unknown`), another account than the owner (`own_record`), the role it is
-//!    given in (`role_not_held`), and happens once (`already_cosigned`). A policy is set once (`policy_set`).
+//!    given in (`role_not_held`), and happens once (`already_cosigned`). A policy is set once (`policy_already_set`).
 //! 3. Opener, court and parties of a case (`case_unknown`) submit own records (`not_a_party`, `record_unknown`), each once
 //!    (`already_submitted`), with the co-signatures that are asked for (`cosignature_unknown`, `cosignatures_missing`),
 //!    up to a bound (`case_full`).

@@ -33,6 +33,8 @@ from hn_realestate.state import (
     UNITS,
     WITHDRAWN,
     Case,
+    MATERIAL_ALGORITHM,
+    MATERIALS,
     Material,
     Queue,
     Title,
@@ -102,7 +104,9 @@ def attach_ref(tx: Context, payload: AttachRef) -> None:
     tx.require("realestate.not_applicant", case.by == tx.sender)
     tx.require("realestate.wrong_status", case.status in (DRAFT, ACCEPTED, SUPPLEMENT))
     tx.require("realestate.materials_full", len(case.materials) < MATERIALS_MAX)
-    case.materials.append(Material(payload.source, bytes.fromhex(payload.document)))
+    document = bytes.fromhex(payload.document)
+    case.materials.append(Material(payload.source, document))
+    MATERIALS.preserve(tx, name.encode(), MATERIAL_ALGORITHM, document)
     store(tx, name, case)
     tx.emit("realestate.attached", name, {"source": payload.source, "document": payload.document})
 
@@ -240,6 +244,11 @@ def leave_queue(tx: Context, unit: str, name: str) -> None:
         QUEUES.put(tx, unit.encode(), queue)
     else:
         tx.delete(queue_key(unit))
+
+
+def attach_keys(_: TxInfo, payload: AttachRef) -> Sequence[bytes]:
+    name = payload.case.encode()
+    return b"k" + name, MATERIALS.key(name, MATERIAL_ALGORITHM, bytes.fromhex(payload.document))
 
 
 def case_keys(_: TxInfo, payload: AttachRef) -> Sequence[bytes]:

@@ -47,7 +47,7 @@ def _cases(r: Registry) -> None:
         models.AttachRef,
         cases.attach_ref,
         SUBMITTERS,
-        cases.case_keys,
+        cases.attach_keys,
         "引用材料",
         "Attach a reference",
     )
@@ -136,6 +136,7 @@ def _queries(r: Registry) -> None:
     r.query("holder_units", q.HolderUnitsQuery, q.holder_units, title_zh="权利人名下单元", title_en="A holder's units")
     r.query("certificate", q.CertificateQuery, q.certificate, title_zh="核验证书", title_en="Is a certificate good")
     r.query("queue", q.UnitQuery, q.queue, title_zh="登簿次序", title_en="Cases that wait for a unit")
+    r.query("material", q.MaterialQuery, q.material, title_zh="材料所用业务", title_en="Cases that use a document")
     r.query("due", q.DueQuery, q.due, title_zh="到期与超期业务", title_en="Cases by deadline")
     r.query("calendar", q.YearQuery, q.calendar, title_zh="工作日历", title_en="Working days of a year")
     r.query("grant", q.GrantQuery, q.grant, title_zh="授权状态", title_en="One grant")

@@ -12,13 +12,15 @@ import msgspec
 from msgspec import Meta
 
 from hn_realestate.flows import CALENDAR, WORKFLOW
-from hn_realestate.models import GrantId, HolderRef, Millis, Name, UnitCode
+from hn_realestate.models import Document, GrantId, HolderRef, Millis, Name, UnitCode
 from hn_realestate.state import (
     CANCELLED,
     CASE_TABLE,
     CASES,
     CERTIFICATES,
     CONSENT,
+    MATERIAL_ALGORITHM,
+    MATERIALS,
     MORTGAGE,
     OBJECTION,
     PARAMETERS,
@@ -86,6 +88,14 @@ class HolderUnitsQuery(Question):
 
 class CertificateQuery(Question):
     certificate: Name
+
+
+class MaterialQuery(Question):
+    """Cases that refer to a document, by its SM3."""
+
+    document: Document
+    limit: Limit = 50
+    after: After = ""
 
 
 class DueQuery(Question):
@@ -226,6 +236,24 @@ def queue(view: QueryView, question: UnitQuery) -> dict[str, Any]:
     """Accepted cases of the unit in the order in which they are booked."""
     found = QUEUES.get(view, question.unit.encode())
     return {"items": [] if found is None else found.cases}
+
+
+def material(view: QueryView, question: MaterialQuery) -> dict[str, Any]:
+    """Where a document was used, and since when. `proof_keys`: state keys whose proofs show it with no node at hand."""
+    document, after = bytes.fromhex(question.document), bytes.fromhex(question.after)
+    found = MATERIALS.owners(view, MATERIAL_ALGORITHM, document, question.limit, after)
+    items = [
+        {
+            "case": owner.decode(),
+            "by": commitment.by.hex(),
+            "height": commitment.height,
+            "time_ms": commitment.time_ms,
+            "tx_id": commitment.tx_id.hex(),
+            "proof_keys": [key.hex() for key in MATERIALS.prove(MATERIALS.key(owner, MATERIAL_ALGORITHM, document))],
+        }
+        for owner, commitment in found
+    ]
+    return {"items": items, "next": found[-1][0].hex() if len(found) == question.limit else None}
 
 
 def due(view: QueryView, question: DueQuery) -> dict[str, Any]:

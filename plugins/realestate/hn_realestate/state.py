@@ -5,6 +5,7 @@ w… ‖ case                       case file, opinions, due index       q ‖ u
 h ‖ holder34 ‖ unit             in the holder's hands                x ‖ certificate      Certificate
 c… ‖ grant16                    grants and their uses (std.consent)  b ‖ holder34         account that speaks for it
 n ‖ year2                       working days (std.calendar)          p                    Parameters
+e… ‖ document ‖ case            material under its case (std.evidence)
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 from hn_realestate.models import REF_BYTES
 from hnnode.plugin_api import Context, Records
 from hnnode.plugin_api.std.consent import Consent, ConsentRules
+from hnnode.plugin_api.std.evidence import SM3, Evidence, EvidenceRules
 from hnnode.plugin_api.std.registry import Registry, RegistryRules, StatusTable, Version
 from hnnode.plugin_api.std.shares import Share
 
@@ -134,6 +136,19 @@ CASES = Records(b"k", Case)
 QUEUES = Records(b"q", Queue)
 CERTIFICATES = Records(b"x", Certificate)
 PARAMETERS = Records(b"p", Parameters)
+MATERIALS = Evidence(
+    b"e",
+    EvidenceRules(
+        malformed="realestate.case_unknown",
+        previous="realestate.case_unknown",
+        unknown="realestate.case_unknown",
+        own="realestate.case_unknown",
+        twice="realestate.case_unknown",
+        missing="realestate.case_unknown",
+    ),
+)
+"""Commitments to materials, owned by their cases. Payloads are checked before: nothing here is ever refused."""
+MATERIAL_ALGORITHM = SM3
 UNITS = Registry(
     b"u",
     UNIT_TABLE,

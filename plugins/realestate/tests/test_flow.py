@@ -32,6 +32,8 @@ def test_a_sale_from_submission_to_certificate(world: Any) -> None:
     world.title(zhang=(1, 2), wang=(1, 2))
     world.submit("CASE-001", givers=[person("zhang")], takers=parts(li=(1, 3), zhang=(1, 6)))
     world.ok(world.agent, "attach_ref", case="CASE-001", document=document("survey"), source="housing")
+    assert [each["case"] for each in world.query("material", document=document("survey"))["items"]] == ["CASE-001"]
+    assert world.query("material", document=document("other"))["items"] == []
     world.ok(world.registrar, "accept", case="CASE-001")
     world.attest("CASE-001")
     world.ok(world.reviewer, "review", case="CASE-001")

@@ -315,6 +315,6 @@ impl Operation for Archive {
             .number("items", u64::from(progress.item_count))
             .number("mismatches", u64::from(progress.mismatch_count))
             .finish();
-        state.emit("evidence.case_archived", HexText::new(&case).as_str(), &data)
+        state.emit("evidence.archived", HexText::new(&case).as_str(), &data)
     }
 }

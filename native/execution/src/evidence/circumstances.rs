@@ -29,7 +29,7 @@ pub struct Circumstances {
     /// Hash of a description of the environment.
     pub environment: Option<Hash32>,
     /// Whose it is, as a keyed reference: epoch of the key and HMAC.
-    pub owner_ref: Option<[u8; 36]>,
+    pub owner_ref: Option<[u8; 34]>,
     /// Time from outside.
     pub token: Option<TimeToken>,
 }
@@ -42,7 +42,7 @@ impl Circumstances {
             .short(self.mime.as_bytes())
             .short(self.collector.as_bytes())
             .maybe(self.environment.as_ref())
-            .short(self.owner_ref.as_ref().map_or(&[], <[u8; 36]>::as_slice))
+            .short(self.owner_ref.as_ref().map_or(&[], <[u8; 34]>::as_slice))
             .byte(u8::from(self.token.is_some()));
         match &self.token {
             Some(token) => value

@@ -122,7 +122,7 @@ impl Operation for SetPolicy {
         }
         let key = EvidenceKey::Policy { hash, owner }.encode();
         if state.get(&key)?.is_some() {
-            return Err(Failure::rule("evidence.policy_set"));
+            return Err(Failure::rule("evidence.policy_already_set"));
         }
         state.put(&key, self.policy.encode(&Stamp::of(tx)))?;
         let data = ObjectWriter::new(128)

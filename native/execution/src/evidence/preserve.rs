@@ -67,7 +67,7 @@ struct CollectPayload<'a> {
     #[serde(default, deserialize_with = "present")]
     environment: Option<Hex<32>>,
     #[serde(default, deserialize_with = "present")]
-    owner_ref: Option<Hex<36>>,
+    owner_ref: Option<Hex<34>>,
     #[serde(default, deserialize_with = "present")]
     token: Option<TokenPayload>,
 }

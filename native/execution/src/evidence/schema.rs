@@ -35,7 +35,7 @@ pub(super) const COLLECT: &str = concat!(
     r#""hash":{"type":"string","pattern":"^[0-9a-f]{64}$"},"#,
     r#""mime":{"type":"string","description":"at most 100 bytes of UTF-8","maxLength":100},"#,
     r#""name":{"type":"string","description":"at most 200 bytes of UTF-8","maxLength":200},"#,
-    r#""owner_ref":{"type":"string","pattern":"^[0-9a-f]{72}$"},"#,
+    r#""owner_ref":{"type":"string","pattern":"^[0-9a-f]{68}$"},"#,
     r#""previous":{"type":"string","pattern":"^[0-9a-f]{64}$"},"#,
     r#""size":{"type":"integer","minimum":0,"maximum":18446744073709551615},"#,
     r#""token":{"type":"object","additionalProperties":false,"required":["hash","time_ms"],"properties":{"hash":{"type":"string","pattern":"^[0-9a-f]{64}$"},"issuer":{"type":"string","description":"at most 100 bytes of UTF-8","maxLength":100},"time_ms":{"type":"integer","minimum":0,"maximum":18446744073709551615}}}}}"#

@@ -248,7 +248,7 @@ fn test_policies_are_set_once_by_the_owner() {
     );
     assert_eq!(
         send(&mut chain, OWNER, "set_policy", &good),
-        rule("evidence.policy_set")
+        rule("evidence.policy_already_set")
     );
 }
 
@@ -401,7 +401,7 @@ fn test_circumstances_are_stated_with_the_record() {
             r#"{{"hash":"{}","algorithm":"sha256","mime":"image/png","collector":"取证仪 3.1","environment":"{}","owner_ref":"{}","token":{{"time_ms":{time},"hash":"{}","issuer":"TSA"}}}}"#,
             h(hash),
             h(5),
-            hex(&[8; 36]),
+            hex(&[8; 34]),
             h(6)
         )
     };
@@ -434,8 +434,8 @@ fn test_circumstances_are_stated_with_the_record() {
     want.extend("取证仪 3.1".as_bytes());
     want.push(1);
     want.extend([5; 32]);
-    want.push(36);
-    want.extend([8; 36]);
+    want.push(34);
+    want.extend([8; 34]);
     want.push(1);
     want.extend((TIME - TOKEN_SKEW_MS_MAX).to_be_bytes());
     want.extend([6; 32]);
