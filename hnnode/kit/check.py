@@ -109,7 +109,7 @@ def _loaded(project: Project, code: Code, against: PluginPackage | None) -> Iter
         yield Finding(place, 0, 0, "HN501", e.detail)
         return
     try:
-        table = host.applications[project.name]
+        table = host.in_process(project.name)
         yield from _table(project, code, table)
         yield from check_privacy(project.manifest, table, code)
         yield from _workload(project, host)

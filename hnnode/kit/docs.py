@@ -50,7 +50,7 @@ def page_of(project: Project) -> list[Block]:
     """Everything the page says, in order."""
     host = project.host()
     try:
-        table = host.applications[project.name]
+        table = host.in_process(project.name)
         files = read_code(project.package)
         code = Code.parse(project.manifest, files)
         examples = _examples(project, host)
@@ -248,7 +248,7 @@ def _examples(project: Project, host: Any) -> dict[str, tuple[str, int]]:
             for item, outcome in zip(wave, outcomes, strict=True):
                 found.setdefault(item.action, (_pretty(item.payload), outcome.steps))
     for path in sorted((project.package / "samples").glob("*.json")):
-        if path.stem in host.applications[project.name].actions:
+        if path.stem in host.in_process(project.name).actions:
             found[path.stem] = (_pretty(path.read_bytes()), found.get(path.stem, ("", 0))[1])
     return found
 

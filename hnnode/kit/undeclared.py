@@ -35,7 +35,7 @@ def undeclared_reads(host: Host, application: str, count: int) -> list[tuple[str
 
     Raises: ConfigError: the plugin has no workload. AssertionError: the workload is refused or breaks an invariant.
     """
-    table = host.applications[application]
+    table = host.in_process(application)
     work = host.workload(application, 1)
     chain = Chain(lambda: host, application)
     people = {name: chain.account(name, *roles) for name, roles in work.actors.items()}

@@ -47,7 +47,7 @@ def compare_with(project: Project, table: Application, code: Code, old: PluginPa
         old_code = Code.parse(older.manifest, read_code(older.package))
         host = older.host()
         try:
-            yield from _compare_tables(place, host.applications[before.name], table)
+            yield from _compare_tables(place, host.in_process(before.name), table)
         finally:
             host.close()
     changed = list(_layout_changes(records_of(old_code), records_of(code)))
