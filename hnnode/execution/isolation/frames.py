@@ -6,13 +6,13 @@ Nobody trusts a length: a frame above the bound is refused before room is made f
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 from collections.abc import Callable
 from enum import IntEnum
 
 HEAD = struct.Struct(">BI")
+_TIMEVAL = struct.Struct("ll")
 WAIT_MS = 100
 """How often a waiting side looks whether it should go on waiting."""
 
@@ -59,10 +59,8 @@ class Frames:
         self._receive_bytes_max = receive_bytes_max
         self._patience = patience
         if patience is not None:
-            end.setblocking(False)
-            self._readable, self._writable = select.poll(), select.poll()
-            self._readable.register(end, select.POLLIN)
-            self._writable.register(end, select.POLLOUT)
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                end.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(0, WAIT_MS * 1000))
 
     def send(self, kind: int, body: bytes) -> None:
         """Raises: FrameError; what `patience` raises."""
@@ -86,7 +84,7 @@ class Frames:
             try:
                 rest = rest[self._socket.send(rest) :]
             except BlockingIOError:
-                self._wait(self._writable)
+                self._wait()
             except OSError as e:
                 raise FrameError(f"sending: {e}") from e
 
@@ -99,7 +97,7 @@ class Frames:
             try:
                 count = self._socket.recv_into(memoryview(room)[filled:])
             except BlockingIOError:
-                self._wait(self._readable)
+                self._wait()
                 continue
             except OSError as e:
                 raise FrameError(f"receiving: {e}") from e
@@ -108,7 +106,7 @@ class Frames:
             filled += count
         return bytes(room)
 
-    def _wait(self, ready: select.poll) -> None:
-        while not ready.poll(WAIT_MS):
-            assert self._patience is not None
+    def _wait(self) -> None:
+        """Nothing moved for `WAIT_MS`."""
+        if self._patience is not None:
             self._patience()
