@@ -48,7 +48,7 @@ _TABLE: tuple[tuple[str, Level, str, str, str, str], ...] = (
     ),
     (
         "HN104",
-        "warning",
+        "note",
         "未计量的代码只能装在运营方自己的环境中",
         "uncounted code runs only from the operator's own environment",
         "设 metered = true",

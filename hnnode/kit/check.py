@@ -11,18 +11,16 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from hnnode.errors import ConfigError, HnError
 from hnnode.execution.host import Host
-from hnnode.execution.loading import load
 from hnnode.execution.table import Application
 from hnnode.kit.findings import FINDINGS_MAX, Finding, failed
 from hnnode.kit.lint import lint
 from hnnode.kit.lint.module import Code
-from hnnode.kit.privacy import check_privacy
+from hnnode.kit.privacy import PERSONAL_RULE, check_privacy, has_guard
 from hnnode.kit.project import Project
 from hnnode.kit.undeclared import undeclared_reads
 from hnnode.kit.versions import compare_with
@@ -116,15 +114,9 @@ def _loaded(project: Project, code: Code, against: PluginPackage | None) -> Iter
         yield from check_privacy(project.manifest, table, code)
         yield from _workload(project, host)
         if against is not None:
-            yield from compare_with(project, table, code, migrations_of(project), against)
+            yield from compare_with(project, table, code, against)
     finally:
         host.close()
-
-
-def migrations_of(project: Project) -> Sequence[Any]:
-    """What the plugin's hook gives: steps with `from_version` and `to_version`; none without the hook."""
-    hook = getattr(load(project.source()), "hn_migrations", None)
-    return () if hook is None else tuple(hook())
 
 
 def _table(project: Project, code: Code, table: Application) -> Iterator[Finding]:
@@ -134,6 +126,10 @@ def _table(project: Project, code: Code, table: Application) -> Iterator[Finding
         yield Finding(
             place, 0, 0, "HN102", f"state_version {plugin.state_version}, registry.describe {table.state_version}"
         )
+    stated = {name: handling.value for name, handling in table.handling.items()}
+    if stated and stated != project.manifest.privacy:
+        odd = sorted(stated.items() ^ project.manifest.privacy.items())
+        yield Finding(place, 0, 0, "HN102", f"[privacy], registry.privacy: {odd[0][0]}")
     titled = [(f"action {row.name}", row.title_zh, row.title_en) for row in table.actions.values()]
     titled += [(f"query {row.name}", row.title_zh, row.title_en) for row in table.queries.values()]
     titled += [(f"rule {row.id}", row.zh, row.en) for row in table.rules.values()]
@@ -144,7 +140,8 @@ def _table(project: Project, code: Code, table: Application) -> Iterator[Finding
     for rule, (path, line) in sorted(used.items()):
         if rule not in table.rules:
             yield Finding(path, line, 1, "HN502", rule)
-    for rule in sorted(table.rules.keys() - used.keys()):
+    own = {f"{plugin.name}.{PERSONAL_RULE}"} if has_guard(code) else set()
+    for rule in sorted(table.rules.keys() - used.keys() - own):
         yield Finding(place, 0, 0, "HN503", rule)
 
 
@@ -154,12 +151,13 @@ def _used_rules(code: Code, name: str) -> dict[str, tuple[str, int]]:
     used: dict[str, tuple[str, int]] = {}
     for module in code.modules.values():
         events = {
-            id(node.args[0])
+            id(part)
             for node in ast.walk(module.tree)
             if isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
             and node.func.attr in ("emit", "rule")
             and node.args
+            for part in ast.walk(node.args[0])
         }
         for node in ast.walk(module.tree):
             text = node.value if isinstance(node, ast.Constant) else None

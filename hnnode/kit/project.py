@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hnnode_native import native_actions, tagged_hash
 
-from hnnode.errors import ConfigError
+from hnnode.errors import ConfigError, HnError
 from hnnode.execution.host import Host
 from hnnode.execution.source import PluginSource
 from hnnode.packaging import find_package, hash_code, read_code, read_manifest
@@ -51,4 +51,9 @@ class Project:
 
     def host(self, *, isolated: bool = False) -> Host:
         """The plugin loaded as a node loads it, alone. Raises ConfigError PLUGIN_SET_INVALID."""
-        return Host([self.source(isolated=isolated)], native_actions(), tagged_hash)
+        try:
+            return Host([self.source(isolated=isolated)], native_actions(), tagged_hash)
+        except HnError:
+            raise
+        except Exception as e:  # whatever the plugin's own code raises while it is imported
+            raise ConfigError("PLUGIN_SET_INVALID", f"plugin {self.name}: {type(e).__name__}: {e}") from e

@@ -88,16 +88,26 @@ def hn_host(hn_project: Project) -> Host:
     return hn_project.host()
 
 
+@pytest.fixture(scope="session")
+def hn_apart(hn_project: Project) -> Iterator[Host]:
+    """The plugin in a locked process of its own, as a node runs what it took from its store."""
+    host = hn_project.host(isolated=True)
+    yield host
+    host.close()
+
+
 @pytest.fixture
 def make_chain(request: pytest.FixtureRequest, hn_project: Project, hn_host: Host) -> Callable[..., Chain]:
-    """`make_chain(nodes=1)`: a new chain. Nodes beside the first load the plugin's modules for themselves."""
+    """`make_chain(nodes=1)`: a new chain. The second node runs the plugin in a process of its own, further ones load its
+    modules for themselves.
+    """
     trace = request.config.stash.get(_TRACE, None)
     shuffle = request.config.getoption("--hn-shuffle")
 
     def make(nodes: int = 1) -> Chain:
         if not 1 <= nodes <= NODES_MAX:
             raise ValueError(f"nodes: got {nodes}, want 1 to {NODES_MAX}")
-        hosts = [hn_host]
+        hosts = [request.getfixturevalue("hn_apart"), hn_host] if nodes > 1 else [hn_host]
         observer = None
         if trace is not None:
             number = trace.chain()

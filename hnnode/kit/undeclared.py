@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hnnode.execution.host import Host
 from hnnode.kit.chain import Chain, Request
 from hnnode.kit.order import Touched, WatchedState
 from hnnode.kit.outcome import Refused
 
+if TYPE_CHECKING:
+    from hnnode.ports import StateReader
+
 SAMPLES_PER_ACTION = 5
 _KEY_CHARS = 40
 
 
 class _Singles(WatchedState):
-    """Counts reads that were not fetched with the others of the block."""
+    """Tells reads one by one from those that were fetched with the others of the block."""
+
+    def __init__(self, state: StateReader, touched: Touched) -> None:
+        super().__init__(state, touched)
+        self.hinted: set[bytes] = set()
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        self.hinted.update(keys)
         return self._state.get_many(keys)
 
 
 def undeclared_reads(host: Host, application: str, count: int) -> list[tuple[str, str]]:
-    """(action, key) of such reads, one for each first byte of a key; of actions that have a keys function.
+    """(action, key) of such reads, one for each first byte of a key that the function never names: a key that follows
+    from what was read before, such as a parent's, cannot be named. Only of actions that have a keys function.
 
     Raises: ConfigError: the plugin has no workload. AssertionError: the workload is refused or breaks an invariant.
     """
@@ -38,10 +48,8 @@ def undeclared_reads(host: Host, application: str, count: int) -> list[tuple[str
             if row is None or row.keys is None or seen.get(request.action, 0) >= SAMPLES_PER_ACTION:
                 continue
             seen[request.action] = seen.get(request.action, 0) + 1
-            for key in sorted(_reads_alone(chain, request)):
-                if key.startswith(table.prefix):
-                    own = key[len(table.prefix) :]
-                    found.setdefault((request.action, own[:1]), _shown(own))
+            for key in _reads_alone(chain, request, table.prefix):
+                found.setdefault((request.action, key[:1]), _shown(key))
         for start in range(0, len(requests), 50):
             for outcome in chain.block(requests[start : start + 50]):
                 if not outcome.ok:
@@ -52,10 +60,13 @@ def undeclared_reads(host: Host, application: str, count: int) -> list[tuple[str
     return [(action, text) for (action, _), text in sorted(found.items())]
 
 
-def _reads_alone(chain: Chain, request: Request) -> set[bytes]:
+def _reads_alone(chain: Chain, request: Request, prefix: bytes) -> list[bytes]:
     touched = Touched()
-    chain.try_alone(request, _Singles(chain.state, touched))
-    return touched.reads
+    watched = _Singles(chain.state, touched)
+    chain.try_alone(request, watched)
+    named = {key[len(prefix) : len(prefix) + 1] for key in watched.hinted}
+    own = sorted(key[len(prefix) :] for key in touched.reads if key.startswith(prefix))
+    return [key for key in own if key[:1] not in named]
 
 
 def _shown(key: bytes) -> str:

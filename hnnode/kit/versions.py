@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from hnnode.execution.table import Application
 from hnnode.kit.findings import Finding
@@ -32,9 +31,7 @@ def unpack(package: PluginPackage, folder: Path) -> Project:
     return Project.open(folder)
 
 
-def compare_with(
-    project: Project, table: Application, code: Code, migrations: Sequence[Any], old: PluginPackage
-) -> Iterator[Finding]:
+def compare_with(project: Project, table: Application, code: Code, old: PluginPackage) -> Iterator[Finding]:
     """Findings of an upgrade from `old` to what the project holds now."""
     place = f"{project.manifest.package}/{MANIFEST_NAME}"
     now, before = project.manifest.plugin, old.manifest.plugin
@@ -58,16 +55,20 @@ def compare_with(
         for path, line, detail in changed:
             yield Finding(path or place, line, 1 if line else 0, "HN511", detail)
     elif now.state_version > before.state_version:
-        steps = {int(step.from_version): int(step.to_version) for step in migrations}
-        at = before.state_version
-        for _ in range(len(steps) + 1):
-            at = steps.get(at, at)
-        if at != now.state_version:
-            yield Finding(
-                place, 0, 0, "HN512", f"{before.state_version} → {now.state_version}: got {sorted(steps.items())}"
-            )
+        reached = _reached(set(table.migrations), before.state_version)
+        if now.state_version not in reached:
+            got = ", ".join(f"{start} → {end}" for start, end in table.migrations) or "none"
+            yield Finding(place, 0, 0, "HN512", f"{before.state_version} → {now.state_version}: got {got}")
     else:
         yield Finding(place, 0, 0, "HN510", f"state_version {now.state_version}, {before.state_version}")
+
+
+def _reached(steps: set[tuple[int, int]], start: int) -> set[int]:
+    """State versions that some of the steps lead to."""
+    found = {start}
+    for _ in steps:
+        found |= {end for begin, end in steps if begin in found}
+    return found
 
 
 def _compare_tables(place: str, old: Application, new: Application) -> Iterator[Finding]:

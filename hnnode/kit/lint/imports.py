@@ -19,14 +19,15 @@ ALLOWED = frozenset(
         "itertools",
         "msgspec",
         "operator",
-        "re",
         "string",
-        "types",
         "typing",
     )
 )
-"""Roots that handlers may import, beside the own package and `hnnode.plugin_api`."""
-ALLOWED_OFF_CHAIN = ALLOWED | frozenset(
+"""Roots that handlers may import, beside the own package and `hnnode.plugin_api`; counted code gets of them what
+`hnnode.execution.metering` gives out.
+"""
+ALLOWED_UNCOUNTED = ALLOWED | {"re", "types"}
+ALLOWED_OFF_CHAIN = ALLOWED_UNCOUNTED | frozenset(
     [
         "base64",
         "binascii",
@@ -53,7 +54,8 @@ _HOST_SIDE = frozenset((f"{API}.testing", f"{API}.manifest"))
 
 
 def check(code: Code, module: Module) -> Iterator[Finding]:
-    allowed = ALLOWED_OFF_CHAIN if module.off_chain else ALLOWED
+    on_chain = ALLOWED if code.metered else ALLOWED_UNCOUNTED
+    allowed = ALLOWED_OFF_CHAIN if module.off_chain else on_chain
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             for alias in node.names:

@@ -55,11 +55,12 @@ class Code:
     modules: dict[str, Module]
     broken: list[Finding]
     """Files that are no Python."""
+    metered: bool = True
 
     @classmethod
     def parse(cls, manifest: Manifest, files: dict[str, bytes]) -> Code:
         """files: by path from the package folder."""
-        code = cls(manifest.package, {}, [])
+        code = cls(manifest.package, {}, [], manifest.code.metered)
         for relative, content in sorted(files.items()):
             if not relative.endswith(".py"):
                 continue
