@@ -151,9 +151,7 @@ class _DevChain:
         kind = "activate" if plugin_now(self._url, package.name) is None else "upgrade"
         height = int(get_json(self._url, "/v1/status")["height"]) + AFTER_BLOCKS
         self._submit("propose", propose_payload(kind, package.name, code, height))
-        number = next(
-            p["number"] for p in governance_query(self._url, "proposals")["open"] if p["name"] == package.name
-        )
+        number = next(p["number"] for p in governance_query(self._url, "proposals")["open"] if p["name"] == package.name)
         genesis = load_genesis(self._home.genesis)
         key = read_key_file(self._home.key)
         self._submit("vote", vote_payload(key, genesis.validators, genesis.chain_id, number, code, approve=True))
@@ -203,8 +201,7 @@ def _actions(project: Project) -> dict[str, str]:
     host = project.host()
     try:
         return {
-            row.name: row.roles[0] if row.roles else "writer"
-            for row in host.applications[project.name].actions.values()
+            row.name: row.roles[0] if row.roles else "writer" for row in host.applications[project.name].actions.values()
         }
     finally:
         host.close()

@@ -57,9 +57,7 @@ AsOption = Annotated[
 
 
 def new(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help=two("应用名，小写", "name of the application, lower case"))
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=two("应用名，小写", "name of the application, lower case"))],
     like: Annotated[
         Kind,
         typer.Option(
@@ -77,8 +75,7 @@ def new(
         str | None, optional("--title-en", metavar="TEXT", help=two("英文名称", "title in English"))
     ] = None,
     vendor: Annotated[
-        str,
-        typer.Option("--vendor", metavar="TEXT", help=two("厂商名称或统一社会信用代码", "the vendor's name or code")),
+        str, typer.Option("--vendor", metavar="TEXT", help=two("厂商名称或统一社会信用代码", "the vendor's name or code"))
     ] = "unnamed vendor",
     to: Annotated[
         Path | None, optional("--to", metavar="DIR", help=two("目录，默认 NAME", "folder to make, default NAME"))
@@ -89,9 +86,7 @@ def new(
     folder = Path(name) if to is None else to
     plain = name.replace("_", " ").capitalize()
     written = make_project(folder, Names(name, title_zh or f"{name} 应用", title_en or plain, vendor), like.value)
-    console().print(
-        say(f"已生成 {folder}：{len(written)} 个文件", f"made {folder}: {len(written)} files"), markup=False
-    )
+    console().print(say(f"已生成 {folder}：{len(written)} 个文件", f"made {folder}: {len(written)} files"), markup=False)
     for line in (f"cd {folder}", "hnnode plugin test", "hnnode plugin check", "hnnode plugin pack"):
         console().print(f"  {line}", markup=False)
 
@@ -102,12 +97,8 @@ def check(
         Path | None,
         optional("--against", metavar="WHEEL", help=two("与更早的包比较", "compare with an earlier package")),
     ] = None,
-    format: Annotated[
-        ReportFormat, typer.Option("--format", help=two("报告格式", "form of the report"))
-    ] = ReportFormat.text,
-    to: Annotated[
-        Path | None, optional("--to", metavar="FILE", help=two("报告写入文件", "write the report there"))
-    ] = None,
+    format: Annotated[ReportFormat, typer.Option("--format", help=two("报告格式", "form of the report"))] = ReportFormat.text,
+    to: Annotated[Path | None, optional("--to", metavar="FILE", help=two("报告写入文件", "write the report there"))] = None,
     strict: Annotated[bool, typer.Option("--strict", help=two("警告也算失败", "fail on warnings too"))] = False,
 ) -> None:
     import tempfile
@@ -173,13 +164,7 @@ def test(
         notes().print(say("第二次运行失败：", "the second run failed:"), style="red")
         notes().print(report.output[-8_000:], markup=False)
     if report.costs:
-        titles = [
-            say("动作", "action"),
-            say("交易", "txs"),
-            say("拒绝", "refused"),
-            say("最多步数", "most steps"),
-            "µs",
-        ]
+        titles = [say("动作", "action"), say("交易", "txs"), say("拒绝", "refused"), say("最多步数", "most steps"), "µs"]
         rows = [[c.action, c.tx_count, c.refused_count, c.steps_max, f"{c.us:.1f}"] for c in report.costs]
         console().print(columns(titles, rows))
     for each in report.differences:
@@ -197,8 +182,7 @@ def pack(
     path: PathArgument = Path(),
     vendor_key: VendorKeyOption = None,
     to: Annotated[
-        Path | None,
-        optional("--to", metavar="DIR", help=two("输出目录，默认 PATH/dist", "where to, default PATH/dist")),
+        Path | None, optional("--to", metavar="DIR", help=two("输出目录，默认 PATH/dist", "where to, default PATH/dist"))
     ] = None,
     passphrase_fd: PassphraseFdOption = None,
     directory: KeyDirOption = None,
@@ -277,14 +261,13 @@ def trust(
         typer.Argument(
             metavar="[FILE|HEX]",
             show_default=False,
-            help=two(
-                "公钥文件或 130 位十六进制；不写则列出",
-                "public key file or 130 hex digits; without one they are listed",
-            ),
+            help=two("公钥文件或 130 位十六进制；不写则列出", "public key file or 130 hex digits; without one they are listed"),
         ),
     ] = None,
     role: AsOption = SignRole.vendor,
-    name: Annotated[str | None, optional("--name", metavar="TEXT", help=two("密钥属于谁", "whose key it is"))] = None,
+    name: Annotated[
+        str | None, optional("--name", metavar="TEXT", help=two("密钥属于谁", "whose key it is"))
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help=two("不再信任它", "trust it no longer"))] = False,
     home: HomeOption = None,
     output: OutputOption = Format.table,
@@ -321,9 +304,7 @@ def docs(
     path: PathArgument = Path(),
     to: Annotated[
         Path | None,
-        optional(
-            "--to", metavar="DIR", help=two("输出目录，默认 PATH/build/docs", "where to, default PATH/build/docs")
-        ),
+        optional("--to", metavar="DIR", help=two("输出目录，默认 PATH/build/docs", "where to, default PATH/build/docs")),
     ] = None,
 ) -> None:
     from hnnode.kit.docs import write_pages
@@ -340,10 +321,7 @@ def dev(
         bool,
         typer.Option(
             "--keep/--fresh",
-            help=two(
-                "代码变化后保留状态（升级）还是新开一条链",
-                "when the code changes keep the state (an upgrade), or start a new chain",
-            ),
+            help=two("代码变化后保留状态（升级）还是新开一条链", "when the code changes keep the state (an upgrade), or start a new chain"),
         ),
     ] = True,
 ) -> None:
@@ -354,25 +332,18 @@ def dev(
 
 def register(application: typer.Typer) -> None:
     """Attach the verbs of the kit to `hnnode plugin`."""
-    application.command(
-        "new", help=two("生成一个新插件，其测试立即通过", "make a new plugin whose tests pass at once")
-    )(new)
+    application.command("new", help=two("生成一个新插件，其测试立即通过", "make a new plugin whose tests pass at once"))(new)
     application.command(
         "check",
         help=two("检查清单、确定性、隐私、模式与依赖", "check manifest, determinism, privacy, schemas, dependencies"),
     )(check)
     application.command("test", help=two("运行插件的测试，两遍", "run the plugin's tests, twice"))(test)
-    application.command("pack", help=two("打包：轮子、清单、SBOM、签名", "pack: wheel, manifest, SBOM, signatures"))(
-        pack
-    )
+    application.command("pack", help=two("打包：轮子、清单、SBOM、签名", "pack: wheel, manifest, SBOM, signatures"))(pack)
     application.command("sign", help=two("给插件包加签名", "add a signature to a package"))(sign_wheel)
-    application.command("trust", help=two("本节点信任谁签名的插件包", "whose signatures on packages this node trusts"))(
-        trust
-    )
     application.command(
-        "docs", help=two("生成说明页（HTML 与 Markdown）", "write the page of the plugin (HTML, Markdown)")
-    )(docs)
+        "trust", help=two("本节点信任谁签名的插件包", "whose signatures on packages this node trusts")
+    )(trust)
+    application.command("docs", help=two("生成说明页（HTML 与 Markdown）", "write the page of the plugin (HTML, Markdown)"))(docs)
     application.command(
-        "dev",
-        help=two("单节点链，保存文件后重新加载", "a one-node chain that loads the plugin again when a file is saved"),
+        "dev", help=two("单节点链，保存文件后重新加载", "a one-node chain that loads the plugin again when a file is saved")
     )(dev)
