@@ -151,10 +151,10 @@ def test_plugin_benchmark_leaves_the_receipts_and_state_of_old() -> None:
     found = _script("micro/plugin.py").run(tiny=True)["results"]
     assert {name: result["result_hash"] for name, result in found.items()} == {
         "execution.execute_group/app=coldchain/flavour=declare/n=24": (
-            "48b6224f73cbfd0c43ea41a02b1a0a28ad95a791f7694cdd48db4a325dd10ac6"
+            "9596ec6ce290e4d8cb6ab0cc5e2a0058367995e3d46e905cbbf9d077ee2e6120"
         ),
         "execution.execute_group/app=coldchain/flavour=chain/n=24": (
-            "5f9675d403f782d997e4a7eba539439a592da8d4524680828e096e5fe031554b"
+            "84d5f4172a6554d1c2216ecdab7bfc41e6bacc8f61d12d35ccc0ebb6a77d575b"
         ),
     }
 
