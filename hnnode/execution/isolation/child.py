@@ -28,8 +28,8 @@ from hnnode.execution.isolation import sandbox
 from hnnode.execution.isolation.frames import FrameError, Frames, Kind
 from hnnode.execution.isolation.reading import ChildReader, ChildState
 from hnnode.execution.loading import Loaded, load, load_metered, register
-from hnnode.execution.migrating import move_page
 from hnnode.execution.metering.guard import api_modules
+from hnnode.execution.migrating import move_page
 from hnnode.execution.source import PluginSource
 from hnnode.execution.table import Application
 from hnnode.plugin_api.context import QueryView, make_context
