@@ -185,6 +185,8 @@ class Group:
         """
         before, count = tx._result_count, len(calls)
         while (done := tx._result_count - before) < count:
+            if self._meter is not None:
+                self._meter.begin()
             try:
                 batch(tx, self._payloads(tx, calls[done:]))
                 if tx._result_count - before < count:
@@ -244,7 +246,7 @@ class Group:
             if tx._packed_bytes > BLOCK_RESULT_BYTES_MAX:
                 raise TxRefused(_WRITE_LIMIT_EXCEEDED)
             if meter is not None:
-                meter.begin()
+                meter.go_on()
             yield payload
             if meter is not None and meter.exceeded:
                 raise TxRefused(_STEPS_EXCEEDED)

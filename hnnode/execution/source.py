@@ -7,7 +7,7 @@ own sources.
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -91,10 +91,12 @@ def discover(
 
 
 def _package_folder(name: str, module: str) -> Path:
-    spec = importlib.util.find_spec(module.partition(".")[0])
-    if spec is None or not spec.submodule_search_locations:
-        raise invalid(f"plugin {name}: {module} is not a package")
-    return Path(next(iter(spec.submodule_search_locations)))
+    package = module.partition(".")[0]
+    for finder in sys.meta_path:  # not `find_spec`, which answers with what is imported already, from wherever
+        spec = finder.find_spec(package, None)
+        if spec is not None and spec.submodule_search_locations:
+            return Path(next(iter(spec.submodule_search_locations)))
+    raise invalid(f"plugin {name}: {module} is not a package")
 
 
 def is_metered(package: Path) -> bool:

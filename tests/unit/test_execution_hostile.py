@@ -130,3 +130,16 @@ def test_an_endless_query_is_refused_and_harms_nothing(hosts: dict[str, Host], k
     assert refused.value.info.name == "QUERY_TOO_BROAD"
     assert local.submit(account, "good", {}).ok
     assert local.query("count")["count"] == 1
+
+
+def test_a_batch_handler_is_counted_as_its_single_handler_is(hosts: dict[str, Host]) -> None:
+    results = []
+    for host in hosts.values():
+        for action in ("alone", "batched"):
+            local, account = chain(host)
+            found = local.block([(account, action, {"n": n}) for n in range(40)])
+            results.append([(outcome.code, outcome.writes, outcome.events) for outcome in found])
+    for n, (code, _, _) in enumerate(results[0]):
+        want = 4 if n % 5 == 4 else 6 if n % 7 == 6 or n % 3 == 2 else 0
+        assert code == {0: 0, 4: CODES["HANDLER_FAILED"], 6: CODES["STEPS_EXCEEDED"]}[want], n
+    assert all(result == results[0] for result in results)

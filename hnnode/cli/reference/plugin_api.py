@@ -20,8 +20,9 @@ Rendered from `hnnode/plugin_api` by `make docs`; do not edit. `api_version` {AP
 {{rules}}
 
 [Hooks](#hooks) · [Registration](#registration) · [Context](#context) · [Queries](#queries) ·
-[Payloads, records, events](#payloads-records-events) · [Limits](#limits) · [Standard library](#standard-library) · [Identifiers](#identifiers) · [Privacy](#privacy) · [Hashes](#hashes) ·
-[Life cycle](#life-cycle) · [Workload and tests](#workload-and-tests)
+[Payloads, records, events](#payloads-records-events) · [Limits](#limits) · [Standard library](#standard-library) ·
+[Identifiers](#identifiers) · [Privacy](#privacy) · [Hashes](#hashes) · [Life cycle](#life-cycle) ·
+[Workload and tests](#workload-and-tests)
 """
 
 _IDENTIFIERS = (

@@ -28,6 +28,7 @@ from hnnode.execution.isolation import sandbox
 from hnnode.execution.isolation.frames import FrameError, Frames, Kind
 from hnnode.execution.isolation.reading import ChildReader, ChildState
 from hnnode.execution.loading import Loaded, load, load_metered, register
+from hnnode.execution.metering.guard import api_modules
 from hnnode.execution.migrating import move_page
 from hnnode.execution.source import PluginSource
 from hnnode.execution.table import Application
@@ -39,6 +40,8 @@ FRAME_BYTES_MAX = 1 << 30
 """Of the node, which is trusted; it bounds what it sends itself."""
 FAULTS_MAX = 16
 """Log lines of one block or query."""
+FULL_COLLECTION = 256
+"""Requests between two collections of everything."""
 EXIT_FRAME = 3
 EXIT_MEMORY = 4
 
@@ -73,6 +76,7 @@ def main(descriptor: int, parent: int) -> None:
         gc.collect()
         gc.freeze()
         gc.disable()  # when it runs must never be seen; a process lives as long as its memory bound allows
+        served = 0
         while True:
             kind, body = frames.receive()
             if kind == Kind.BLOCK:
@@ -83,7 +87,8 @@ def main(descriptor: int, parent: int) -> None:
                 _query(frames, table, loaded, m.decode_query(body), reports)
             else:
                 os._exit(EXIT_FRAME)
-            gc.collect(0)
+            served += 1
+            gc.collect(0 if served % FULL_COLLECTION else 2)
     except (FrameError, ReadFailed):
         os._exit(EXIT_FRAME)
     except (MemoryError, FatalError):
@@ -123,6 +128,7 @@ def _load(frames: Frames, missing: list[str]) -> tuple[Application, Loaded]:
 
 def _warm() -> None:
     """Use once what makes ready at its first use and would need a system call for it."""
+    api_modules()
 
     class Nothing:
         def get(self, key: bytes, /) -> bytes | None:

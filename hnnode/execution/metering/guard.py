@@ -74,30 +74,27 @@ def _module(name: str, names: dict[str, Any]) -> types.ModuleType:
     return module
 
 
-def _add_api(made: dict[str, types.ModuleType]) -> None:
-    for name, public in _API.items():
-        made[name] = _module(name, public)
-        above, _, last = name.rpartition(".")
-        vars(made[above])[last] = made[name]
-
-
-def _find_api() -> dict[str, dict[str, Any]]:
-    """Modules of `plugin_api` with their public names."""
+@functools.cache
+def api_modules() -> tuple[types.ModuleType, ...]:
+    """The parts of `plugin_api` that plugins may import, parents first. A process without files calls this before it
+    gives them up.
+    """
     found = [API]
     for info in pkgutil.walk_packages(hnnode.plugin_api.__path__, f"{API}."):
         if not any(part.startswith("_") or part in _NOT_FOR_CHAINS for part in info.name.split(".")[2:]):
             found.append(info.name)
-    public = {}
-    for name in found:
-        real = importlib.import_module(name)
+    return tuple(importlib.import_module(name) for name in found)
+
+
+def _add_api(made: dict[str, types.ModuleType]) -> None:
+    for real in api_modules():
+        name = real.__name__
         names = getattr(real, "__all__", None) or [each for each in vars(real) if not each.startswith("_")]
         values = {each: getattr(real, each) for each in names if each not in _HOST_NAMES}
-        public[name] = {each: value for each, value in values.items() if not isinstance(value, types.ModuleType)}
-    return public
-
-
-_API = _find_api()
-"""Found when this module is imported: a plugin's process can open no file once it is locked."""
+        public = {each: value for each, value in values.items() if not isinstance(value, types.ModuleType)}
+        made[name] = _module(name, public)
+        above, _, last = name.rpartition(".")
+        vars(made[above])[last] = made[name]
 
 
 def _attrgetter(*names: str) -> Any:

@@ -37,6 +37,13 @@ class Meter:
         self.cell = [self._given, DEPTH_MAX]
         self.exceeded = False
 
+    def go_on(self) -> None:
+        """The next transaction begins within the same call, that of a batch handler, which holds the cell."""
+        left = max(self.cell[0], 0)
+        self._block_left -= self._given - left
+        self._given = self.cell[0] = max(0, min(TICKS_MAX, self._block_left))
+        self.exceeded = False
+
     def begin_alone(self, ticks: int) -> None:
         """Work outside of a block begins: loading, a query, a hook of a tool."""
         self._block_left = UNBOUND

@@ -241,16 +241,9 @@ class Machine(RuleBasedStateMachine):
             if self.attempt(broken, sender, "split", batch=name, outputs=outputs, loss_grams=loss):
                 for new, _, grams in made:
                     self.twin.batches[new] = TwinBatch(
-                        "in_stock",
-                        sender,
-                        0,
-                        grams,
-                        grams,
-                        city=batch.city,
-                        gtin=batch.gtin,
-                        hands=[sender],
-                        parents=[name],
+                        "in_stock", sender, 0, grams, grams, 0, city=batch.city, gtin=batch.gtin, parents=[name]
                     )
+                    self.twin.batches[new].hands.append(sender)
                 batch.status, batch.grams, batch.moved, batch.lost = "split", 0, first + second, batch.lost + loss
 
     @rule(data=st.data(), loss=st.integers(0, 2))
@@ -382,13 +375,10 @@ class Machine(RuleBasedStateMachine):
                 twin.lost,
                 twin.gone,
             ], name
-        late = [
-            name
-            for name, twin in self.twin.batches.items()
-            if twin.status == "in_transit" and twin.expires_ms < self.world.chain.time_ms
-        ]
-        found = self.world.query("overdue", before_ms=self.world.chain.time_ms)["items"]
-        assert sorted(item["batch"] for item in found) == sorted(late)
+        now = self.world.chain.time_ms
+        waiting = {name: twin for name, twin in self.twin.batches.items() if twin.status == "in_transit"}
+        found = self.world.query("overdue", before_ms=now)["items"]
+        assert {item["batch"] for item in found} == {name for name in waiting if waiting[name].expires_ms < now}
         roots = [twin for twin in self.twin.batches.values() if not twin.parents]
         kept = [twin.grams + twin.sold + twin.lost + twin.gone for twin in self.twin.batches.values()]
         assert sum(root.start for root in roots) == sum(kept)

@@ -3,9 +3,12 @@
 `OUTCOMES` says which: the code's name, or OK for what is harmless once it is counted.
 """
 
+from typing import Annotated
+
 import msgspec
 from hn_hostile import loops, sizes, values
-from hnnode.plugin_api import QueryView, Registry, hookimpl
+from hnnode.plugin_api import QueryView, Registry, hookimpl, ids
+from hnnode.plugin_api.records import Records
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,7 +30,44 @@ def endless(view: QueryView, query: Nothing):
         view.height
 
 
-ACTIONS = {"good": (good, "OK"), **loops.ACTIONS, **sizes.ACTIONS, **values.ACTIONS}
+class Number(msgspec.Struct, forbid_unknown_fields=True):
+    n: Annotated[int, msgspec.Meta(ge=0, le=2**32)]
+
+
+def batched(tx, payloads):
+    """Every third is endless, every fifth raises, every seventh is endless and hides it."""
+    for payload in payloads:
+        tx.put(b"batched", str(payload.n).encode())
+        tx.emit("hostile.batched", str(payload.n), {"n": payload.n})
+        if payload.n % 5 == 4:
+            raise ValueError("fifth")
+        if payload.n % 7 == 6:
+            try:
+                for _ in range(10**9):
+                    pass
+            finally:
+                continue
+        if payload.n % 3 == 2:
+            while True:
+                pass
+
+
+def alone(tx, payload):
+    batched(tx, iter([payload]))
+
+
+class Row(msgspec.Struct, array_like=True):
+    name: str
+
+
+ROWS = Records(b"row", Row)
+
+
+def library(tx, payload):
+    ROWS.put(tx, b"1", Row(ids.ascii_upper("name")))
+
+
+ACTIONS = {"good": (good, "OK"), "library": (library, "OK"), **loops.ACTIONS, **sizes.ACTIONS, **values.ACTIONS}
 OUTCOMES = {name: outcome for name, (_, outcome) in ACTIONS.items()}
 
 
@@ -37,6 +77,8 @@ class Hostile:
         registry.describe("恶意插件", "Hostile plugin")
         for name, (handler, _) in ACTIONS.items():
             registry.action(name, Nothing, handler, title_zh=name, title_en=name)
+        registry.action("alone", Number, alone, title_zh="x", title_en="x")
+        registry.action("batched", Number, alone, execute_batch=batched, title_zh="x", title_en="x")
         registry.query("count", Nothing, count, title_zh="计数", title_en="Count")
         registry.query("endless", Nothing, endless, title_zh="无尽", title_en="Endless")
 
