@@ -46,7 +46,7 @@ TEXTS: dict[str, str] = {
     "metrics.port": "Prometheus text at `/metrics`",
     "metrics.loop_sample_ms": "sample the event loop every so much of its CPU time for `hn_loop_samples`; 0 for not at all",
     "execution.isolated": "plugins that run in processes of their own: `true`, `false` or a list of names; unset: those "
-    "installed with `hnnode plugin install`",
+    "that were taken into the home as wheels",
     "execution.sandbox": "`strict`: isolated plugins need no_new_privs, Landlock and seccomp of this machine; `best`: go on "
     "without what is missing, after one warning",
     "execution.block_ms_max": "a plugin's process that takes longer for a block is ended and the block tried again",
