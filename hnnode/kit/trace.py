@@ -143,8 +143,7 @@ def _compare_chain(test: str, one: list[BlockLine], two: list[BlockLine]) -> Dif
 
 class ActionCost(NamedTuple):
     """Of one action over all tests. `us`: median over its larger blocks, where there are some, of the time a
-    transaction took in the executor, its
-    share of reading and packing included; 0 when it never stood alone in a block.
+    transaction took in the executor, its share of reading and packing included; 0 when it never had a block to itself.
     """
 
     action: str

@@ -6,8 +6,8 @@ from hnnode.kit.catalogue import RULES
 
 _HEAD = """# Findings of `hnnode plugin check`
 
-Rendered from `hnnode/kit/catalogue.py` by `make docs`; do not edit. Ids are permanent. An *error* fails the check, a *warning* with `--strict`, a *note*
-never.
+Rendered from `hnnode/kit/catalogue.py` by `make docs`; do not edit. Ids are permanent. An *error* fails the check, a
+*warning* does so with `--strict`, a *note* never.
 """
 _GROUPS = {
     "1": "Packages and imports",
