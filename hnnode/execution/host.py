@@ -120,16 +120,6 @@ class Host:
         sources = discover(enabled, tagged_hash=tagged_hash, isolated=isolated)
         return cls(sources, hnnode_native.native_actions(), tagged_hash, config, on_process_end)
 
-    def in_process(self, application: str) -> Application:
-        """The table of an application whose code this process loaded.
-
-        Raises: ConfigError (PLUGIN_SET_INVALID): it is not loaded, or runs in a process of its own.
-        """
-        table = self.applications.get(application)
-        if not isinstance(table, Application):
-            raise invalid(f"plugin {application}: its code is not in this process")
-        return table
-
     def executor(self) -> Executor:
         return Executor(self.applications)
 

@@ -21,7 +21,7 @@ from hnnode.kit.findings import FINDINGS_MAX, Finding, failed
 from hnnode.kit.lint import lint
 from hnnode.kit.lint.module import Code
 from hnnode.kit.privacy import PERSONAL_RULE, check_privacy, has_guard
-from hnnode.kit.project import Project
+from hnnode.kit.project import Project, table_of
 from hnnode.kit.undeclared import undeclared_reads
 from hnnode.kit.versions import compare_with
 from hnnode.packaging import PluginPackage, check_manifest, read_code
@@ -109,7 +109,7 @@ def _loaded(project: Project, code: Code, against: PluginPackage | None) -> Iter
         yield Finding(place, 0, 0, "HN501", e.detail)
         return
     try:
-        table = host.in_process(project.name)
+        table = table_of(host, project.name)
         yield from _table(project, code, table)
         yield from check_privacy(project.manifest, table, code)
         yield from _workload(project, host)

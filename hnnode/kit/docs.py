@@ -15,7 +15,7 @@ from hnnode.kit.chain import Chain
 from hnnode.kit.diagram import draw, find_status_maps
 from hnnode.kit.lint.module import Code
 from hnnode.kit.page import Block, Drawing, Heading, Listing, Paragraph, Table, Text, as_html, as_markdown
-from hnnode.kit.project import Project
+from hnnode.kit.project import Project, table_of
 from hnnode.kit.schemas import Schema, fields_of
 from hnnode.packaging import hash_code, read_code
 from hnnode.plugin_api import limits
@@ -50,7 +50,7 @@ def page_of(project: Project) -> list[Block]:
     """Everything the page says, in order."""
     host = project.host()
     try:
-        table = host.in_process(project.name)
+        table = table_of(host, project.name)
         files = read_code(project.package)
         code = Code.parse(project.manifest, files)
         examples = _examples(project, host)
@@ -248,7 +248,7 @@ def _examples(project: Project, host: Any) -> dict[str, tuple[str, int]]:
             for item, outcome in zip(wave, outcomes, strict=True):
                 found.setdefault(item.action, (_pretty(item.payload), outcome.steps))
     for path in sorted((project.package / "samples").glob("*.json")):
-        if path.stem in host.in_process(project.name).actions:
+        if path.stem in table_of(host, project.name).actions:
             found[path.stem] = (_pretty(path.read_bytes()), found.get(path.stem, ("", 0))[1])
     return found
 

@@ -10,8 +10,17 @@ from hnnode_native import native_actions, tagged_hash
 from hnnode.errors import ConfigError, HnError
 from hnnode.execution.host import Host
 from hnnode.execution.source import PluginSource
+from hnnode.execution.table import Application
 from hnnode.packaging import find_package, hash_code, read_code, read_manifest
 from hnnode.plugin_api.manifest import Manifest
+
+
+def table_of(host: Host, name: str) -> Application:
+    """The table of an application that runs in this process. Raises TypeError for one in a process of its own."""
+    table = host.applications[name]
+    if not isinstance(table, Application):
+        raise TypeError(f"{name}: loaded in a process of its own")
+    return table
 
 
 @dataclass(frozen=True, slots=True)

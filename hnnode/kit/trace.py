@@ -18,6 +18,8 @@ from hnnode.kit.chain import Block
 from hnnode.plugin_api.codec import canonical_json
 
 DIFFERENCES_MAX = 20
+LARGE_TXS = 10
+"""Blocks of so many transactions tell better what one costs than those of fewer."""
 
 
 class TxLine(msgspec.Struct, frozen=True, array_like=True):
@@ -140,8 +142,8 @@ def _compare_chain(test: str, one: list[BlockLine], two: list[BlockLine]) -> Dif
 
 
 class ActionCost(NamedTuple):
-    """Of one action over all tests. `us`: median over its blocks of the time a transaction took in the executor, its
-    share of reading and packing included; 0 when it never stood alone in a block.
+    """Of one action over all tests. `us`: median over its larger blocks, where there are some, of the time a
+    transaction took in the executor, its share of reading and packing included; 0 when it never had a block to itself.
     """
 
     action: str
@@ -154,11 +156,13 @@ class ActionCost(NamedTuple):
 def costs(trace: Path) -> list[ActionCost]:
     """What each action cost, ascending by name."""
     txs: dict[str, list[TxLine]] = {}
-    times: dict[str, list[float]] = {}
+    small: dict[str, list[float]] = {}
+    large: dict[str, list[float]] = {}
     for line in read_trace(trace):
         for tx in line.txs:
             txs.setdefault(tx.action, []).append(tx)
         if line.execute_us and len({tx.action for tx in line.txs}) == 1:
+            times = large if len(line.txs) >= LARGE_TXS else small
             times.setdefault(line.txs[0].action, []).append(line.execute_us / len(line.txs))
     return [
         ActionCost(
@@ -166,7 +170,7 @@ def costs(trace: Path) -> list[ActionCost]:
             len(found),
             sum(tx.code != 0 for tx in found),
             max(tx.steps for tx in found),
-            round(median(times.get(action, [0.0])), 1),
+            round(median(large.get(action) or small.get(action, [0.0])), 1),
         )
         for action, found in sorted(txs.items())
     ]

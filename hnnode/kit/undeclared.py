@@ -9,6 +9,7 @@ from hnnode.execution.host import Host
 from hnnode.kit.chain import Chain, Request
 from hnnode.kit.order import Touched, WatchedState
 from hnnode.kit.outcome import Refused
+from hnnode.kit.project import table_of
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -35,7 +36,7 @@ def undeclared_reads(host: Host, application: str, count: int) -> list[tuple[str
 
     Raises: ConfigError: the plugin has no workload. AssertionError: the workload is refused or breaks an invariant.
     """
-    table = host.in_process(application)
+    table = table_of(host, application)
     work = host.workload(application, 1)
     chain = Chain(lambda: host, application)
     people = {name: chain.account(name, *roles) for name, roles in work.actors.items()}

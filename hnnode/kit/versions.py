@@ -11,7 +11,7 @@ from pathlib import Path
 from hnnode.execution.table import Application
 from hnnode.kit.findings import Finding
 from hnnode.kit.lint.module import Code
-from hnnode.kit.project import Project
+from hnnode.kit.project import Project, table_of
 from hnnode.kit.schemas import narrowed
 from hnnode.packaging import PluginPackage, hash_code, read_code
 from hnnode.plugin_api.manifest import MANIFEST_NAME
@@ -47,7 +47,7 @@ def compare_with(project: Project, table: Application, code: Code, old: PluginPa
         old_code = Code.parse(older.manifest, read_code(older.package))
         host = older.host()
         try:
-            yield from _compare_tables(place, host.in_process(before.name), table)
+            yield from _compare_tables(place, table_of(host, before.name), table)
         finally:
             host.close()
     changed = list(_layout_changes(records_of(old_code), records_of(code)))

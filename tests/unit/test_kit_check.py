@@ -252,7 +252,9 @@ def test_every_id_of_the_catalogue_is_raised_somewhere() -> None:
     assert set(re.findall(r'"(HN[0-9]{3})"', text)) == set(RULES)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*/hn_*/hnplugin.toml")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "plugins").glob("*/hn_*/hnplugin.toml")), ids=lambda path: path.parent.name
+)
 def test_the_plugins_of_the_house_are_clean(path: Path) -> None:
     """Uncounted code is said to be so, and nothing else."""
     found = [finding.text("en") for finding in check_project(Project.open(path.parent)) if finding.id != "HN104"]
