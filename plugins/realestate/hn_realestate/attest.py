@@ -28,9 +28,9 @@ def dept_attest(tx: Context, payload: DeptAttest) -> None:
 
 def attest_many(tx: Context, payloads: Iterator[DeptAttest]) -> None:
     """The same for attestations that follow each other in a block: departments answer in bulk."""
-    opine, emit, unhex = WORKFLOW.opine, tx.emit, bytes.fromhex
+    opine, unhex = WORKFLOW.opine, bytes.fromhex
     for payload in payloads:
         name, document, contract = payload.case, payload.document, payload.contract
         covered = b"" if contract is None else unhex(contract)
         opine(tx, name.encode(), payload.item, payload.passed, unhex(document), covered)
-        emit("realestate.attested", name, {"item": payload.item, "passed": payload.passed, "document": document})
+        tx.emit("realestate.attested", name, {"item": payload.item, "passed": payload.passed, "document": document})

@@ -29,6 +29,7 @@ from hnnode.plugin_api.std.shares import whole
 from hnnode.plugin_api.std.workflow import RUNNING, CaseFile
 
 PAGE = 200
+PAGES_MAX = 10_000_000
 OPEN = (ACCEPTED, SUPPLEMENT, REVIEWED)
 _RUNNING_STATUSES = (ACCEPTED, REVIEWED)
 
@@ -36,7 +37,7 @@ _RUNNING_STATUSES = (ACCEPTED, REVIEWED)
 def rows(view: QueryView, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Every row under a prefix."""
     after: bytes | None = None
-    while True:
+    for _ in range(PAGES_MAX):
         page = view.scan(prefix, PAGE, after)
         yield from page
         if len(page) < PAGE:
@@ -46,7 +47,7 @@ def rows(view: QueryView, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def violations(view: QueryView) -> list[str]:
     """Broken invariants in words; empty when all hold. Reads the application's whole state."""
-    units = {key[2:].decode() for key, _ in rows(view, b"uc")}
+    units = [key[2:].decode() for key, _ in rows(view, b"uc")]
     pages = {name: found for name in units if (found := UNITS.current(view, name.encode()))}
     cases = {key[1:].decode(): CASES.decode(value) for key, value in rows(view, b"k")}
     broken: list[str] = []

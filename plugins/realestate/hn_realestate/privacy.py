@@ -1,4 +1,6 @@
-"""How each field of the payloads stands on the chain; `hnplugin.toml` says the same."""
+"""How each field of the payloads stands on the chain; `hnplugin.toml` says the same. Holders are `encrypted`: the person
+is known off the chain alone, here stands a keyed reference.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,18 @@ PRIVACY: dict[str, str] = {
     "days": "clear",
     "document": "committed",
     "free": "clear",
-    "givers": "committed",
+    "givers": "encrypted",
     "grant": "clear",
     "grantee": "clear",
     "half_days": "clear",
-    "holder": "committed",
-    "holders": "committed",
+    "holder": "encrypted",
+    "holders": "encrypted",
     "import_open": "clear",
     "item": "clear",
     "items": "clear",
     "kind": "clear",
     "objection_days": "clear",
-    "objector": "committed",
+    "objector": "encrypted",
     "of": "clear",
     "passed": "clear",
     "price": "committed",
@@ -32,7 +34,7 @@ PRIVACY: dict[str, str] = {
     "right": "clear",
     "share": "clear",
     "source": "clear",
-    "takers": "committed",
+    "takers": "encrypted",
     "titles": "clear",
     "unit": "clear",
     "until_ms": "clear",

@@ -68,7 +68,7 @@ def release(tx: Context, payload: Release) -> None:
     page, title = _page(tx, payload.unit)
     entry = _entry(tx, title, payload.right, MORTGAGE)
     tx.require("realestate.not_mortgagee", entry.party == tx.sender)
-    _strike(tx, payload.unit, page, title, entry, payload.document, "realestate.released")
+    tx.emit("realestate.released", payload.unit, _strike(tx, payload.unit, page, title, entry, payload.document))
 
 
 def objection(tx: Context, payload: Objection) -> None:
@@ -85,7 +85,7 @@ def objection(tx: Context, payload: Objection) -> None:
 def cancel(tx: Context, payload: Cancel) -> None:
     page, title = _page(tx, payload.unit)
     entry = _entry(tx, title, payload.right, PRE_NOTICE, OBJECTION)
-    _strike(tx, payload.unit, page, title, entry, payload.document, "realestate.cancelled")
+    tx.emit("realestate.cancelled", payload.unit, _strike(tx, payload.unit, page, title, entry, payload.document))
 
 
 def seize(tx: Context, payload: Seize) -> None:
@@ -106,7 +106,7 @@ def unseize(tx: Context, payload: Unseize) -> None:
     page, title = _page(tx, payload.unit)
     entry = _entry(tx, title, payload.right, SEIZURE)
     tx.require("realestate.not_court", entry.party == tx.sender)
-    _strike(tx, payload.unit, page, title, entry, payload.document, "realestate.unseized")
+    tx.emit("realestate.unseized", payload.unit, _strike(tx, payload.unit, page, title, entry, payload.document))
 
 
 def lapse(tx: Context, payload: Lapse) -> None:
@@ -127,8 +127,8 @@ def _entry(tx: Context, title: Title, name: str, *kinds: int) -> Entry:
     return found
 
 
-def _strike(tx: Context, unit: str, page: Version, title: Title, entry: Entry, document: str, event: str) -> None:
+def _strike(tx: Context, unit: str, page: Version, title: Title, entry: Entry, document: str) -> dict[str, str]:
+    """The page without the entry; what its event tells."""
     title.entries.remove(entry)
     write_page(tx, unit, page, title, bytes.fromhex(document))
-    data = {"right": entry.name, "kind": RIGHT_NAMES[entry.kind], "document": document}
-    tx.emit(event, unit, data)
+    return {"right": entry.name, "kind": RIGHT_NAMES[entry.kind], "document": document}

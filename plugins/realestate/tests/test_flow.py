@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import hn_realestate
 import pytest
 
 from hnnode.errors import Rejected
@@ -342,7 +341,7 @@ def test_parameters_set_the_time_for_handling(world: Any) -> None:
 def test_the_sample_runs_from_import_to_release(world: Any) -> None:
     """`samples/sale.jsonl`, each line signed by the account of its role."""
     people: dict[str, bytes] = {}
-    lines = (Path(hn_realestate.__file__).parent / "samples" / "sale.jsonl").read_text("utf-8").splitlines()
+    lines = (Path(__file__).parents[1] / "samples" / "sale.jsonl").read_text("utf-8").splitlines()
     for line in lines:
         job = json.loads(line)
         sender = people.setdefault(job["key"], world.chain.account(job["key"], job["key"]))
