@@ -1,7 +1,8 @@
 """Load for `hnnode bench chain --app medical`.
 
-Flavours: `trace` (drug trace), `recognition` (reports); `""`, `chain` and `declare` are half and half. Within a wave no
-transaction waits for another, so a wave succeeds in any order.
+Flavours: `trace` (drug trace), `recognition` (reports); `""` and `chain` are half and half; `declare` is one wave of
+patients' bindings that wait for nothing, for generators that keep no order. Within a wave no transaction waits for
+another, so a wave succeeds in any order.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from hn_medical.audit import violations
-from hn_medical.workload_recognition import RECOGNITION_ACTORS, RecognitionLoad
+from hn_medical.workload_recognition import RECOGNITION_ACTORS, BindingLoad, RecognitionLoad
 from hn_medical.workload_trace import TRACE_ACTORS, TraceLoad
 from hnnode.plugin_api import QueryView, WorkItem, Workload
 
-MIXED = ("", "chain", "declare")
+MIXED = ("", "chain")
 """The usual names of a default load."""
 
 
@@ -26,13 +27,17 @@ def make_workload(seed: int, flavour: str) -> Workload | None:
         return MedicalWorkload(TRACE_ACTORS, [TraceLoad(seed)])
     if flavour == "recognition":
         return MedicalWorkload(RECOGNITION_ACTORS, [RecognitionLoad(seed)])
+    if flavour == "declare":
+        return MedicalWorkload(RECOGNITION_ACTORS, [BindingLoad(seed)])
     return None
 
 
 class MedicalWorkload:
     application = "medical"
 
-    def __init__(self, actors: Mapping[str, tuple[str, ...]], loads: Sequence[TraceLoad | RecognitionLoad]) -> None:
+    def __init__(
+        self, actors: Mapping[str, tuple[str, ...]], loads: Sequence[TraceLoad | RecognitionLoad | BindingLoad]
+    ) -> None:
         self.actors = actors
         self._loads = loads
 

@@ -47,7 +47,7 @@ class RecognitionLoad:
         cases = range(max(1, -(-count // TXS_PER_CASE)))
         commission = "health_commission"
         items = [item(commission, "set_item", SetItem(item=name, kind="other", valid_days=3_650)) for name in ITEMS]
-        yield items + [self._bind(case, accounts) for case in cases]
+        yield items + [self.bind(case, accounts) for case in cases]
         qualities = [
             item(commission, "set_quality", self._quality(accounts[f"hospital_{n}"], name))
             for n in range(HOSPITALS)
@@ -86,7 +86,8 @@ class RecognitionLoad:
             organisation=organisation.hex(), item=name, from_ms=0, until_ms=FOREVER_MS, certificate="ab" * 32
         )
 
-    def _bind(self, case: int, accounts: Mapping[str, bytes]) -> WorkItem:
+    def bind(self, case: int, accounts: Mapping[str, bytes]) -> WorkItem:
+        """A hospital binds the case's patient."""
         payload = BindPatient(patient=self._reference(case), account=accounts[f"patient_{case % 8}"].hex())
         return item(self._issuer(case), "bind_patient", payload)
 
@@ -117,3 +118,13 @@ class RecognitionLoad:
             report=self._report(case, n), grant=self._grant_id(case, n % GRANTS), fields=["report"], purpose="treatment"
         )
         return item(self._reader(case), "access", payload)
+
+
+class BindingLoad:
+    """Patients' bindings alone."""
+
+    def __init__(self, seed: int) -> None:
+        self._cases = RecognitionLoad(seed)
+
+    def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
+        yield [self._cases.bind(case, accounts) for case in range(count)]

@@ -15,7 +15,7 @@ import pytest
 from hnnode.errors import ConfigError
 from hnnode.plugin_api.testing import LocalChain
 
-FLAVOURS = ("", "chain", "trace", "recognition")
+FLAVOURS = ("", "chain", "declare", "trace", "recognition")
 DUMP = """
 import hashlib, sys
 from pathlib import Path
@@ -76,6 +76,14 @@ def test_the_mixes_are_those_of_the_domain(host: Any) -> None:
     assert abs(reports["register_index"] / total - 0.40) < 0.02
     assert abs(looks / total - 0.40) < 0.02
     assert abs((reports["grant"] + reports["bind_patient"]) / total - 0.20) < 0.02
+
+
+def test_bindings_wait_for_nothing(host: Any) -> None:
+    work = host.workload("medical", 4, "declare")
+    accounts = {name: bytes(20) for name in work.actors}
+    waves = list(work.waves(accounts, 50))
+    assert [len(wave) for wave in waves] == [50]
+    assert len({item.payload for item in waves[0]}) == 50
 
 
 def test_two_seeds_share_a_chain(host: Any) -> None:
