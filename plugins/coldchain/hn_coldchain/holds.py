@@ -50,7 +50,10 @@ def begin_hold(tx: Context, kind: int, name: str, reason: str, document: bytes) 
     hold = Hold(kind, SPREADING, name, reason, tx.sender, document, tx.height, stack=[name])
     _walk(tx, key, hold)
     data = {"hold": key.hex(), "reason": reason, "reached": hold.reached, "left": len(hold.stack)}
-    tx.emit("coldchain.frozen" if kind == FREEZE else "coldchain.recalled", name, data)
+    if kind == FREEZE:
+        tx.emit("coldchain.frozen", name, data)
+    else:
+        tx.emit("coldchain.recalled", name, data)
 
 
 def unfreeze(tx: Context, payload: Unfreeze) -> None:
