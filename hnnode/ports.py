@@ -144,7 +144,8 @@ class LoggedBlock:
 class CommitRecord:
     """Everything one block writes, for one atomic write.
 
-    receipts_packed: all receipts as storage keeps them (u32 count ‖ count × u32 end ‖ receipts)."""
+    receipts_packed: all receipts in one row (u32 count ‖ count × u32 end ‖ receipts). receipts_stored: the same as
+    `hnnode_native.pack_receipts` packs it; empty keeps it as it is."""
 
     tip: Tip
     value: bytes
@@ -155,6 +156,7 @@ class CommitRecord:
     writes: Sequence[tuple[bytes, bytes | None]]
     pages: PageLayer
     author_seqs: Sequence[tuple[bytes, int]] = field(default=())
+    receipts_stored: bytes = b""
 
 
 class StateReader(Protocol):
@@ -178,6 +180,9 @@ class Chain(Protocol):
     def tip(self) -> Tip: ...
     def block(self, height: int) -> StoredBlock | None: ...
     def batch(self, location: BatchLocation) -> bytes: ...
+    def batch_packed(self, location: BatchLocation) -> bytes:
+        """As it rests in the batch log and travels."""
+
     def receipt(self, height: int, tx_index: int) -> bytes | None: ...
     def receipts(self, height: int) -> list[bytes]: ...
     def tx(self, location: TxLocation) -> bytes: ...

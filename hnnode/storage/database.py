@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
-from hnnode_native import PageLayer
+from hnnode_native import NativeError, PageLayer, unpack_batch
 from rocksdict import WriteBatch
 
 from hnnode.config import StorageConfig
@@ -35,6 +35,7 @@ from hnnode.storage.failure import STORAGE, corrupt
 from hnnode.storage.families import Families
 from hnnode.storage.file_turn import FileTurn, put_rows
 from hnnode.storage.layout import HEIGHT, STAMP_KEY, STAMPED
+from hnnode.storage.receipt_rows import ReceiptRows
 from hnnode.storage.state_reader import Frozen, FrozenRing, LiveReader, rows_of, scan_rows
 from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
@@ -68,12 +69,13 @@ class Database:
             self._families = Families(path, config)
         self._turn = FileTurn(self._families, config.write_buffer_bytes)
         self._places: TxPlaces | None = None
+        self._receipts = ReceiptRows(self._receipts_row, self.batch)
         try:
             with STORAGE:
                 self._tip = self._load_tip()
                 if self._tip is not None:
                     self._places = self._open_places()
-                    self._places.catch_up(self._tip.height, self._receipts_row)
+                    self._places.catch_up(self._tip.height, self._plain_receipts)
         except BaseException:
             self.close()
             raise
@@ -159,7 +161,7 @@ class Database:
         handle = self._families.handle
         batch = WriteBatch(raw_mode=True)
         batch.put(key, layout.encode_block(logged.block), handle("blocks"))
-        batch.put(key, record.receipts_packed, handle("receipts"))
+        batch.put(key, self._receipts.stored(record), handle("receipts"))
         for _, _, at in record.batches:
             batch.put(layout.BATCH_KEY.pack(at.segment, at.offset), key, handle("batch_index"))
         for author, seq in record.author_seqs:
@@ -171,6 +173,7 @@ class Database:
         self._finish(batch, record.tip, record.writes, record.pages)
         places.written()
         places.add(height, record.receipts_packed)
+        self._receipts.wrote(record)
 
     def flush(self) -> int:
         """Make everything written so far durable in the block log (one fsync, the GIL is free meanwhile). Returns the
@@ -252,16 +255,23 @@ class Database:
         return None if row is None else layout.decode_block(row)
 
     def batch(self, location: BatchLocation) -> bytes:
+        """Plain bytes."""
+        try:
+            return unpack_batch(self._batches.read(location))
+        except NativeError as e:
+            raise corrupt(f"{self._path}: batch at {location}: {e}") from e
+
+    def batch_packed(self, location: BatchLocation) -> bytes:
         return self._batches.read(location)
 
     def receipt(self, height: int, tx_index: int) -> bytes | None:
-        row = self._row("receipts", height)
-        return None if row is None else layout.unpack_receipt(row, tx_index)
+        block = self.block(height)
+        return None if block is None else self._receipts.one(block, tx_index)
 
     def receipts(self, height: int) -> list[bytes]:
         """Empty for a height without block."""
-        row = self._row("receipts", height)
-        return [] if row is None else layout.unpack_receipts(row)
+        block = self.block(height)
+        return [] if block is None else layout.unpack_receipts(self._receipts.row(block))
 
     def tx(self, location: TxLocation) -> bytes:
         """Signed transaction at a location that `tx_locations` gave. Raises Unavailable NOT_FOUND for one past the tip
@@ -270,7 +280,7 @@ class Database:
         index = location.tx_index
         for _, tx_count, at in () if block is None else block.batches:
             if index < tx_count:
-                return layout.tx_in_batch(self._batches.read(at), index)
+                return layout.tx_in_batch(self.batch(at), index)
             index -= tx_count
         raise Unavailable("NOT_FOUND", f"no transaction {location.tx_index} at height {location.height}")
 
@@ -296,7 +306,7 @@ class Database:
         """Memtables and block cache in use, as RocksDB counts them, pages that wait, filters of the transaction index."""
         filters = 0 if self._places is None else self._places.filter_bytes
         with STORAGE:
-            return self._families.memory_bytes() + self._turn.page_bytes + filters
+            return self._families.memory_bytes() + self._turn.page_bytes + self._receipts.new_bytes + filters
 
     # ------------------------------------------------------------ inside
     def _finish(
@@ -380,6 +390,12 @@ class Database:
         if row is None:
             raise corrupt(f"{self._path}: receipts of height {height} are missing")
         return row
+
+    def _plain_receipts(self, height: int) -> bytes:
+        block = self.block(height)
+        if block is None:
+            raise corrupt(f"{self._path}: block {height} is missing")
+        return self._receipts.row(block)
 
     def _drain(self) -> None:
         if self._written >= 0:

@@ -105,6 +105,9 @@ class MemoryChain:
     def block(self, height: int) -> StoredBlock | None:
         return self.blocks.get(height)
 
+    def batch_packed(self, location: BatchLocation) -> bytes:
+        return self.batch(location)
+
     def batch(self, location: BatchLocation) -> bytes:
         return self.batches[location.offset]
 
