@@ -1,5 +1,9 @@
 """Part `overload`: several times the peak is offered, and nobody heeds Retry-After.
 
+A node stops reading connections that come again too early, so not all that is asked for gets to it: `asked_tps` is what the
+crowd would send, `offered_tps` what its connections let through. Generator and nodes share the cores, and a crowd costs more
+than a peak: `committed_share_adjusted` compares what commits on the cores that the generator leaves.
+
 Flow: find the peak, as long as a multiple lasts (a short probe of a young chain meets no flush of its database) → normal
 load (half of it) for the latency that counts as normal → for every multiple: that many times the peak from a crowd that
 comes again when refused, then at once the normal load, until latency is normal again.
@@ -11,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hnnode.bench import machine
 from hnnode.bench.fill import Filler
 from hnnode.bench.load import Loaded, LoadRunner, Phase, Sample, code_names, refusals
 from hnnode.bench.plan import Plan, Signer
@@ -41,32 +46,38 @@ class Overload:
 
     def run(self) -> dict[str, Any]:
         probe, _ = self.filler.peak_tps(PROBE_S)
-        peak = self._peak_tps(probe)
+        peak, peak_sender = self._peak_tps(probe)
         normal_tps = max(100.0, peak * NORMAL_SHARE)
         calm = self.runner.run([Phase(self.signer.sign(int(normal_tps * NORMAL_S)), normal_tps, NORMAL_S)], "normal")
         normal = percentiles_ms(calm.tally.latencies())
         return {
             "probe_tps": round(probe, 1),
             "peak_tps": round(peak, 1),
+            "peak_sender_cores": round(peak_sender, 3),
             "normal_tps": round(normal_tps, 1),
             "normal_latency_ms": normal,
-            "multiples": [self._multiple(times, peak, normal_tps, normal["p99"]) for times in self.plan.overload],
+            "multiples": [
+                self._multiple(times, peak, peak_sender, normal_tps, normal["p99"]) for times in self.plan.overload
+            ],
         }
 
-    def _peak_tps(self, probe: float) -> float:
-        """What commits when more is offered than the probe found, as long as each multiple lasts, by a sender that heeds refusals."""
+    def _peak_tps(self, probe: float) -> tuple[float, float]:
+        """What commits when more is offered than the probe found, as long as each multiple lasts, by a sender that heeds refusals;
+        and the cores that this sender takes."""
         seconds, rate = self.plan.overload_s, PEAK_OFFER * probe
         loaded = self.runner.run([Phase(self.signer.sign(int(rate * seconds)), rate, seconds)], "peak")
         committed = sum(loaded.tally.per_second(loaded.start_s, seconds)) / seconds
         if not committed:
             raise Unavailable("NOT_READY", f"nothing committed at the peak: {refusals(loaded)}")
-        return committed
+        return committed, loaded.phase_cpu_s[0] / seconds
 
     def _crowd_txs(self, times: int, peak: float) -> int:
         """More than could be accepted: what commits, and what waits at the doors. What is refused is offered again."""
         return int(peak * min(times * self.plan.overload_s, SPARE * (self.plan.overload_s + WAITING_S)))
 
-    def _multiple(self, times: int, peak: float, normal_tps: float, normal_p99_ms: float | None) -> dict[str, Any]:
+    def _multiple(
+        self, times: int, peak: float, peak_sender: float, normal_tps: float, normal_p99_ms: float | None
+    ) -> dict[str, Any]:
         seconds = self.plan.overload_s
         crowd = self.signer.sign(self._crowd_txs(times, peak))
         calm = self.signer.sign(int(normal_tps * RECOVERY_S))
@@ -82,13 +93,17 @@ class Overload:
         during = [commit for commit in tally.commits if start_s <= commit.seen_s < start_s + seconds]
         accepted = [commit for commit in tally.commits if commit.seen_s - commit.latency_s < start_s + seconds]
         committed_tps = sum(commit.count for commit in during) / seconds
+        sender = loaded.phase_cpu_s[0] / seconds
         calm_offered = sum(len(bundle.tx_ids) for bundle in calm)
         return {
             "times": times,
             "seconds": seconds,
+            "asked_tps": round(times * peak, 1),
             "offered_tps": round(max(0, tally.offered - calm_offered) / seconds, 1),
             "committed_tps": round(committed_tps, 1),
             "committed_share_of_peak": round(committed_tps / peak, 3),
+            "committed_share_adjusted": round(committed_tps / peak * left_cores(peak_sender) / left_cores(sender), 3),
+            "sender_cores": round(sender, 3),
             "latency_ms": percentiles_ms([(commit.latency_s, commit.count) for commit in accepted]),
             "refused_by_code": code_names(tally.refused),
             "unanswered": tally.unanswered,
@@ -98,6 +113,11 @@ class Overload:
             "recovery_s": recovery_s(_after(loaded, calm_s), calm_s, normal_p99_ms),
             "state_roots_equal": self.runner.roots_equal(),
         }
+
+
+def left_cores(sender_cores: float) -> float:
+    """Cores that a generator leaves to the nodes."""
+    return max(0.1, machine.cores() - sender_cores)
 
 
 def _after(loaded: Loaded, at_s: float) -> list[Commit]:

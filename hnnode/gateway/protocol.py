@@ -16,6 +16,8 @@ from hnnode.gateway.submit import source_of
 CONNECTIONS_MAX = 4_096
 HEAD_S_MAX = 10.0
 HEAD_BYTES_MAX = 32 * 1024
+AT_ONCE_S = 0.05
+"""A request that comes so soon after its connection is read again was there before."""
 
 
 class HeadTooLong(Exception):
@@ -36,6 +38,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._door = door_of(self.config.app)
         self._headers_of: list[tuple[bytes, bytes]] | None = None
         self._headers_text = b""
+        self._told_until_s = 0.0
+        self._is_stopped = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if len(self.connections) >= CONNECTIONS_MAX:
@@ -47,6 +51,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._is_stopped and self._door is not None:
+            self._door.turnstile.forget(self)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
@@ -163,6 +169,20 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_message_complete()
         else:
             self._raw.finish()
+
+    def on_refused(self, size: int, retry_after_ms: int) -> None:
+        """The first time it is told when to come again; when it does not wait, it is not read until there is room."""
+        now = self.loop.time()
+        came_early, self._told_until_s = now < self._told_until_s, now + retry_after_ms / 1000
+        if came_early and self._door is not None and not self.pipeline and not self.transport.is_closing():
+            self._is_stopped = True
+            self.flow.pause_reading()
+            self._door.turnstile.stop(self, size)
+
+    def go_on(self) -> None:
+        self._is_stopped = False
+        self._told_until_s = self.loop.time() + AT_ONCE_S
+        self.flow.resume_reading()
 
     def common_headers(self) -> bytes:
         """The server's default headers as text; uvicorn makes a new list of them once a second."""

@@ -34,9 +34,10 @@ from hnnode.storage.block_log import BlockLog
 from hnnode.storage.failure import STORAGE, corrupt
 from hnnode.storage.families import Families
 from hnnode.storage.file_turn import FileTurn, put_rows
-from hnnode.storage.layout import HEIGHT, STAMP_KEY, STAMPED
+from hnnode.storage.layout import HEIGHT
 from hnnode.storage.receipt_rows import ReceiptRows
 from hnnode.storage.state_reader import Frozen, FrozenRing, LiveReader, rows_of, scan_rows
+from hnnode.storage.tip import load_tip
 from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
 LogPosition = Callable[[], tuple[int, int]]
@@ -72,7 +73,7 @@ class Database:
         self._receipts = ReceiptRows(self._receipts_row, self.batch)
         try:
             with STORAGE:
-                self._tip = self._load_tip()
+                self._tip = load_tip(path, self._families)
                 if self._tip is not None:
                     self._places = self._open_places()
                     self._places.catch_up(self._tip.height, self._plain_receipts)
@@ -93,7 +94,8 @@ class Database:
             if not self._families.is_open:
                 return
             try:
-                self._drain()
+                if self._written >= 0:
+                    self._turn.drain(self._written)
             except BaseException:
                 self._families.abandon()
                 raise
@@ -121,7 +123,7 @@ class Database:
         batch.put(layout.SALT_KEY, os.urandom(SALT_BYTES), meta)
         self._finish(batch, tip, writes, pages)
         with STORAGE:
-            self._drain()
+            self._turn.drain(self._written)
         self._places = self._open_places()
         self._in_files = self._durable = 0
         self._publish(tip)
@@ -351,32 +353,6 @@ class Database:
             self._tip = tip
             self._ring.follow(tip.height)
 
-    def _load_tip(self) -> Tip | None:
-        stamps = {name: self._families[name].get(STAMP_KEY) for name in STAMPED}
-        if len(set(stamps.values())) != 1:
-            heights = {name: None if stamp is None else HEIGHT.unpack(stamp)[0] for name, stamp in stamps.items()}
-            raise corrupt(f"{self._path}: column families stand at different heights: {heights}")
-        row = self._families["meta"].get(layout.TIP_KEY)
-        if row is None:
-            if stamps["meta"] is not None:
-                raise corrupt(f"{self._path}: the tip is missing")
-            return None
-        form = self._families["meta"].get(layout.FORMAT_KEY)
-        if form != layout.U32.pack(layout.FORMAT):
-            raise corrupt(f"{self._path}: format is {form!r}, want {layout.FORMAT}")
-        tip = layout.decode_tip(row)
-        block_row = self._families["blocks"].get(HEIGHT.pack(tip.height))
-        if stamps["meta"] != HEIGHT.pack(tip.height) or (tip.height > 0 and block_row is None):
-            raise corrupt(f"{self._path}: tip {tip.height} does not match its stamp or has no block")
-        # Blocks and receipts have no stamp: the row of the tip is theirs, and one above it is of another write.
-        for name in ("blocks", "receipts"):
-            here, above = (self._families[name].get(HEIGHT.pack(at)) for at in (tip.height, tip.height + 1))
-            if (here is None) != (tip.height == 0) or above is not None:
-                raise corrupt(f"{self._path}: {name} do not end at the tip, height {tip.height}")
-        if block_row is not None and layout.decode_block(block_row).block_hash != tip.block_hash:
-            raise corrupt(f"{self._path}: tip {tip.height} and its block have different hashes")
-        return tip
-
     def _open_places(self) -> TxPlaces:
         return TxPlaces(self._families, self._meta(layout.SALT_KEY))
 
@@ -386,20 +362,13 @@ class Database:
         return self._places
 
     def _receipts_row(self, height: int) -> bytes:
-        row = self._row("receipts", height)
-        if row is None:
-            raise corrupt(f"{self._path}: receipts of height {height} are missing")
-        return row
+        return self._row("receipts", height) or b""
 
     def _plain_receipts(self, height: int) -> bytes:
         block = self.block(height)
         if block is None:
             raise corrupt(f"{self._path}: block {height} is missing")
         return self._receipts.row(block)
-
-    def _drain(self) -> None:
-        if self._written >= 0:
-            self._turn.drain(self._written)
 
     def _position(self, key: bytes) -> tuple[int, int]:
         with STORAGE:

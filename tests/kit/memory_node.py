@@ -290,7 +290,7 @@ class MemoryNode:
         return head + bytes(bitmap) + signatures
 
     # ---------------------------------------------------------------- mempool
-    def check_open(self, size: int, source: str = "") -> None:
+    def check_open(self, size: int, source: str = "", ahead: int = 0) -> None:
         if self.refuse is not None:
             raise self.refuse
 
