@@ -45,6 +45,9 @@ class Metrics:
         self.verified = Gauge("hn_signatures_verified", "Transaction signatures verified since start", registry=r)
         self.votes_verified = Gauge("hn_votes_verified", "Consensus signatures verified since start", registry=r)
         self.dropped = Counter("hn_dropped", "Frames and requests dropped by a full queue", ["queue"], registry=r)
+        self.results_differ = Counter(
+            "hn_results_differ", "Blocks whose results differ from those in a peer's header", registry=r
+        )
         self.height = Gauge("hn_height", "Last committed height", registry=r)
         self.round = Gauge("hn_round", "Consensus round of the open height", registry=r)
         self.peers = Gauge("hn_peers", "Connected peers", registry=r)

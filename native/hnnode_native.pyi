@@ -275,7 +275,7 @@ class TxIndex:
     def merge(self, rows: Sequence[bytes | None]) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]: ...
     def written(self) -> None:
         """Ranges and rows are in the database."""
-    def search(self, tx_ids_packed: bytes) -> TxSearch:
+    def search(self, tx_ids_packed: bytes) -> TxSearch: ...
 
 class TxSearch:
     """`step`, rows of the database, `supply`, until nothing is wanted; then `flags` or `places`."""

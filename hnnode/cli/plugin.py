@@ -10,9 +10,13 @@ from hnnode.cli.connection import get_json
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import NodeOption, OutputOption
 from hnnode.cli.output import Format, columns, console, emit
+from hnnode.cli.plugin_diff import diff
 from hnnode.cli.session import node_url
 
 application = typer.Typer(name="plugin", help=two("应用与插件", "applications and plugins"), no_args_is_help=True)
+application.command("diff", help=two("两个节点对同一区块的不同结果", "what two nodes had different after a block"))(
+    diff
+)
 
 
 @application.command("list", help=two("启用的插件", "the plugins that are enabled"))

@@ -272,7 +272,11 @@ class ConsensusDriver:
         elif kind == "evidence":
             log.error("equivocation evidence", height=effect.height, evidence=effect.data.hex())
         elif kind == "halt":
-            raise FatalError(name_of(effect.code), effect.reason)
+            found = await self._proposals.differences.noticed(self._tip.height)
+            raise FatalError(
+                name_of(effect.code),
+                f"{effect.reason}; results of height {self._tip.height}: {found}" if found else effect.reason,
+            )
         else:
             raise FatalError("ENGINE_FAILED", f"effect: got kind {kind!r}")
 

@@ -27,12 +27,13 @@ from hnnode_native import (
 
 from hnnode.config import ConsensusConfig
 from hnnode.errors import CODES, FatalError, PeerFault
-from hnnode.ports import Batches, Clock, Decided, HeldBatch, Tip
+from hnnode.ports import Batches, Clock, Decided, HeldBatch, ResultDifferences, Tip
 
 T = TypeVar("T")
 
 HEADER_PROPOSER = CODES["HEADER_PROPOSER"]
 BATCH_LIST_INVALID = CODES["BATCH_LIST_INVALID"]
+HEADER_RESULTS = CODES["HEADER_RESULTS"]
 CLOCK_RECHECK_MS = 1_000
 EMPTY_WAIT_S = 0.25
 """How long a proposer waits for a quorum to acknowledge a batch before it proposes an empty block."""
@@ -55,6 +56,7 @@ class Proposals:
         batches: Batches,
         now_ms: Clock,
         hash_threads: ThreadPoolExecutor,
+        differences: ResultDifferences,
     ) -> None:
         """hash_threads: roots over thousands of transactions are computed there, not on the event loop."""
         self._config = config
@@ -68,6 +70,7 @@ class Proposals:
         self._batches = batches
         self._now_ms = now_ms
         self._hash_threads = hash_threads
+        self.differences = differences
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -135,6 +138,9 @@ class Proposals:
                 break
             # A header ahead of our clock is early, not invalid: no answer until it is due, the height may end before.
             await asyncio.sleep(min(wait_ms, CLOCK_RECHECK_MS) / 1000)
+        if code == HEADER_RESULTS:
+            header = Value.decode(value).header
+            self.differences.notice(tip.height, (header.receipts_root, header.state_root), sender)
         if code:
             return code
         decoded = Value.decode(value)
@@ -193,9 +199,10 @@ class Proposals:
         results = (header.receipts_root, header.state_root, header.outbox_root)
         own = (tip.receipts_root, tip.state_root, tip.outbox_root)
         if results != own:
+            found = await self.differences.explain(tip.height, results[:2])
             raise FatalError(
                 "STATE_ROOT_MISMATCH",
-                f"results of height {tip.height}: got {[r.hex() for r in own]}, quorum has {[r.hex() for r in results]}",
+                f"results of height {tip.height}: got {[r.hex() for r in own]}, quorum has {[r.hex() for r in results]}: {found}",
             )
         expected = self._expected(effect.height, tip, clock=False)
         code, _ = check_value(effect.data, expected)

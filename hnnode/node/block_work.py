@@ -16,6 +16,7 @@ from hnnode.execution import Executor
 from hnnode.metrics import Metrics
 from hnnode.ports import CommitRecord, Decided, LoggedBlock, Tip
 from hnnode.storage import Database
+from hnnode.sync.results import RecentResults
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class BlockWork:
         dispatch: DispatchTable,
         executor: Executor,
         metrics: Metrics,
+        recent: RecentResults,
     ) -> None:
         self._chain_id = chain_id
         self._valid_blocks_max = valid_blocks_max
@@ -54,6 +56,7 @@ class BlockWork:
         self._dispatch = dispatch
         self._executor = executor
         self._metrics = metrics
+        self._recent = recent
 
     def run(self, decided: Decided, logged: LoggedBlock | None = None) -> Executed:
         """Execute the block after the last written one and write it.
@@ -78,6 +81,7 @@ class BlockWork:
                 f"{_roots(record.tip)}, want {_roots(logged.tip)}; stored data changed or this program computes differently",
             )
         self._accounts.apply(result)
+        self._recent.keep(record.tip, result, decided.batches)
         written = time.perf_counter()
         stage = self._metrics.stage
         stage.labels("execute").observe(executed - started)

@@ -33,6 +33,7 @@ from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
+from hnnode.node.differences import Differences
 from hnnode.node.genesis import Genesis, load_genesis
 from hnnode.node.health import Health
 from hnnode.node.opening import load_accounts, load_host, open_chain, proposer_order, waiting_batches
@@ -43,6 +44,7 @@ from hnnode.ports import Channel, Kind, Network, NodeFacts, PeerAddress, PeerInf
 from hnnode.proofs import ProofBuilder
 from hnnode.storage import Home, Storage, open_storage
 from hnnode.sync.blocks import BlockSync
+from hnnode.sync.results import RecentResults, ResultsExchange
 
 log = structlog.get_logger("node")
 
@@ -87,6 +89,7 @@ class ChainNode:
         open_chain(database, facts, self.home.genesis)
         threads = self.threads = Threads()
         accounts = load_accounts(database, config.key_cache_bytes)
+        recent = RecentResults()
         work = BlockWork(
             chain_id=chain_id,
             valid_blocks_max=facts.file.valid_blocks_max,
@@ -96,6 +99,7 @@ class ChainNode:
             dispatch=DispatchTable(host.foreign()),
             executor=host.executor(),
             metrics=metrics,
+            recent=recent,
         )
         self._redone_count = redo_blocks(self.storage, work)
         pool = Pool(
@@ -109,6 +113,14 @@ class ChainNode:
             config.mempool.requeue_blocks,
         )
         self.network = self._make_network(config, chain_id, key, metrics)
+        exchange = ResultsExchange(self.network, recent, config.network.frame_bytes_max)
+        self._differences = Differences(
+            directory=self.home.differences,
+            recent=recent,
+            exchange=exchange,
+            connected=self.network.connected,
+            metrics=metrics,
+        )
         self.batches = BatchBuffer(
             config=config.mempool,
             chain_id=chain_id,
@@ -150,6 +162,7 @@ class ChainNode:
             batches=self.batches,
             now_ms=_now_ms,
             hash_threads=threads.hash,
+            differences=self._differences,
         )
         tip = database.tip()
         tip_block = database.block(tip.height)
@@ -205,6 +218,8 @@ class ChainNode:
             applier=self.consensus,
             network=self.network,
             metrics=metrics,
+            results=exchange,
+            differences=self._differences,
             verify_threads=threads.verify,
             on_fatal=self._on_fatal,
         )
@@ -265,6 +280,7 @@ class ChainNode:
         await self.mempool.stop()
         await self.sync.stop()
         await self.consensus.stop()
+        await self._differences.stop()
         await self.batches.stop()
         await self.pipeline.drain()
         await self.network.stop()

@@ -131,6 +131,19 @@ class Mempool(Protocol):
         """{"tx_count": …, "bytes": …, "bytes_max": …}"""
 
 
+class ResultDifferences(Protocol):
+    """What to do when another node came to other results of a block. roots: (receipts root, state root) of the other side."""
+
+    def notice(self, height: int, roots: tuple[bytes, bytes], peer: bytes) -> None:
+        """A proposal of `peer` carries other results."""
+
+    async def noticed(self, height: int) -> str:
+        """What notices about this height came to, in one sentence; empty when there were none."""
+
+    async def explain(self, height: int, roots: tuple[bytes, bytes]) -> str:
+        """A quorum has other results: what differs, in one sentence, after a few seconds at most."""
+
+
 class BlockApplier(Protocol):
     """Consensus as block sync sees it. All calls on the event loop."""
 

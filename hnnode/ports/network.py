@@ -26,6 +26,8 @@ class Kind(IntEnum):
     BATCH_MISSING = 18
     BLOCK_REQUEST = 32
     BLOCK_RESPONSE = 33
+    RESULTS_REQUEST = 34
+    RESULTS_RESPONSE = 35
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,11 @@ class Home:
         return self.data / "database"
 
     @property
+    def differences(self) -> Path:
+        """What differed when another node came to other results of a block."""
+        return self.data / "differences"
+
+    @property
     def blocks(self) -> Path:
         return self.data / "blocks"
 

@@ -20,15 +20,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from hnnode_native import Accounts, Batch, ValidatorSet
+from hnnode_native import Accounts, Batch, ValidatorSet, Value
 
 from hnnode.config import SyncConfig
 from hnnode.errors import CODES, FatalError, PeerFault, name_of
 from hnnode.metrics import Metrics
-from hnnode.ports import Batches, BlockApplier, Chain, Channel, Kind, Network
+from hnnode.ports import Batches, BlockApplier, Chain, Channel, Kind, Network, ResultDifferences
 from hnnode.primitives.guard import guarded
 from hnnode.sync.check import CONTENT_CODES, BlockCheck
 from hnnode.sync.frames import REQUEST_BLOCKS_MAX, BlockRequest, BlockResponse, Status
+from hnnode.sync.results import ResultsExchange
 from hnnode.sync.serving import BlockServing
 
 log = structlog.get_logger("sync")
@@ -59,6 +60,8 @@ class BlockSync:
         applier: BlockApplier,
         network: Network,
         metrics: Metrics,
+        results: ResultsExchange,
+        differences: ResultDifferences,
         verify_threads: ThreadPoolExecutor,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
@@ -69,6 +72,8 @@ class BlockSync:
         self._applier = applier
         self._network = network
         self._metrics = metrics
+        self._results = results
+        self._differences = differences
         self._verify_threads = verify_threads
         self._on_fatal = on_fatal
         self._heights: dict[bytes, int] = {}
@@ -93,6 +98,7 @@ class BlockSync:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._serving.stop()
+        await self._results.stop()
 
     # -------------------------------------------------------------- status
     async def _gossip(self) -> None:
@@ -140,6 +146,10 @@ class BlockSync:
             self._serving.on_request(peer, payload)
         elif kind == Kind.BLOCK_RESPONSE:
             self._on_response(peer, payload)
+        elif kind == Kind.RESULTS_REQUEST:
+            self._results.on_request(peer, payload)
+        elif kind == Kind.RESULTS_RESPONSE:
+            self._results.on_response(peer, payload)
         else:
             self._network.punish(peer, CODES["FRAME_MALFORMED"])
 
@@ -299,8 +309,13 @@ class BlockSync:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: content is not the certified one: {name_of(code)}")
         if code:
             # A quorum certified this block, so this node's own state must be wrong.
-            name = "STATE_ROOT_MISMATCH" if code == HEADER_RESULTS else "INVALID_VALUE_DECIDED"
-            raise FatalError(name, f"certified block breaks a rule here: {name_of(code)} (height={height})")
+            if code == HEADER_RESULTS:
+                header = Value.decode(response.value).header
+                found = await self._differences.explain(height - 1, (header.receipts_root, header.state_root))
+                raise FatalError("STATE_ROOT_MISMATCH", f"results of height {height - 1} are not the quorum's: {found}")
+            raise FatalError(
+                "INVALID_VALUE_DECIDED", f"certified block breaks a rule here: {name_of(code)} (height={height})"
+            )
         # They are held by now, unless their author's quota was full and a block since let go what is beyond it.
         await self._batches.store(batches, acknowledge=False)
         if await self._applier.apply_synced(

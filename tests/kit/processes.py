@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from hnnode.node.genesis import GenesisAccount, PortPlan, write_testnet
 class ProcessChain:
     """`net` starts, kills and stops the processes; `client(i)` talks to node i."""
 
-    def __init__(self, directory: Path, count: int) -> None:
+    def __init__(self, directory: Path, count: int, applications: Sequence[str] = ()) -> None:
         self.key: SecretKey = generate_key()
         base = shifted_base(21_000, count * 3)
         self.homes = write_testnet(
@@ -30,7 +30,7 @@ class ProcessChain:
             nodes=count,
             chain_name="hn_test",
             role="city",
-            applications=[],
+            applications=applications,
             accounts=[GenesisAccount(self.key.public_key(), "委办局", ())],
             ports=PortPlan(p2p=base, http=base + count, metrics=base + 2 * count),
         )
