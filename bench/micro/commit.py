@@ -29,6 +29,7 @@ from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.ports import Decided, HeldBatch, Tip
 from hnnode.storage import Home, Storage, open_storage
+from hnnode.sync.results import RecentResults
 
 CHAIN_ID = bytes(32)
 VALID_BLOCKS = 100_000
@@ -86,6 +87,7 @@ class Chain:
             dispatch=native.DispatchTable([]),
             executor=Executor({}),
             metrics=Metrics(),
+            recent=RecentResults(),
         )
         self._pool = native.Pool(CHAIN_ID, 1 << 30, 1_000_000, 1 << 30, BATCH_TX_COUNT, 1 << 20, VALID_BLOCKS, 10)
         self._count = self._seq = 0
