@@ -51,7 +51,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        if self._is_stopped and self._door is not None:
+        if self._door is not None:
             self._door.turnstile.forget(self)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
@@ -146,6 +146,7 @@ class GuardedProtocol(HttpToolsProtocol):
         config = door.config
         if found is None or found[0] > (config.batch_body_bytes_max if path == MANY else config.body_bytes_max):
             return None
+        door.turnstile.came(self)
         keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
         request = RawSubmit(self, door, path, found[0], codes_wanted=found[1], keep_alive=keep_alive)
         before = self.cycle

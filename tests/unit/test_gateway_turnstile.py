@@ -56,11 +56,18 @@ def test_those_that_wait_longest_go_first_as_far_as_there_is_room() -> None:
         await asyncio.sleep(0)
         gate._tick()
         assert log == ["a", "c"]
+        gate._tick()
+        assert log == ["a", "c"], "what was let in and is not here yet still counts"
+        gate.came(waiting[2])
+        room.over = {"b", "d"}
+        gate._tick()
+        assert log == ["a", "c", "e"]
+        gate.came(waiting[4])
         gate.forget(waiting[3])
         gate.forget(waiting[0])
         room.left, room.over = 1000, set()
         gate._tick()
-        assert (log, len(gate)) == (["a", "c", "b", "e", "f"], 0)
+        assert (log, len(gate)) == (["a", "c", "e", "b", "f"], 0)
 
     asyncio.run(story())
 
