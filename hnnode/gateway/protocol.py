@@ -16,6 +16,11 @@ from hnnode.gateway.submit import source_of
 CONNECTIONS_MAX = 4_096
 HEAD_S_MAX = 10.0
 HEAD_BYTES_MAX = 32 * 1024
+EARLY = 0.5
+"""Of the time that was told: who comes before it does not wait. A client of several connections may have been told a shorter time on
+another one."""
+EARLY_MAX = 2
+"""So often in a row a connection may come too early before it is stopped."""
 AT_ONCE_S = 0.05
 """A request that comes so soon after its connection is read again was there before."""
 
@@ -38,7 +43,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._door = door_of(self.config.app)
         self._headers_of: list[tuple[bytes, bytes]] | None = None
         self._headers_text = b""
-        self._told_until_s = 0.0
+        self._early_until_s = 0.0
+        self._early_count = 0
         self._is_stopped = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -172,17 +178,20 @@ class GuardedProtocol(HttpToolsProtocol):
             self._raw.finish()
 
     def on_refused(self, size: int, retry_after_ms: int) -> None:
-        """The first time it is told when to come again; when it does not wait, it is not read until there is room."""
+        """It is told when to come again; when it does not wait again and again, it is not read until there is room."""
         now = self.loop.time()
-        came_early, self._told_until_s = now < self._told_until_s, now + retry_after_ms / 1000
-        if came_early and self._door is not None and not self.pipeline and not self.transport.is_closing():
+        self._early_count = self._early_count + 1 if now < self._early_until_s else 0
+        self._early_until_s = now + EARLY * retry_after_ms / 1000
+        if self._early_count < EARLY_MAX or self.pipeline or self.transport.is_closing():
+            return
+        if self._door is not None:
             self._is_stopped = True
             self.flow.pause_reading()
             self._door.turnstile.stop(self, size)
 
     def go_on(self) -> None:
         self._is_stopped = False
-        self._told_until_s = self.loop.time() + AT_ONCE_S
+        self._early_until_s = self.loop.time() + AT_ONCE_S
         self.flow.resume_reading()
 
     def common_headers(self) -> bytes:

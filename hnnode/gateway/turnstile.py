@@ -1,6 +1,6 @@
 """Connections that come again before the time they were told wait in the kernel, unread.
 
-A client that heeds `Retry-After` is never stopped. One that does not is refused once more and then not read until there is room,
+A client that heeds `Retry-After` is never stopped. One that does not is refused twice more and then not read until there is room,
 or for STOP_S_MAX at most: its next request fills the buffers of its connection and no more, so that TCP slows it down. Refusing
 bodies by the thousand would take time from those that are committed.
 """

@@ -140,8 +140,9 @@ def test_a_client_that_does_not_wait_is_read_again_when_there_is_room(
     for client in (stubborn, patient):
         client.send()
         assert client.status(2) == 429
-    stubborn.send()
-    assert stubborn.status(2) == 429
+    for _ in range(2):
+        stubborn.send()
+        assert stubborn.status(2) == 429
     stubborn.send()
     assert stubborn.status(0.3) is None
     time.sleep(0.2)
@@ -163,7 +164,7 @@ def test_without_room_it_is_refused_once_in_a_while(
     while time.monotonic() - started < 1.5:
         client.send()
         refused += client.status(2) == 429
-    assert 4 <= refused <= 12
+    assert 5 <= refused <= 14
 
 
 def test_other_refusals_stop_nobody(live: LiveNode, connect: Callable[[], Client]) -> None:
@@ -177,7 +178,7 @@ def test_other_refusals_stop_nobody(live: LiveNode, connect: Callable[[], Client
 def test_a_stopped_connection_may_close(live: LiveNode, connect: Callable[[], Client]) -> None:
     live.node.refuse = Unavailable("MEMPOOL_FULL", "full", retry_after_ms=400)
     client = connect()
-    for _ in range(2):
+    for _ in range(3):
         client.send()
         assert client.status(2) == 429
     client.send()
