@@ -318,7 +318,7 @@ def test_tables_take_the_place_between_the_marks() -> None:
     text = into_page(page_text, results)
     assert "old" not in text
     assert text.endswith("<!-- chain: end -->\ny")
-    assert "| 5 | – | – | 0.95 |" in text
+    assert "| 5 | – | – | – | 0.95 |" in text
     assert "| receipt | 5 | 1 | – | 9 |" in text
     assert "**Catching up**" not in text
     assert markdown(results[1:]).count("|---|") >= 2
