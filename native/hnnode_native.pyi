@@ -335,8 +335,11 @@ class Batch:
     @staticmethod
     def decode(data: bytes) -> Batch: ...
     @staticmethod
-    def decode_many(data: Sequence[bytes]) -> list[Batch | int]:
-        """Each batch, or the code that refuses it. Together they are decoded faster than one by one."""
+    def unpack(data: bytes) -> Batch:
+        """A batch as it travels and rests: packed, or plain. `packed` then gives the same bytes again."""
+    @staticmethod
+    def unpack_many(data: Sequence[bytes]) -> list[Batch | int]:
+        """`unpack` of each, or the code that refuses it. Together they are decoded faster than one by one."""
     digest: bytes
     author: bytes
     seq: int
@@ -344,6 +347,9 @@ class Batch:
     size: int
     """Bytes of the whole batch."""
     data: bytes
+    packed: bytes
+    """As it travels and rests in the batch log. The first time about 0.5 ms for 1,000 transactions, unless it was sealed here or came
+    packed; the GIL is free meanwhile."""
     def tx_ids(self) -> list[bytes]: ...
     def tx_ids_packed(self) -> bytes:
         """`tx_ids` joined, 32 bytes each."""
@@ -351,6 +357,18 @@ class Batch:
         """Signed transaction."""
     def valid_until_max(self) -> int:
         """Highest `valid_until_height` of its transactions: after it nothing in here can be included."""
+
+def unpack_batch(data: bytes) -> bytes:
+    """Plain bytes of a batch that may be packed; allocates no more than the longest batch."""
+
+def pack_receipts(row: bytes, batches: Sequence[Batch]) -> bytes:
+    """Plain row of a block's receipts (`u32 count || count x u32 end || receipts`) without what its batches tell. 0.3 us a receipt."""
+
+def unpack_receipts(packed: bytes, batches: Sequence[bytes]) -> bytes:
+    """The plain row again. batches: plain bytes, in order. 0.3 us a receipt, the GIL is free meanwhile. NativeError STORAGE_CORRUPT."""
+
+def unpack_receipt(packed: bytes, tx_counts: Sequence[int], batch: bytes, index: int) -> bytes | None:
+    """Receipt `index` of one batch, None past its end. tx_counts: of the batches before it; batch: its plain bytes."""
 
 def verify_batches(
     batches: Sequence[Batch], chain_id: bytes, validators: ValidatorSet, accounts: Accounts, pool: Pool | None

@@ -56,7 +56,9 @@ class Phase:
 
 @dataclass(slots=True)
 class Loaded:
-    """What one load did. `starts_s` of its phases are on the monotonic clock; seconds are all of theirs."""
+    """What one load did. `starts_s` of its phases are on the monotonic clock; seconds are all of theirs.
+
+    phase_cpu_s: CPU that generator and follower took in each phase."""
 
     tally: Tally
     starts_s: list[float]
@@ -66,6 +68,7 @@ class Loaded:
     sender_cpu_s: float
     sender_s: float
     errors: list[str]
+    phase_cpu_s: list[float]
 
     @property
     def start_s(self) -> float:
@@ -117,19 +120,20 @@ class LoadRunner:
         gc.freeze()
         try:
             cpu_s, clock_s = time.process_time(), time.monotonic()
-            starts_s, blocks, samples, errors = uvloop.run(self._load(phases, tally, stage))
+            starts_s, blocks, samples, errors, phase_cpu_s = uvloop.run(self._load(phases, tally, stage))
             cpu_s, clock_s = time.process_time() - cpu_s, time.monotonic() - clock_s
         finally:
             gc.unfreeze()
         self.check_alive()
         seconds = sum(phase.seconds for phase in phases)
-        return Loaded(tally, starts_s, seconds, blocks, samples, cpu_s, clock_s, errors)
+        return Loaded(tally, starts_s, seconds, blocks, samples, cpu_s, clock_s, errors, phase_cpu_s)
 
     async def _load(
         self, phases: Sequence[Phase], tally: Tally, stage: str
-    ) -> tuple[list[float], int, list[Sample], list[str]]:
+    ) -> tuple[list[float], int, list[Sample], list[str], list[float]]:
         samples: list[Sample] = []
         starts_s: list[float] = []
+        phase_cpu_s: list[float] = []
         errors: list[str] = []
         doors = self.net.doors()
         follower = Follower(self.net.nodes[0].url, tally, int(self.net.status(0)["height"]))
@@ -139,13 +143,15 @@ class LoadRunner:
         try:
             for phase in phases:
                 sender = Sender(doors, tally, phase.outstanding_max, phase.connections, phase.stubborn, errors=errors)
+                cpu_s = time.process_time()
                 starts_s.append(await sender.run(phase.bundles, phase.rate, phase.seconds))
+                phase_cpu_s.append(time.process_time() - cpu_s)
             draining = asyncio.create_task(follower.drained())
             await asyncio.wait((draining, following), timeout=DRAIN_S, return_when=asyncio.FIRST_COMPLETED)
             draining.cancel()
             if following.done():
                 following.result()
-            return starts_s, follower.blocks, samples, errors
+            return starts_s, follower.blocks, samples, errors, phase_cpu_s
         finally:
             for task in (following, sampling):
                 task.cancel()

@@ -1,5 +1,12 @@
 """Part `overload`: several times the peak is offered, and nobody heeds Retry-After.
 
+A node stops reading connections that come again too early, so not all that is asked for gets to it: `asked_tps` is what the
+crowd would send, `offered_tps` what its connections let through. Generator and nodes share the cores, and a crowd costs more
+than a peak: `committed_share_adjusted` compares what commits on the cores that the generator leaves.
+
+A chain gets slower as its state grows, so the peak is found again after each multiple: `committed_share_of_peak` is of the mean
+of the two beside it.
+
 Flow: find the peak, as long as a multiple lasts (a short probe of a young chain meets no flush of its database) → normal
 load (half of it) for the latency that counts as normal → for every multiple: that many times the peak from a crowd that
 comes again when refused, then at once the normal load, until latency is normal again.
@@ -11,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hnnode.bench import machine
 from hnnode.bench.fill import Filler
 from hnnode.bench.load import Loaded, LoadRunner, Phase, Sample, code_names, refusals
 from hnnode.bench.plan import Plan, Signer
@@ -20,6 +28,8 @@ from hnnode.errors import Unavailable
 PROBE_S = 6
 PEAK_OFFER = 1.5
 """Of what the probe found: a probe waits for its commits and may find less than the chain takes."""
+AFTER_OFFER = 1.3
+"""Of the peak before, for the one after a multiple."""
 NORMAL_S = 10
 NORMAL_SHARE = 0.5
 RECOVERY_S = 40
@@ -41,26 +51,35 @@ class Overload:
 
     def run(self) -> dict[str, Any]:
         probe, _ = self.filler.peak_tps(PROBE_S)
-        peak = self._peak_tps(probe)
+        peak, peak_sender = self._peak_tps(PEAK_OFFER * probe)
         normal_tps = max(100.0, peak * NORMAL_SHARE)
         calm = self.runner.run([Phase(self.signer.sign(int(normal_tps * NORMAL_S)), normal_tps, NORMAL_S)], "normal")
         normal = percentiles_ms(calm.tally.latencies())
+        multiples: list[dict[str, Any]] = []
+        before = peak
+        for times in self.plan.overload:
+            found = self._multiple(times, before, normal_tps, normal["p99"])
+            after, after_sender = self._peak_tps(AFTER_OFFER * before)
+            multiples.append(found | shares(found, (before + after) / 2, (peak_sender + after_sender) / 2))
+            before = after
         return {
             "probe_tps": round(probe, 1),
             "peak_tps": round(peak, 1),
+            "peak_sender_cores": round(peak_sender, 3),
             "normal_tps": round(normal_tps, 1),
             "normal_latency_ms": normal,
-            "multiples": [self._multiple(times, peak, normal_tps, normal["p99"]) for times in self.plan.overload],
+            "multiples": multiples,
         }
 
-    def _peak_tps(self, probe: float) -> float:
-        """What commits when more is offered than the probe found, as long as each multiple lasts, by a sender that heeds refusals."""
-        seconds, rate = self.plan.overload_s, PEAK_OFFER * probe
+    def _peak_tps(self, rate: float) -> tuple[float, float]:
+        """What commits of a rate that is more than the chain takes, as long as each multiple lasts, by a sender that heeds refusals;
+        and the cores that this sender takes."""
+        seconds = self.plan.overload_s
         loaded = self.runner.run([Phase(self.signer.sign(int(rate * seconds)), rate, seconds)], "peak")
         committed = sum(loaded.tally.per_second(loaded.start_s, seconds)) / seconds
         if not committed:
             raise Unavailable("NOT_READY", f"nothing committed at the peak: {refusals(loaded)}")
-        return committed
+        return committed, loaded.phase_cpu_s[0] / seconds
 
     def _crowd_txs(self, times: int, peak: float) -> int:
         """More than could be accepted: what commits, and what waits at the doors. What is refused is offered again."""
@@ -82,13 +101,15 @@ class Overload:
         during = [commit for commit in tally.commits if start_s <= commit.seen_s < start_s + seconds]
         accepted = [commit for commit in tally.commits if commit.seen_s - commit.latency_s < start_s + seconds]
         committed_tps = sum(commit.count for commit in during) / seconds
+        sender = loaded.phase_cpu_s[0] / seconds
         calm_offered = sum(len(bundle.tx_ids) for bundle in calm)
         return {
             "times": times,
             "seconds": seconds,
+            "asked_tps": round(times * peak, 1),
             "offered_tps": round(max(0, tally.offered - calm_offered) / seconds, 1),
             "committed_tps": round(committed_tps, 1),
-            "committed_share_of_peak": round(committed_tps / peak, 3),
+            "sender_cores": round(sender, 3),
             "latency_ms": percentiles_ms([(commit.latency_s, commit.count) for commit in accepted]),
             "refused_by_code": code_names(tally.refused),
             "unanswered": tally.unanswered,
@@ -98,6 +119,21 @@ class Overload:
             "recovery_s": recovery_s(_after(loaded, calm_s), calm_s, normal_p99_ms),
             "state_roots_equal": self.runner.roots_equal(),
         }
+
+
+def shares(found: dict[str, Any], peak: float, peak_sender: float) -> dict[str, Any]:
+    """What a multiple committed beside a peak, as it is and on equal cores. peak_sender: cores of the generator at the peak."""
+    share = found["committed_tps"] / peak
+    return {
+        "peak_tps": round(peak, 1),
+        "committed_share_of_peak": round(share, 3),
+        "committed_share_adjusted": round(share * left_cores(peak_sender) / left_cores(found["sender_cores"]), 3),
+    }
+
+
+def left_cores(sender_cores: float) -> float:
+    """Cores that a generator leaves to the nodes."""
+    return max(0.1, machine.cores() - sender_cores)
 
 
 def _after(loaded: Loaded, at_s: float) -> list[Commit]:

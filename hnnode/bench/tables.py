@@ -35,9 +35,11 @@ _CHAIN: tuple[_Column, ...] = (
 )
 _OVERLOAD: tuple[_Column, ...] = (
     ("× peak", "times"),
+    ("asked for tx/s", "asked_tps"),
     ("offered tx/s", "offered_tps"),
     ("committed tx/s", "committed_tps"),
     ("share of peak", "committed_share_of_peak"),
+    ("on equal cores", "committed_share_adjusted"),
     ("p99 ms of accepted", "latency_ms.p99"),
     ("memory MB/min", "rss_mb_per_minute"),
     ("normal again after s", "recovery_s"),

@@ -16,6 +16,13 @@ from hnnode.gateway.submit import source_of
 CONNECTIONS_MAX = 4_096
 HEAD_S_MAX = 10.0
 HEAD_BYTES_MAX = 32 * 1024
+EARLY = 0.5
+"""Of the time that was told: who comes before it does not wait. A client of several connections may have been told a shorter time on
+another one."""
+EARLY_MAX = 2
+"""So often in a row a connection may come too early before it is stopped."""
+AT_ONCE_S = 0.05
+"""A request that comes so soon after its connection is read again was there before."""
 
 
 class HeadTooLong(Exception):
@@ -36,6 +43,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._door = door_of(self.config.app)
         self._headers_of: list[tuple[bytes, bytes]] | None = None
         self._headers_text = b""
+        self._early_until_s = 0.0
+        self._early_count = 0
+        self._is_stopped = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if len(self.connections) >= CONNECTIONS_MAX:
@@ -47,6 +57,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._door is not None:
+            self._door.turnstile.forget(self)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
@@ -140,6 +152,7 @@ class GuardedProtocol(HttpToolsProtocol):
         config = door.config
         if found is None or found[0] > (config.batch_body_bytes_max if path == MANY else config.body_bytes_max):
             return None
+        door.turnstile.came(self)
         keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
         request = RawSubmit(self, door, path, found[0], codes_wanted=found[1], keep_alive=keep_alive)
         before = self.cycle
@@ -163,6 +176,23 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_message_complete()
         else:
             self._raw.finish()
+
+    def on_refused(self, size: int, retry_after_ms: int) -> None:
+        """It is told when to come again; when it does not wait again and again, it is not read until there is room."""
+        now = self.loop.time()
+        self._early_count = self._early_count + 1 if now < self._early_until_s else 0
+        self._early_until_s = now + EARLY * retry_after_ms / 1000
+        if self._early_count < EARLY_MAX or self.pipeline or self.transport.is_closing():
+            return
+        if self._door is not None:
+            self._is_stopped = True
+            self.flow.pause_reading()
+            self._door.turnstile.stop(self, size)
+
+    def go_on(self) -> None:
+        self._is_stopped = False
+        self._early_until_s = self.loop.time() + AT_ONCE_S
+        self.flow.resume_reading()
 
     def common_headers(self) -> bytes:
         """The server's default headers as text; uvicorn makes a new list of them once a second."""

@@ -16,13 +16,14 @@ from starlette.types import ASGIApp
 from hnnode.errors import CODES, HnError, Rejected
 from hnnode.gateway.batch_answer import is_codes_wanted, pending_batch
 from hnnode.gateway.body import ARRIVAL_S_MAX, JSON, OCTETS
-from hnnode.gateway.problem import problem, refused
+from hnnode.gateway.problem import RETRY_AFTER_MS, problem, refused
 from hnnode.gateway.submit import TIMEOUT_MS, SubmitDoor, pending_one
 from hnnode.ports import Admission
 
 ONE, MANY = "/v1/txs", "/v1/txs:batch"
 TARGETS = {ONE.encode(): ONE, MANY.encode(): MANY, b"/v1/txs?wait=none": ONE, b"/v1/txs:batch?wait=none": MANY}
 log = logging.getLogger("uvicorn.error")
+MEMPOOL_FULL = CODES["MEMPOOL_FULL"]
 _REASONS = {200: b"OK", 202: b"Accepted"}
 
 
@@ -43,6 +44,9 @@ class Host(Protocol):
     """Host and port of the client."""
 
     def common_headers(self) -> bytes: ...
+    def on_refused(self, size: int, retry_after_ms: int) -> None:
+        """A body of `size` bytes found no room and was told so."""
+
     def on_response_complete(self) -> None: ...
 
 
@@ -67,6 +71,7 @@ class RawSubmit:
         self._path = path
         self._codes_wanted = codes_wanted
         self._is_turn = False
+        self._size = size
         self._refusal: HnError | None = None
         self._timer: asyncio.TimerHandle | None = None
         try:
@@ -130,6 +135,8 @@ class RawSubmit:
     def _submit(self) -> None:
         if self._refusal is not None:
             self._send(refused(self._refusal, self._path))
+            if self._refusal.code == MEMPOOL_FULL:
+                self._host.on_refused(self._size, self._refusal.retry_after_ms or RETRY_AFTER_MS)
             return
         try:
             parts = self._parts

@@ -18,13 +18,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hnnode.config import GatewayConfig
-from hnnode.errors import Rejected
+from hnnode.errors import Rejected, Unavailable
 from hnnode.gateway.batch_answer import batch_answer, is_codes_wanted
 from hnnode.gateway.body import JSON, content_type, decode_json, read_body
 from hnnode.gateway.context import Context
 from hnnode.gateway.outcome import TX_DUPLICATE, outcome, refusal, settle
 from hnnode.gateway.problem import BadRequest
 from hnnode.gateway.readers import Readers
+from hnnode.gateway.turnstile import Turnstile
 from hnnode.ports import Admission, SubmitResult, Wait
 from hnnode.primitives.frames import count_frames, encode_frames
 
@@ -104,6 +105,9 @@ class SubmitDoor(Protocol):
     @property
     def readers(self) -> Readers: ...
 
+    @property
+    def turnstile(self) -> Turnstile: ...
+
     def check_open(self, size: int, source: str) -> None:
         """Raises Unavailable when a body of `size` bytes from this source would be refused now."""
 
@@ -124,6 +128,14 @@ class Submissions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.turnstile = Turnstile(self._has_room)
+
+    def _has_room(self, size: int, ahead: int, source: str) -> bool:
+        try:
+            self._context.node.mempool.check_open(size, source, ahead)
+        except Unavailable:
+            return False
+        return True
 
     @property
     def config(self) -> GatewayConfig:

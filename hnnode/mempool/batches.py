@@ -155,7 +155,7 @@ class BatchBuffer:
     # -------------------------------------------------------------- writing
     async def publish(self, batch: Batch) -> None:
         """Push an own sealed batch to all validators and make it durable here."""
-        self._network.broadcast(Channel.BULK, Kind.BATCH, batch.data)
+        self._network.broadcast(Channel.BULK, Kind.BATCH, batch.packed)
         await self.store([batch])
 
     async def store(self, batches: Sequence[Batch], *, acknowledge: bool = True) -> list[HeldBatch]:
@@ -238,7 +238,7 @@ class BatchBuffer:
                 entry.pushed_at = now
                 for peer in connected:
                     if peer not in entry.acks:
-                        self._network.send(peer, Channel.BULK, Kind.BATCH, entry.held.batch.data)
+                        self._network.send(peer, Channel.BULK, Kind.BATCH, entry.held.batch.packed)
 
 
 def _ack_frames(digests: Sequence[bytes]) -> list[bytes]:

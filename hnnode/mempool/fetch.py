@@ -121,7 +121,7 @@ class BatchFetch:
             held = self._held.get(digest)
             location = self._held.location(digest)
             if held is not None:
-                self._network.send(peer, Channel.BULK, Kind.BATCH, held.batch.data)
+                self._network.send(peer, Channel.BULK, Kind.BATCH, held.batch.packed)
             elif location is not None:
                 data = await asyncio.get_running_loop().run_in_executor(None, self._batch_log.read, location)
                 self._network.send(peer, Channel.BULK, Kind.BATCH, data)

@@ -114,7 +114,7 @@ class BatchIntake:
         """Only reads what belongs to the event loop; a stale answer costs a second verification or a drop, never more."""
         judged = _Judged()
         accepted: dict[bytes, tuple[bytes, Batch]] = {}
-        decoded = Batch.decode_many([data for _, data in group])
+        decoded = Batch.unpack_many([data for _, data in group])
         for (peer, _), batch in zip(group, decoded, strict=True):
             if isinstance(batch, int):
                 judged.faults.append((peer, batch))

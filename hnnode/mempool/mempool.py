@@ -98,13 +98,13 @@ class Mempool:
             self._work.set()
 
     # -------------------------------------------------------------- the door
-    def check_open(self, size: int, source: str = "") -> None:
+    def check_open(self, size: int, source: str = "", ahead: int = 0) -> None:
         self._open_for_writes()
         if not self._validator:
             raise Unavailable(
                 "NOT_READY", "this node is not a validator and takes no transactions: submit to a validator"
             )
-        waiting = self._admissions.bytes_waiting
+        waiting = self._admissions.bytes_waiting + ahead
         # An empty queue takes any body, a pool below its bound any queue: else a large batch might never come in.
         if waiting and waiting + size > self._config.admission_bytes_max:
             raise Unavailable("MEMPOOL_FULL", "admission is busy", retry_after_ms=BUSY_MS)

@@ -108,9 +108,8 @@ class BatchWriter:
 
     async def _write(self, jobs: list[_Job]) -> None:
         new = {batch.digest: batch for job in jobs for batch in job.batches}
-        data = [batch.data for batch in new.values()]
         loop = asyncio.get_running_loop()
-        locations = await loop.run_in_executor(self._thread, self._append, data)
+        locations = await loop.run_in_executor(self._thread, self._append, list(new.values()))
         self._synced_at = time.monotonic()
         held = {d: HeldBatch(batch, at) for (d, batch), at in zip(new.items(), locations, strict=True)}
         self._writing.difference_update(held)
@@ -124,8 +123,8 @@ class BatchWriter:
             if not job.done.done():
                 job.done.set_result([held[batch.digest] for batch in job.batches])
 
-    def _append(self, items: list[bytes]) -> list[BatchLocation]:
-        locations = self._batch_log.append(items)
+    def _append(self, batches: list[Batch]) -> list[BatchLocation]:
+        locations = self._batch_log.append([batch.packed for batch in batches])
         self._batch_log.sync()
         self._metrics.fsyncs.labels("batch_log").inc()
         return locations

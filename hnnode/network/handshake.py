@@ -30,7 +30,8 @@ from hnnode.errors import CODES, ERRORS, PeerFault
 from hnnode.ports import Channel, PeerAddress
 
 MAGIC = b"HNPEER01"
-VERSION = 1
+VERSION = 2
+"""2: batches are packed."""
 NONCE_BYTES = 32
 _HELLO = struct.Struct(">8sBB32s65s32s")
 _ACCEPT = struct.Struct(">8sH65s32s64s")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hnnode_native import Accounts, BlockExecution, BlockResult, PageLayer, StateTree
+from hnnode_native import Accounts, BlockExecution, BlockResult, PageLayer, StateTree, pack_receipts
 
 from hnnode.errors import ConfigError, FatalError
 from hnnode.governance import PluginSets
@@ -146,6 +146,7 @@ class BlockWork:
             batches=[(h.batch.digest, h.batch.tx_count, h.location) for h in decided.batches],
             tx_count=decided.tx_count,
             receipts_packed=result.receipts_packed,
+            receipts_stored=pack_receipts(result.receipts_packed, [h.batch for h in decided.batches]),
             writes=result.writes,
             pages=pages,
             author_seqs=sorted(seqs.items()),

@@ -80,7 +80,7 @@ def waiting_batches(
     found = []
     for location, data in storage.batch_log.recover(start, database.batches_committed):
         try:
-            batch = Batch.decode(data)
+            batch = Batch.unpack(data)
         except NativeError:
             continue
         if batch.seq > seqs.get(batch.author, -1):

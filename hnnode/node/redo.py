@@ -51,7 +51,7 @@ def _decided(storage: Storage, logged: LoggedBlock) -> Decided:
     parent = storage.database.tip()
     try:
         value = Value.decode(block.value)
-        batches = tuple(HeldBatch(Batch.decode(storage.batch_log.read(at)), at) for _, _, at in block.batches)
+        batches = tuple(HeldBatch(Batch.unpack(storage.batch_log.read(at)), at) for _, _, at in block.batches)
     except (NativeError, FatalError) as e:
         raise _misfit(storage, tip.height, str(e)) from e
     header = value.header

@@ -17,6 +17,7 @@ from hnnode.config import GatewayConfig, MempoolConfig
 from hnnode.errors import CODES, Unavailable, invariant
 from hnnode.gateway.readers import Readers
 from hnnode.gateway.submit import single
+from hnnode.gateway.turnstile import Turnstile
 from hnnode.mempool.admission import CODE_BYTES, Admissions, unpack_codes
 from hnnode.mempool.door import Door
 from hnnode.ports import Admission, Wait
@@ -54,6 +55,7 @@ class ProxyDoor:
         self._accounts = accounts
         self._forwarder = forwarder
         self._metrics = metrics
+        self.turnstile = Turnstile(self._has_room)
         self._room = Door(
             MempoolConfig(pool_bytes_max=ROOM_BYTES_MAX, door_bytes_min=ROOM_BYTES_MIN, door_delay_ms=ROOM_DELAY_MS)
         )
@@ -89,19 +91,30 @@ class ProxyDoor:
     # -------------------------------------------------------------- in
     def check_open(self, size: int, source: str) -> None:
         try:
-            self._nodes.require()
-            closed_ms = self._forwarder.closed_ms()
-            if closed_ms:
-                raise Unavailable("MEMPOOL_FULL", "the node has no room", retry_after_ms=closed_ms)
-            if self._room.is_full(self.waiting_bytes, source):
-                raise Unavailable(
-                    "MEMPOOL_FULL",
-                    f"{self._room.bytes_max} bytes wait in this gateway",
-                    retry_after_ms=self._room.retry_after_ms(self.waiting_bytes),
-                )
+            self._check_room(0, source)
         except Unavailable as e:
             self._metrics.turned_away.labels(e.info.name).inc()
             raise
+
+    def _has_room(self, _size: int, ahead: int, source: str) -> bool:
+        try:
+            self._check_room(ahead, source)
+        except Unavailable:
+            return False
+        return True
+
+    def _check_room(self, ahead: int, source: str) -> None:
+        self._nodes.require()
+        closed_ms = self._forwarder.closed_ms()
+        if closed_ms:
+            raise Unavailable("MEMPOOL_FULL", "the node has no room", retry_after_ms=closed_ms)
+        waiting = self.waiting_bytes + ahead
+        if self._room.is_full(waiting, source):
+            raise Unavailable(
+                "MEMPOOL_FULL",
+                f"{self._room.bytes_max} bytes wait in this gateway",
+                retry_after_ms=self._room.retry_after_ms(waiting),
+            )
 
     def send_one(self, data: bytes, source: str, wait: Wait = "none") -> asyncio.Future[Admission]:
         return self._send(single(data), source, wait)

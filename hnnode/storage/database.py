@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
-from hnnode_native import PageLayer
+from hnnode_native import NativeError, PageLayer, unpack_batch
 from rocksdict import WriteBatch
 
 from hnnode.config import StorageConfig
@@ -34,8 +34,10 @@ from hnnode.storage.block_log import BlockLog
 from hnnode.storage.failure import STORAGE, corrupt
 from hnnode.storage.families import Families
 from hnnode.storage.file_turn import FileTurn, put_rows
-from hnnode.storage.layout import HEIGHT, STAMP_KEY, STAMPED
+from hnnode.storage.layout import HEIGHT
+from hnnode.storage.receipt_rows import ReceiptRows
 from hnnode.storage.state_reader import Frozen, FrozenRing, LiveReader, rows_of, scan_rows
+from hnnode.storage.tip import load_tip
 from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
 LogPosition = Callable[[], tuple[int, int]]
@@ -68,12 +70,13 @@ class Database:
             self._families = Families(path, config)
         self._turn = FileTurn(self._families, config.write_buffer_bytes)
         self._places: TxPlaces | None = None
+        self._receipts = ReceiptRows(self._receipts_row, self.batch)
         try:
             with STORAGE:
-                self._tip = self._load_tip()
+                self._tip = load_tip(path, self._families)
                 if self._tip is not None:
                     self._places = self._open_places()
-                    self._places.catch_up(self._tip.height, self._receipts_row)
+                    self._places.catch_up(self._tip.height, self._plain_receipts)
         except BaseException:
             self.close()
             raise
@@ -91,7 +94,8 @@ class Database:
             if not self._families.is_open:
                 return
             try:
-                self._drain()
+                if self._written >= 0:
+                    self._turn.drain(self._written)
             except BaseException:
                 self._families.abandon()
                 raise
@@ -119,7 +123,7 @@ class Database:
         batch.put(layout.SALT_KEY, os.urandom(SALT_BYTES), meta)
         self._finish(batch, tip, writes, pages)
         with STORAGE:
-            self._drain()
+            self._turn.drain(self._written)
         self._places = self._open_places()
         self._in_files = self._durable = 0
         self._publish(tip)
@@ -159,7 +163,7 @@ class Database:
         handle = self._families.handle
         batch = WriteBatch(raw_mode=True)
         batch.put(key, layout.encode_block(logged.block), handle("blocks"))
-        batch.put(key, record.receipts_packed, handle("receipts"))
+        batch.put(key, self._receipts.stored(record), handle("receipts"))
         for _, _, at in record.batches:
             batch.put(layout.BATCH_KEY.pack(at.segment, at.offset), key, handle("batch_index"))
         for author, seq in record.author_seqs:
@@ -171,6 +175,7 @@ class Database:
         self._finish(batch, record.tip, record.writes, record.pages)
         places.written()
         places.add(height, record.receipts_packed)
+        self._receipts.wrote(record)
 
     def flush(self) -> int:
         """Make everything written so far durable in the block log (one fsync, the GIL is free meanwhile). Returns the
@@ -252,16 +257,23 @@ class Database:
         return None if row is None else layout.decode_block(row)
 
     def batch(self, location: BatchLocation) -> bytes:
+        """Plain bytes."""
+        try:
+            return unpack_batch(self._batches.read(location))
+        except NativeError as e:
+            raise corrupt(f"{self._path}: batch at {location}: {e}") from e
+
+    def batch_packed(self, location: BatchLocation) -> bytes:
         return self._batches.read(location)
 
     def receipt(self, height: int, tx_index: int) -> bytes | None:
-        row = self._row("receipts", height)
-        return None if row is None else layout.unpack_receipt(row, tx_index)
+        block = self.block(height)
+        return None if block is None else self._receipts.one(block, tx_index)
 
     def receipts(self, height: int) -> list[bytes]:
         """Empty for a height without block."""
-        row = self._row("receipts", height)
-        return [] if row is None else layout.unpack_receipts(row)
+        block = self.block(height)
+        return [] if block is None else layout.unpack_receipts(self._receipts.row(block))
 
     def tx(self, location: TxLocation) -> bytes:
         """Signed transaction at a location that `tx_locations` gave. Raises Unavailable NOT_FOUND for one past the tip
@@ -270,7 +282,7 @@ class Database:
         index = location.tx_index
         for _, tx_count, at in () if block is None else block.batches:
             if index < tx_count:
-                return layout.tx_in_batch(self._batches.read(at), index)
+                return layout.tx_in_batch(self.batch(at), index)
             index -= tx_count
         raise Unavailable("NOT_FOUND", f"no transaction {location.tx_index} at height {location.height}")
 
@@ -296,7 +308,7 @@ class Database:
         """Memtables and block cache in use, as RocksDB counts them, pages that wait, filters of the transaction index."""
         filters = 0 if self._places is None else self._places.filter_bytes
         with STORAGE:
-            return self._families.memory_bytes() + self._turn.page_bytes + filters
+            return self._families.memory_bytes() + self._turn.page_bytes + self._receipts.new_bytes + filters
 
     # ------------------------------------------------------------ inside
     def _finish(
@@ -341,32 +353,6 @@ class Database:
             self._tip = tip
             self._ring.follow(tip.height)
 
-    def _load_tip(self) -> Tip | None:
-        stamps = {name: self._families[name].get(STAMP_KEY) for name in STAMPED}
-        if len(set(stamps.values())) != 1:
-            heights = {name: None if stamp is None else HEIGHT.unpack(stamp)[0] for name, stamp in stamps.items()}
-            raise corrupt(f"{self._path}: column families stand at different heights: {heights}")
-        row = self._families["meta"].get(layout.TIP_KEY)
-        if row is None:
-            if stamps["meta"] is not None:
-                raise corrupt(f"{self._path}: the tip is missing")
-            return None
-        form = self._families["meta"].get(layout.FORMAT_KEY)
-        if form != layout.U32.pack(layout.FORMAT):
-            raise corrupt(f"{self._path}: format is {form!r}, want {layout.FORMAT}")
-        tip = layout.decode_tip(row)
-        block_row = self._families["blocks"].get(HEIGHT.pack(tip.height))
-        if stamps["meta"] != HEIGHT.pack(tip.height) or (tip.height > 0 and block_row is None):
-            raise corrupt(f"{self._path}: tip {tip.height} does not match its stamp or has no block")
-        # Blocks and receipts have no stamp: the row of the tip is theirs, and one above it is of another write.
-        for name in ("blocks", "receipts"):
-            here, above = (self._families[name].get(HEIGHT.pack(at)) for at in (tip.height, tip.height + 1))
-            if (here is None) != (tip.height == 0) or above is not None:
-                raise corrupt(f"{self._path}: {name} do not end at the tip, height {tip.height}")
-        if block_row is not None and layout.decode_block(block_row).block_hash != tip.block_hash:
-            raise corrupt(f"{self._path}: tip {tip.height} and its block have different hashes")
-        return tip
-
     def _open_places(self) -> TxPlaces:
         return TxPlaces(self._families, self._meta(layout.SALT_KEY))
 
@@ -376,14 +362,13 @@ class Database:
         return self._places
 
     def _receipts_row(self, height: int) -> bytes:
-        row = self._row("receipts", height)
-        if row is None:
-            raise corrupt(f"{self._path}: receipts of height {height} are missing")
-        return row
+        return self._row("receipts", height) or b""
 
-    def _drain(self) -> None:
-        if self._written >= 0:
-            self._turn.drain(self._written)
+    def _plain_receipts(self, height: int) -> bytes:
+        block = self.block(height)
+        if block is None:
+            raise corrupt(f"{self._path}: block {height} is missing")
+        return self._receipts.row(block)
 
     def _position(self, key: bytes) -> tuple[int, int]:
         with STORAGE:

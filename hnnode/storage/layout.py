@@ -2,10 +2,10 @@
 
 | column family | key | value |
 |---|---|---|
-| meta | "format" "genesis" "validators" "tip" "salt" | u32, bytes, bytes, tip, 80 bytes |
+| meta | "format" "genesis" "validators" "tip" "salt" | u32, bytes, bytes, tip, 160 bytes |
 | meta | "log" "redo"; "seq" ‖ account | u32 segment ‖ u64 bytes of the consensus log and of the block log; u64 |
 | blocks | u64 height | block (below) |
-| receipts | u64 height | u32 count ‖ count × u32 end ‖ receipts |
+| receipts | u64 height | `hnnode_native.pack_receipts` |
 | tx_index | `hnnode_native.TxIndex` | its rows |
 | batch_index | u32 segment ‖ u64 offset | u64 height |
 | state | `hnnode_native.state_key` | value |
@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from hnnode.ports import BatchLocation, CommitRecord, LoggedBlock, StoredBlock, Tip
 from hnnode.storage.failure import corrupt
 
-FORMAT = 3
+FORMAT = 4
 _BLOCK_FORMAT = 1
 FAMILIES = ("meta", "blocks", "receipts", "tx_index", "batch_index", "state", "tree")
 STAMPED = ("meta", "batch_index", "state", "tree")

@@ -5,7 +5,8 @@
 - Keys that are hashes arrive in no order, so every file of such a family overlaps every other: universal compaction
   rewrites them less often than levels do. Keys that rise (heights, segments) hardly overlap, and levels move their files
   without rewriting.
-- Receipts and state pack well, because they repeat names; entries of the transaction index and pages are hashes.
+- State packs well, because it repeats names; receipts are packed before they come here, entries of the transaction index and
+  pages are hashes.
 - Whole-key bloom filters, in memory and in files, stand where keys are looked up that are often absent: the records of a
   new transaction.
 """
@@ -31,7 +32,11 @@ BACKGROUND_JOBS_MAX = 2
 _TABLE_FILE_BYTES = 64 * 1024 * 1024
 _ARENA_BYTES_MAX = 256 * 1024
 _LOG_BYTES_MAX = 4 * 1024 * 1024
-_PACKED = frozenset({"meta", "blocks", "receipts", "state"})
+_PACKED = frozenset({"meta", "blocks"})
+_PACKED_WELL = frozenset({"state"})
+_ZSTD_LEVEL = -1
+_ROW_BLOCK_BYTES = 16 * 1024
+"""Of a family that is packed well: rows of state repeat names and zeros, and more of them beside each other pack better."""
 _HASH_KEYED = frozenset({"state", "tree"})
 _FILTERED = _HASH_KEYED | {"batch_index"}
 ROOM = 16
@@ -77,6 +82,8 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
     table.set_format_version(5)
     options = Options(raw_mode=True)
+    if name in _PACKED_WELL:
+        table.set_block_size(_ROW_BLOCK_BYTES)
     if name in _FILTERED:
         table.set_bloom_filter(10, False)
     if name in _HASH_KEYED:
@@ -86,7 +93,11 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
         options.set_universal_compaction_options(_universal())
         options.set_level_zero_file_num_compaction_trigger(_RUNS_MAX)
     options.set_block_based_table_factory(table)
-    options.set_compression_type(DBCompressionType.lz4() if name in _PACKED else DBCompressionType.none())
+    if name in _PACKED_WELL:
+        options.set_compression_type(DBCompressionType.zstd())
+        options.set_compression_options(-14, _ZSTD_LEVEL, 0, 0)
+    else:
+        options.set_compression_type(DBCompressionType.lz4() if name in _PACKED else DBCompressionType.none())
     options.set_write_buffer_size(ROOM * config.write_buffer_bytes)
     options.set_max_write_buffer_number(3)
     # Seven families share the write buffer: what each allocates at first must not fill it.

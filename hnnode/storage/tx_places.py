@@ -16,7 +16,7 @@ from hnnode.storage.failure import STORAGE, corrupt
 from hnnode.storage.families import Families
 from hnnode.storage.state_reader import rows_of
 
-SALT_BYTES = 80
+SALT_BYTES = 160
 FILTER_BYTES_MAX = 128 * 1024 * 1024
 """Filters in memory: 2–4 bytes an id, so those of some forty million; older ones are read again for each search."""
 SEGMENT_IDS = SEGMENT_BLOCKS = 65_536

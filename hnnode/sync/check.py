@@ -40,7 +40,7 @@ class BlockCheck:
         height = response.height
         try:
             value = Value.decode(response.value)
-            batches = [Batch.decode(data) for data in response.batches]
+            batches = [Batch.unpack(data) for data in response.batches]
         except NativeError as e:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: {e}") from e
         code = verify_certificate(response.certificate, self._validators, self._chain_id, height, value.block_hash)

@@ -60,5 +60,5 @@ class BlockServing:
         block = self._chain.block(height)
         if block is None or height > self._chain.tip().height:
             return BlockResponse(height, b"", b"", ())
-        batches = tuple(self._chain.batch(location) for _, _, location in block.batches)
+        batches = tuple(self._chain.batch_packed(location) for _, _, location in block.batches)
         return BlockResponse(height, block.value, block.certificate, batches)

@@ -201,7 +201,7 @@ def test_blocks_in_the_files_and_not_in_the_log_are_no_gap(home: Home) -> None:
         place = storage.batch_log.append([b"batch 42"])[0]
         storage.batch_log.sync()
         storage.database.write(record_of(42, place))
-        storage.database._drain()
+        storage.database._turn.drain(storage.database._written)
         storage.database._unlogged.clear()
     with opened(home) as storage:
         assert storage.database.tip() == tip_of(42)

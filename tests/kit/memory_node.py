@@ -105,6 +105,9 @@ class MemoryChain:
     def block(self, height: int) -> StoredBlock | None:
         return self.blocks.get(height)
 
+    def batch_packed(self, location: BatchLocation) -> bytes:
+        return self.batch(location)
+
     def batch(self, location: BatchLocation) -> bytes:
         return self.batches[location.offset]
 
@@ -294,7 +297,7 @@ class MemoryNode:
         return head + bytes(bitmap) + signatures
 
     # ---------------------------------------------------------------- mempool
-    def check_open(self, size: int, source: str = "") -> None:
+    def check_open(self, size: int, source: str = "", ahead: int = 0) -> None:
         if self.refuse is not None:
             raise self.refuse
 

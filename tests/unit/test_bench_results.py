@@ -20,7 +20,7 @@ from hnnode.bench.budget import STAGES, Account, budget
 from hnnode.bench.compare import Verdict, compare, regressed
 from hnnode.bench.load import Sample
 from hnnode.bench.model import breaks_at, into_page, model, predict
-from hnnode.bench.overload import memory_slope_mb, recovery_s
+from hnnode.bench.overload import left_cores, memory_slope_mb, recovery_s, shares
 from hnnode.bench.processes import parse_metrics
 from hnnode.bench.report_files import markdown, write_report
 from hnnode.bench.report_page import page
@@ -241,6 +241,14 @@ class _Outside(html.parser.HTMLParser):
             self.found.append(tag)
 
 
+def test_a_crowd_is_compared_with_the_peak_beside_it_and_on_equal_cores() -> None:
+    found = shares({"committed_tps": 900.0, "sender_cores": 0.5}, 1000.0, 0.1)
+    assert (found["peak_tps"], found["committed_share_of_peak"]) == (1000.0, 0.9)
+    cores = left_cores(0.0)
+    assert found["committed_share_adjusted"] == pytest.approx(0.9 * (cores - 0.1) / (cores - 0.5), abs=1e-3)
+    assert left_cores(1e9) == 0.1
+
+
 def test_page_loads_nothing_and_escapes_what_it_shows() -> None:
     text = page(
         [_result(), _result(scenario="sync", blocks_per_s=5.0, tx_per_s=9.0, sync_s=1.0, heights=[(1.0, 2), (2.0, 4)])]
@@ -310,7 +318,7 @@ def test_tables_take_the_place_between_the_marks() -> None:
     text = into_page(page_text, results)
     assert "old" not in text
     assert text.endswith("<!-- chain: end -->\ny")
-    assert "| 5 | – | – | 0.95 |" in text
+    assert "| 5 | – | – | – | 0.95 |" in text
     assert "| receipt | 5 | 1 | – | 9 |" in text
     assert "**Catching up**" not in text
     assert markdown(results[1:]).count("|---|") >= 2

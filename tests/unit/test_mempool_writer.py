@@ -47,7 +47,7 @@ class World:
         self.writer = BatchWriter(self.log, Metrics(), thread, sync_ms, self._on_held, self.fatal.append)
 
     def _on_held(self, batches: Sequence[HeldBatch], acknowledge: bool) -> None:
-        assert all(self.log.read(held.location) == held.batch.data for held in batches)
+        assert all(self.log.read(held.location) == held.batch.packed for held in batches)
         self.reports.append(([held.batch.digest for held in batches], acknowledge))
 
 

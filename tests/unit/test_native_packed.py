@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def test_a_result_packs_what_its_lists_hold() -> None:
     assert result.tx_ids_packed == b"".join(result.tx_ids)
     assert result.receipts_packed == layout.pack_receipts(result.receipts)
     assert layout.unpack_receipts(result.receipts_packed) == result.receipts
-    index = native.TxIndex(bytes(range(80)), [], 0)
+    index = native.TxIndex(hashlib.shake_128(b"salt").digest(160), [], 0)
     index.add(1, result.receipts_packed)
     search = index.search(result.tx_ids_packed)
     assert search.step() == []
@@ -134,7 +135,7 @@ def test_batches_decoded_together_answer_as_alone() -> None:
         assert batch is not None
         sealed.append(batch.data)
     good, cut, spoiled = sealed[0], sealed[1][:-1], sealed[2][:150] + b"!" + sealed[2][151:]
-    first, refused, third = native.Batch.decode_many([good, cut, spoiled])
+    first, refused, third = native.Batch.unpack_many([good, cut, spoiled])
     assert isinstance(first, native.Batch)
     assert isinstance(third, native.Batch)
     assert (first.data, refused) == (good, CODES["BATCH_MALFORMED"])
@@ -142,7 +143,50 @@ def test_batches_decoded_together_answer_as_alone() -> None:
     validators = native.ValidatorSet(0, [(KEYS[0].public_key(), 1)])
     codes_of = native.verify_batches
     assert codes_of([first, third], CHAIN, validators, known, None) == [0, CODES["BATCH_SIGNATURE_INVALID"]]
-    assert native.Batch.decode_many([]) == []
+    assert native.Batch.unpack_many([]) == []
+
+
+def sealed(count: int, seq: int = 1) -> native.Batch:
+    known, txs = accounts(), pool()
+    decoded = native.DecodedTxs.decode(preserve(KEYS[0], 0, count), CHAIN)
+    assert txs.admit(decoded, known, bytes(count), 0) == [0] * count
+    batch = txs.seal(KEYS[0], seq)
+    assert batch is not None
+    return batch
+
+
+def test_a_batch_travels_packed_and_keeps_the_bytes_it_came_in() -> None:
+    batch = sealed(300)
+    assert len(batch.packed) < 0.45 * batch.size
+    assert native.unpack_batch(batch.packed) == native.unpack_batch(batch.data) == batch.data
+    came = native.Batch.unpack(batch.packed)
+    assert (came.digest, came.data, came.packed) == (batch.digest, batch.data, batch.packed)
+    plain = native.Batch.unpack(batch.data)
+    assert (plain.digest, plain.packed) == (batch.digest, batch.packed)
+    with pytest.raises(native.NativeError):
+        native.Batch.decode(batch.packed)  # the format of the chain knows no packed batch
+
+
+def test_a_frame_of_a_peer_is_not_believed() -> None:
+    packed = sealed(10).packed
+    longest = native.LIMITS["batch_bytes_max"]
+    bad = [
+        packed[:-1],
+        packed + b"!",
+        packed[:1] + (longest + 1).to_bytes(4, "big") + packed[5:],
+        packed[:1] + (2**32 - 1).to_bytes(4, "big") + packed[5:],
+        packed[:5],
+        b"\x02",
+        b"",
+    ]
+    first, *refused, last = native.Batch.unpack_many([packed, *bad, packed])
+    assert isinstance(first, native.Batch)
+    assert isinstance(last, native.Batch)
+    assert refused == [CODES["BATCH_MALFORMED"]] * len(bad)
+    for data in bad:
+        with pytest.raises(native.NativeError) as e:
+            native.Batch.unpack(data)
+        assert e.value.code == CODES["BATCH_MALFORMED"]
 
 
 def test_the_threads_are_set_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import struct
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from hnnode.storage.families import Families
 from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
 CONFIG = StorageConfig(cache_bytes=1 << 20, write_buffer_bytes=1 << 20, tree_cache_bytes=1 << 20)
-SALT = bytes(range(7, 7 + SALT_BYTES))
+SALT = hashlib.shake_128(b"salt").digest(SALT_BYTES)
 DUPLICATE, UNKNOWN, TOO_FAR = (CODES[name] for name in ("TX_DUPLICATE", "ACCOUNT_UNKNOWN", "VALIDITY_TOO_FAR"))
 
 

@@ -1,11 +1,11 @@
-//! One id with its place on the chain, and the secret hash that orders ids.
+//! One id with its place on the chain, and the secret tag that stands for it.
 
 use hn_primitives::Hash32;
 
 /// Bytes of an entry in a part.
-pub const ENTRY_BYTES: usize = 40;
+pub const ENTRY_BYTES: usize = 24;
 /// Bytes of a salt.
-pub const SALT_BYTES: usize = 80;
+pub const SALT_BYTES: usize = 160;
 
 const INDEX_BITS: u32 = 24;
 
@@ -31,55 +31,69 @@ impl Place {
     }
 }
 
-/// An id and its place.
+/// What stands for an id: 128 bits of it under the salt. `hash` orders entries and names their part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tag {
+    pub hash: u64,
+    pub check: u64,
+}
+
+/// An id, by its tag, and its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
-    pub id: Hash32,
+    pub tag: Tag,
     pub place: Place,
 }
 
 impl Entry {
     pub fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.id);
-        out.extend_from_slice(&self.place.0.to_be_bytes());
+        for number in [self.tag.hash, self.tag.check, self.place.0] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
     }
 
     pub fn get(bytes: &[u8; ENTRY_BYTES]) -> Self {
-        let (mut id, mut place) = ([0; 32], [0; 8]);
-        id.copy_from_slice(&bytes[..32]);
-        place.copy_from_slice(&bytes[32..]);
+        let mut numbers = [0; 3];
+        for (number, bytes) in numbers.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *number = u64::from_be_bytes(*bytes);
+        }
+        let [hash, check, place] = numbers;
         Self {
-            id,
-            place: Place(u64::from_be_bytes(place)),
+            tag: Tag { hash, check },
+            place: Place(place),
         }
     }
 }
 
-/// Key of the hash that orders ids: random, chosen once for a database, told to nobody.
+/// Key of the tags: random, chosen once for a database, told to nobody.
 ///
-/// Multilinear hashing (Carter and Wegman): the sum of word times key over 128 bits, of which the upper half is strongly
-/// universal: for whatever ids somebody finds without the key, hashes are spread evenly.
+/// Multilinear hashing (Carter and Wegman), twice: the sum of word times key over 128 bits, of which the upper half is
+/// strongly universal. Whatever ids somebody finds without the key, two of them have the same tag with probability
+/// 2^-128, which is less than that of a fault in memory; who reads the key on one node must still find a collision of 128
+/// bits, and would deceive that node alone.
 #[derive(Clone)]
-pub struct Salt([u128; 5]);
+pub struct Salt([[u128; 5]; 2]);
 
 impl Salt {
-    /// Five random numbers.
+    /// Ten random numbers.
     pub fn new(bytes: &[u8; SALT_BYTES]) -> Self {
-        let mut keys = [0; 5];
-        for (key, chunk) in keys.iter_mut().zip(bytes.as_chunks::<16>().0) {
+        let mut keys = [[0; 5]; 2];
+        for (key, chunk) in keys.iter_mut().flatten().zip(bytes.as_chunks::<16>().0) {
             *key = u128::from_be_bytes(*chunk);
         }
         Self(keys)
     }
 
-    /// Hash of an id.
-    pub(crate) fn hash(&self, id: &Hash32) -> u64 {
-        let [first, keys @ ..] = &self.0;
-        let mut sum = *first;
-        for (key, word) in keys.iter().zip(id.as_chunks::<8>().0) {
-            sum = sum.wrapping_add(key.wrapping_mul(u128::from(u64::from_le_bytes(*word))));
-        }
-        (sum >> 64) as u64
+    /// Tag of an id.
+    pub(crate) fn tag(&self, id: &Hash32) -> Tag {
+        let [hash, check] = self.0.each_ref().map(|[first, keys @ ..]| {
+            let mut sum = *first;
+            for (key, word) in keys.iter().zip(id.as_chunks::<8>().0) {
+                sum = sum.wrapping_add(key.wrapping_mul(u128::from(u64::from_le_bytes(*word))));
+            }
+            (sum >> 64) as u64
+        });
+        Tag { hash, check }
     }
 }
 
@@ -92,7 +106,11 @@ mod tests {
         for (height, index) in [(0, 0), (1, 2), ((1 << 40) - 1, (1 << 24) - 1)] {
             let place = Place::new(height, index).unwrap();
             assert_eq!((place.height(), place.index()), (height, index));
-            let entry = Entry { id: [7; 32], place };
+            let tag = Tag {
+                hash: 7,
+                check: u64::MAX,
+            };
+            let entry = Entry { tag, place };
             let mut bytes = Vec::new();
             entry.put(&mut bytes);
             assert_eq!(Entry::get(bytes.as_slice().try_into().unwrap()), entry);
@@ -102,15 +120,22 @@ mod tests {
     }
 
     #[test]
-    fn test_hash_depends_on_every_word_and_on_the_salt() {
+    fn test_tag_depends_on_every_word_and_on_the_salt() {
         let salt = Salt::new(&std::array::from_fn(|i| (i * 37 + 11) as u8));
         let other = Salt::new(&std::array::from_fn(|i| (i * 41 + 3) as u8));
-        let plain = salt.hash(&[0; 32]);
-        assert_ne!(plain, other.hash(&[0; 32]));
+        let plain = salt.tag(&[0; 32]);
+        assert_ne!(plain.hash, plain.check);
+        for (half, otherwise) in [
+            (plain.hash, other.tag(&[0; 32]).hash),
+            (plain.check, other.tag(&[0; 32]).check),
+        ] {
+            assert_ne!(half, otherwise);
+        }
         for at in 0..32 {
             let mut id = [0; 32];
             id[at] = 1;
-            assert_ne!(salt.hash(&id), plain, "byte {at}");
+            let tag = salt.tag(&id);
+            assert!(tag.hash != plain.hash && tag.check != plain.check, "byte {at}");
         }
     }
 }

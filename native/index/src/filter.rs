@@ -80,7 +80,7 @@ mod tests {
         let salt = Salt::new(&std::array::from_fn(|i| (i * 89 + 5) as u8));
         let mut id = [0; 32];
         id[..8].copy_from_slice(&number.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
-        salt.hash(&id)
+        salt.tag(&id).hash
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hn_primitives::{Hash32, codes};
 
-use crate::entry::{Entry, Place, SALT_BYTES, Salt};
+use crate::entry::{Entry, Place, SALT_BYTES, Salt, Tag};
 use crate::error::IndexError;
 use crate::filter::Chunk;
 use crate::merge::Merge;
@@ -93,17 +93,17 @@ struct Recent {
 }
 
 impl Recent {
-    fn insert(&mut self, hash: u64, entry: Entry) {
-        let first = self.by_hash.entry(hash).or_insert(entry);
-        if first.id != entry.id {
+    fn insert(&mut self, entry: Entry) {
+        let first = self.by_hash.entry(entry.tag.hash).or_insert(entry);
+        if first.tag != entry.tag {
             self.same_hash.push(entry);
         }
     }
 
-    fn get(&self, hash: u64, id: &Hash32) -> Option<Place> {
-        let first = self.by_hash.get(&hash)?;
+    fn get(&self, tag: Tag) -> Option<Place> {
+        let first = self.by_hash.get(&tag.hash)?;
         let others = self.same_hash.iter();
-        let found = std::iter::once(first).chain(others).find(|entry| entry.id == *id);
+        let found = std::iter::once(first).chain(others).find(|entry| entry.tag == tag);
         found.map(|entry| entry.place)
     }
 
@@ -111,11 +111,9 @@ impl Recent {
         self.by_hash.len() + self.same_hash.len()
     }
 
-    fn sorted(&self, salt: &Salt) -> Vec<(u64, Entry)> {
-        let others = self.same_hash.iter().map(|entry| (salt.hash(&entry.id), *entry));
-        let mut all: Vec<_> = self.by_hash.iter().map(|(hash, entry)| (*hash, *entry)).collect();
-        all.extend(others);
-        all.sort_by_key(|(hash, _)| *hash);
+    fn sorted(&self) -> Vec<Entry> {
+        let mut all: Vec<_> = self.by_hash.values().chain(&self.same_hash).copied().collect();
+        all.sort_unstable_by_key(|entry| (entry.tag.hash, entry.place));
         all
     }
 }
@@ -220,10 +218,10 @@ impl TxIndex {
                 want: inner.next_height,
             });
         }
-        let entries = decided(height, packed)?;
+        let entries = decided(height, packed, &self.salt)?;
         let count = entries.len();
         for entry in entries {
-            inner.recent.insert(self.salt.hash(&entry.id), entry);
+            inner.recent.insert(entry);
         }
         inner.next_height = height + 1;
         // A merge of each level must be over before the next is due.
@@ -247,7 +245,7 @@ impl TxIndex {
         if inner.recent.len() < inner.limits.segment_ids && span < inner.limits.segment_blocks {
             return changes;
         }
-        let entries = inner.recent.sorted(&self.salt);
+        let entries = inner.recent.sorted();
         let facts = Facts {
             number: inner.take_number(),
             level: 0,
@@ -259,7 +257,7 @@ impl TxIndex {
         let mut filters = Vec::with_capacity(facts.chunk_count());
         let mut rest = entries.as_slice();
         for chunk in 0..facts.chunk_count() as u32 {
-            let (own, after) = rest.split_at(rest.partition_point(|(hash, _)| facts.chunk(*hash) <= chunk));
+            let (own, after) = rest.split_at(rest.partition_point(|entry| facts.chunk(entry.tag.hash) <= chunk));
             rest = after;
             let (rows, filter) = chunk_rows(&facts, chunk, own);
             changes.rows.extend(rows);
@@ -297,7 +295,7 @@ impl TxIndex {
         let Some(mut merge) = inner.merge.take() else {
             return Ok(changes);
         };
-        changes.rows = merge.step(&self.salt, rows)?;
+        changes.rows = merge.step(rows)?;
         if merge.is_done() {
             changes.rows.push(merge.facts.row());
             let ranges = merge.sources.iter().map(|source| row_range(source.facts.number));
@@ -345,10 +343,10 @@ impl TxIndex {
     }
 
     /// Places of the ids among the newest, into `places`, and the segments that hold all others, newest first.
-    pub(crate) fn begin(&self, ids: &[(u64, Hash32)], places: &mut [Option<Place>]) -> Arc<Vec<Arc<Segment>>> {
+    pub(crate) fn begin(&self, tags: &[Tag], places: &mut [Option<Place>]) -> Arc<Vec<Arc<Segment>>> {
         let inner = self.lock();
-        for (place, (hash, id)) in places.iter_mut().zip(ids) {
-            *place = inner.recent.get(*hash, id);
+        for (place, tag) in places.iter_mut().zip(tags) {
+            *place = inner.recent.get(*tag);
         }
         Arc::clone(&inner.segments)
     }
@@ -410,7 +408,7 @@ impl Inner {
 }
 
 /// Entries of the receipts that decide their transactions.
-fn decided(height: u64, packed: &[u8]) -> Result<Vec<Entry>, IndexError> {
+fn decided(height: u64, packed: &[u8], salt: &Salt) -> Result<Vec<Entry>, IndexError> {
     let damaged = |receipt| IndexError::Receipts { height, receipt };
     let number = |at: usize| -> Option<usize> {
         let bytes = packed.get(at..at + 4)?.first_chunk::<4>()?;
@@ -437,7 +435,8 @@ fn decided(height: u64, packed: &[u8]) -> Result<Vec<Entry>, IndexError> {
         if !matches!(u32::from_be_bytes(code), codes::TX_DUPLICATE | codes::ACCOUNT_UNKNOWN) {
             let place = u32::try_from(index).ok().and_then(|index| Place::new(height, index));
             let place = place.ok_or_else(|| damaged(index))?;
-            entries.push(Entry { id, place });
+            let tag = salt.tag(&id);
+            entries.push(Entry { tag, place });
         }
         start = end;
     }

@@ -9,11 +9,12 @@
 //!
 //! | row | key | value |
 //! |---|---|---|
-//! | part | u64 segment ‖ 1 ‖ u32 part | entries in order of their hash, each id ‖ u40 height ‖ u24 index |
+//! | part | u64 segment ‖ 1 ‖ u32 part | entries in order of their tag, each u64 hash ‖ u64 check ‖ u40 height ‖ u24 index |
 //! | filter | u64 segment ‖ 2 ‖ u32 chunk | Bloom filter over [`CHUNK_PARTS`] parts, 4,096 bytes |
 //! | segment | u64 segment ‖ 3 ‖ u32 0 | u8 version ‖ u8 level ‖ u8 bits ‖ u64 first ‖ u64 last height ‖ u64 count |
 //!
-//! An id's place in a segment comes from a hash with a secret salt, so nobody can choose ids that fall together.
+//! A tag of 128 bits under a secret salt stands for an id: nobody can choose ids that fall together, or that are taken for
+//! one another.
 #![forbid(unsafe_code)]
 
 mod entry;

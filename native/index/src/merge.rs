@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::entry::{ENTRY_BYTES, Entry, Salt};
+use crate::entry::{ENTRY_BYTES, Entry};
 use crate::error::IndexError;
 use crate::filter::{CHUNK_PARTS, Chunk};
 use crate::index::Row;
@@ -68,7 +68,7 @@ impl Merge {
     }
 
     /// Make the next chunk of the parts `wanted` named.
-    pub fn step(&mut self, salt: &Salt, rows: &[Option<&[u8]>]) -> Result<Vec<Row>, IndexError> {
+    pub fn step(&mut self, rows: &[Option<&[u8]>]) -> Result<Vec<Row>, IndexError> {
         let chunk = self.filters.len() as u32;
         let mut found = Vec::with_capacity(rows.iter().flatten().map(|row| row.len() / ENTRY_BYTES).sum());
         let missing = IndexError::Missing {
@@ -79,14 +79,13 @@ impl Merge {
         for row in rows {
             for bytes in entries(row.ok_or_else(|| missing.clone())?)? {
                 let entry = Entry::get(bytes);
-                let hash = salt.hash(&entry.id);
-                if self.facts.chunk(hash) == chunk {
-                    found.push((hash, entry));
+                if self.facts.chunk(entry.tag.hash) == chunk {
+                    found.push(entry);
                 }
             }
         }
         // Equal hashes keep the order of the sources: the oldest place comes first.
-        found.sort_by_key(|(hash, _)| *hash);
+        found.sort_by_key(|entry| entry.tag.hash);
         let (rows, filter) = chunk_rows(&self.facts, chunk, &found);
         self.filters.push(Some(filter));
         debug_assert!(rows.len() == CHUNK_PARTS as usize + 1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hn_primitives::Hash32;
 
-use crate::entry::Place;
+use crate::entry::{Place, Tag};
 use crate::error::IndexError;
 use crate::filter::Chunk;
 use crate::index::TxIndex;
@@ -26,8 +26,8 @@ pub struct Search {
 /// The ids of one round with what was read for them.
 struct Window {
     segments: Arc<Vec<Arc<Segment>>>,
-    /// (index of the id, its hash, segments still to be asked).
-    open: VecDeque<(usize, u64, usize)>,
+    /// (index of the id, its tag, segments still to be asked).
+    open: VecDeque<(usize, Tag, usize)>,
     parts: HashMap<(u64, u32), Vec<u8>>,
     filters: HashMap<(u64, u32), Chunk>,
     wanted: Vec<(Arc<Segment>, Kind, u32)>,
@@ -61,8 +61,8 @@ impl Search {
             }
             let Some(window) = &mut self.window else { break };
             let mut still = VecDeque::new();
-            while let Some((at, hash, ahead)) = window.open.pop_front() {
-                let (left, outcome) = window.look(index, &self.ids[at], hash, ahead)?;
+            while let Some((at, tag, ahead)) = window.open.pop_front() {
+                let (left, outcome) = window.look(tag, ahead)?;
                 match outcome {
                     Outcome::Place(place) => self.places[at] = place,
                     Outcome::Wanted(kind, number) => {
@@ -70,7 +70,7 @@ impl Search {
                         if window.asked.insert((segment.facts.number, kind, number)) {
                             window.wanted.push((Arc::clone(segment), kind, number));
                         }
-                        still.push_back((at, hash, left));
+                        still.push_back((at, tag, left));
                     }
                 }
             }
@@ -127,14 +127,15 @@ impl Search {
 
     fn begin(&mut self, index: &TxIndex) -> Window {
         let end = self.ids.len().min(self.done + WINDOW_IDS);
-        let ids: Vec<_> = self.ids[self.done..end]
+        let ids = self.ids[self.done..end].iter();
+        let tags: Vec<Tag> = ids.map(|id| index.salt().tag(id)).collect();
+        let segments = index.begin(&tags, &mut self.places[self.done..end]);
+        let open = tags
             .iter()
-            .map(|id| (index.salt().hash(id), *id))
-            .collect();
-        let segments = index.begin(&ids, &mut self.places[self.done..end]);
-        let open = ids.iter().zip(self.done..).filter(|(_, at)| self.places[*at].is_none());
+            .zip(self.done..)
+            .filter(|(_, at)| self.places[*at].is_none());
         Window {
-            open: open.map(|((hash, _), at)| (at, *hash, segments.len())).collect(),
+            open: open.map(|(tag, at)| (at, *tag, segments.len())).collect(),
             segments,
             parts: HashMap::new(),
             filters: HashMap::new(),
@@ -146,7 +147,8 @@ impl Search {
 
 impl Window {
     /// Look for an id in the first `left` segments, newest first. Returns how many are left to be asked, and why it ended.
-    fn look(&self, index: &TxIndex, id: &Hash32, hash: u64, mut left: usize) -> Result<(usize, Outcome), IndexError> {
+    fn look(&self, tag: Tag, mut left: usize) -> Result<(usize, Outcome), IndexError> {
+        let hash = tag.hash;
         while left > 0 {
             let segment = &self.segments[left - 1];
             let facts = &segment.facts;
@@ -163,7 +165,7 @@ impl Window {
                     let Some(row) = self.parts.get(&(facts.number, part)) else {
                         return Ok((left, Outcome::Wanted(Kind::Part, part)));
                     };
-                    if let Some(place) = find(row, index.salt(), hash, id)? {
+                    if let Some(place) = find(row, tag)? {
                         return Ok((left, Outcome::Place(Some(place))));
                     }
                 }

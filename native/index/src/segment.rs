@@ -2,9 +2,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use hn_primitives::Hash32;
-
-use crate::entry::{ENTRY_BYTES, Entry, Place, Salt};
+use crate::entry::{ENTRY_BYTES, Entry, Place, Tag};
 use crate::error::IndexError;
 use crate::filter::{CHUNK_BYTES, CHUNK_PART_BITS, CHUNK_PARTS, Chunk};
 use crate::index::Row;
@@ -12,7 +10,7 @@ use crate::index::Row;
 /// Entries a part has at most, on average.
 const PART_IDS: u64 = 256;
 const BITS_MAX: u32 = 31;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const ROW_BYTES: usize = 27;
 
 /// What a row's key says it is.
@@ -203,27 +201,27 @@ pub(crate) fn entries(row: &[u8]) -> Result<&[[u8; ENTRY_BYTES]], IndexError> {
     }
 }
 
-/// Place of an id in a part's row. Cost: a hash for each of about eight entries.
-pub(crate) fn find(row: &[u8], salt: &Salt, hash: u64, id: &Hash32) -> Result<Option<Place>, IndexError> {
+/// Place of an id in a part's row.
+pub(crate) fn find(row: &[u8], tag: Tag) -> Result<Option<Place>, IndexError> {
     let entries = entries(row)?;
-    let start = entries.partition_point(|bytes| salt.hash(&Entry::get(bytes).id) < hash);
+    let start = entries.partition_point(|bytes| Entry::get(bytes).tag.hash < tag.hash);
     let rest = entries.get(start..).unwrap_or_default().iter().map(Entry::get);
-    let same = rest.take_while(|entry| salt.hash(&entry.id) == hash);
-    Ok(same.into_iter().find(|entry| entry.id == *id).map(|entry| entry.place))
+    let mut same = rest.take_while(|entry| entry.tag.hash == tag.hash);
+    Ok(same.find(|entry| entry.tag == tag).map(|entry| entry.place))
 }
 
 /// Rows of one chunk: its parts and its filter. entries: in order of their hash, all of this chunk.
-pub(crate) fn chunk_rows(facts: &Facts, chunk: u32, entries: &[(u64, Entry)]) -> (Vec<Row>, Chunk) {
+pub(crate) fn chunk_rows(facts: &Facts, chunk: u32, entries: &[Entry]) -> (Vec<Row>, Chunk) {
     let mut filter = Chunk::new();
     let mut rows = Vec::with_capacity(CHUNK_PARTS as usize + 1);
     let mut rest = entries;
     for part in chunk * CHUNK_PARTS..(chunk + 1) * CHUNK_PARTS {
-        let own = rest.partition_point(|(hash, _)| facts.part(*hash) <= part);
+        let own = rest.partition_point(|entry| facts.part(entry.tag.hash) <= part);
         let (mine, after) = rest.split_at(own);
         rest = after;
         let mut row = Vec::with_capacity(mine.len() * ENTRY_BYTES);
-        for (hash, entry) in mine {
-            filter.insert(*hash, facts.chunk_bits());
+        for entry in mine {
+            filter.insert(entry.tag.hash, facts.chunk_bits());
             entry.put(&mut row);
         }
         rows.push((key(facts.number, Kind::Part, part), row));

@@ -210,7 +210,7 @@ fn test_segments_stay_few_and_their_rows_are_all_the_rows() {
         .rows
         .iter()
         .filter(|(key, _)| key[8] == 1)
-        .map(|(_, value)| value.len() / 40)
+        .map(|(_, value)| value.len() / hn_index::ENTRY_BYTES)
         .sum();
     let (_, recent) = index.counts();
     assert!(

@@ -65,8 +65,13 @@ impl Receipt {
     /// Where the write set's digest stands in an encoded receipt, so that digests can be computed many at once;
     /// `None` when the bytes end before.
     pub fn write_set_digest_mut(encoded: &mut [u8]) -> Option<&mut Hash32> {
-        let rule_bytes = usize::from(*encoded.get(RULE_AT)?);
-        encoded.get_mut(RULE_AT + 1 + rule_bytes + 8..)?.first_chunk_mut()
+        let place = Self::write_set_digest_place(|offset| encoded.get(offset).copied())?;
+        encoded.get_mut(place..)?.first_chunk_mut()
+    }
+
+    /// Offset of the write set's digest in an encoded receipt, whose byte at an offset `byte` tells.
+    pub fn write_set_digest_place(byte: impl FnOnce(usize) -> Option<u8>) -> Option<usize> {
+        Some(RULE_AT + 1 + usize::from(byte(RULE_AT)?) + 8)
     }
 
     /// Reads a receipt.

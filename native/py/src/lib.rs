@@ -13,6 +13,7 @@ mod handlers;
 mod index;
 mod merkle;
 mod objects;
+mod packing;
 mod plane;
 mod pool;
 mod results;
@@ -33,6 +34,7 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     objects::register(m)?;
     index::register(m)?;
     merkle::register(m)?;
+    packing::register(m)?;
     plane::register(m)?;
     pool::register(m)?;
     results::register(m)?;

@@ -3,16 +3,18 @@
 use crate::error::{array, codec, packed, parameter, raise};
 use crate::execution::PyBlockResult;
 use crate::objects::PyValidatorSet;
+use crate::packing::damaged;
 use crate::pool::PyPool;
 use hn_crypto::sm2::KeyCache;
+use hn_packing::{PACKED, PackingError, pack_batch, unpack_batch};
 use hn_pool::{Accounts, BatchError, Expected};
-use hn_primitives::{Account, Batch, CodecError, Header, decode_batch, decode_batches};
+use hn_primitives::{Account, Batch, Header, codes, decode_batch, decode_batches};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyAccounts>()?;
@@ -80,6 +82,8 @@ pub struct PyBatch {
     pub batch: Arc<Batch>,
     /// Transactions whose sender was unknown when their signatures were last looked at.
     unknown: Mutex<Vec<u32>>,
+    /// As it came, or packed when first asked for.
+    packed: OnceLock<Arc<[u8]>>,
 }
 
 impl PyBatch {
@@ -87,7 +91,24 @@ impl PyBatch {
         Self {
             batch: Arc::new(batch),
             unknown: Mutex::new(Vec::new()),
+            packed: OnceLock::new(),
         }
+    }
+
+    /// Packs the batch, unless it is. Without the interpreter: about 0.5 ms for a thousand transactions.
+    pub fn pack(&self) -> Result<&Arc<[u8]>, PackingError> {
+        if let Some(packed) = self.packed.get() {
+            return Ok(packed);
+        }
+        let packed = pack_batch(&self.batch.bytes)?;
+        Ok(self.packed.get_or_init(|| Arc::from(packed)))
+    }
+
+    fn with_packed(self, bytes: &[u8]) -> Self {
+        if bytes.first() == Some(&PACKED) {
+            self.packed.get_or_init(|| Arc::from(bytes));
+        }
+        self
     }
 
     /// Verifies the transactions whose sender was unknown so far; 0, or the code that makes the batch invalid.
@@ -115,13 +136,30 @@ impl PyBatch {
     }
 
     #[staticmethod]
-    fn decode_many<'py>(py: Python<'py>, data: Vec<PyBackedBytes>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let decoded = py.detach(|| decode_batches(data.iter().map(|bytes| Arc::from(&**bytes))));
-        let object = |batch: Result<Batch, CodecError>| match batch {
-            Ok(batch) => Ok(Bound::new(py, Self::new(batch))?.into_any()),
-            Err(error) => Ok(error.code().into_pyobject(py)?.into_any()),
+    fn unpack(py: Python<'_>, data: PyBackedBytes) -> PyResult<Self> {
+        let unpacked = py.detach(|| unpack_batch(&data).map(decode_batch));
+        let batch = unpacked.map_err(|e| damaged(&e))?.map_err(codec)?;
+        Ok(Self::new(batch).with_packed(&data))
+    }
+
+    #[staticmethod]
+    fn unpack_many<'py>(py: Python<'py>, data: Vec<PyBackedBytes>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let unpacked: Vec<Result<Self, u32>> = py.detach(|| {
+            let plain: Vec<_> = data.iter().map(|bytes| unpack_batch(bytes)).collect();
+            let decoded = decode_batches(plain.iter().flatten().map(Arc::clone));
+            let mut decoded = decoded.into_iter().map(|batch| batch.map_err(|e| e.code()));
+            let batch = |(plain, bytes): (&Result<_, PackingError>, &PyBackedBytes)| {
+                plain.as_ref().map_err(PackingError::code)?;
+                let batch = decoded.next().unwrap_or(Err(codes::BATCH_MALFORMED))?;
+                Ok(Self::new(batch).with_packed(bytes))
+            };
+            plain.iter().zip(&data).map(batch).collect()
+        });
+        let object = |batch: Result<Self, u32>| match batch {
+            Ok(batch) => Ok(Bound::new(py, batch)?.into_any()),
+            Err(code) => Ok(code.into_pyobject(py)?.into_any()),
         };
-        decoded.into_iter().map(object).collect()
+        unpacked.into_iter().map(object).collect()
     }
 
     #[getter]
@@ -152,6 +190,12 @@ impl PyBatch {
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.batch.bytes)
+    }
+
+    #[getter]
+    fn packed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let packed = py.detach(|| self.pack()).map_err(|e| damaged(&e))?;
+        Ok(PyBytes::new(py, packed))
     }
 
     fn tx_ids<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {

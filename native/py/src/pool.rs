@@ -2,6 +2,7 @@
 
 use crate::crypto::PySecretKey;
 use crate::error::{array, packed, parameter, raise};
+use crate::packing::damaged;
 use crate::plane::{PyAccounts, PyBatch};
 use hn_pool::{Accounts, DecodedTxs, Pool, PoolLimits, TxStatus};
 use hn_primitives::{Batch, Hash32, KeyedSet, codes};
@@ -226,9 +227,13 @@ impl PyPool {
         Ok((packed(py, answers.iter().map(|code| code.to_be_bytes()))?, admitted))
     }
 
-    fn seal(&self, py: Python<'_>, author: &PySecretKey, seq: u64) -> Option<PyBatch> {
+    fn seal(&self, py: Python<'_>, author: &PySecretKey, seq: u64) -> PyResult<Option<PyBatch>> {
         let key = &author.0;
-        py.detach(|| self.pool.seal(&self.chain_id, key, seq)).map(PyBatch::new)
+        let sealed = py.detach(|| {
+            let batch = self.pool.seal(&self.chain_id, key, seq).map(PyBatch::new);
+            batch.map(|batch| batch.pack().map(|_| ()).map(|()| batch)).transpose()
+        });
+        sealed.map_err(|e| damaged(&e))
     }
 
     fn on_commit(&self, py: Python<'_>, height: u64, batches: Vec<PyRef<'_, PyBatch>>, accounts: &PyAccounts) {

@@ -1,0 +1,99 @@
+"""Where rooms meet: the Protocols and records that cross from one room to another. `node/build.py` wires them.
+
+Flow: gateway and network → Mempool → consensus → Execution → Storage → Events. Nothing here has behaviour.
+Hashes are 32 bytes, accounts 20; formats in docs/reference/formats.md.
+"""
+
+from __future__ import annotations
+
+from hnnode.ports.execution import (
+    ActionInfo,
+    Applications,
+    QueryInfo,
+)
+from hnnode.ports.mempool import (
+    Admission,
+    Batches,
+    BlockApplier,
+    Decided,
+    HeldBatch,
+    Mempool,
+    ResultDifferences,
+    SubmitResult,
+    TxState,
+    TxStatus,
+    Wait,
+)
+from hnnode.ports.network import (
+    Channel,
+    FrameHandler,
+    Kind,
+    Network,
+    PeerAddress,
+    PeerInfo,
+)
+from hnnode.ports.node import (
+    ChainEvent,
+    Clock,
+    Cursor,
+    Events,
+    Node,
+    NodeFacts,
+    PluginTrouble,
+    Proofs,
+)
+from hnnode.ports.storage import (
+    BatchLocation,
+    BatchLog,
+    Chain,
+    CommitRecord,
+    ConsensusLog,
+    LoggedBlock,
+    SignState,
+    StateReader,
+    StoredBlock,
+    Tip,
+    TxLocation,
+)
+
+__all__ = [
+    "ActionInfo",
+    "Admission",
+    "Applications",
+    "BatchLocation",
+    "BatchLog",
+    "Batches",
+    "BlockApplier",
+    "Chain",
+    "ChainEvent",
+    "Channel",
+    "Clock",
+    "CommitRecord",
+    "ConsensusLog",
+    "Cursor",
+    "Decided",
+    "Events",
+    "FrameHandler",
+    "HeldBatch",
+    "Kind",
+    "LoggedBlock",
+    "Mempool",
+    "Network",
+    "Node",
+    "NodeFacts",
+    "PeerAddress",
+    "PeerInfo",
+    "PluginTrouble",
+    "Proofs",
+    "QueryInfo",
+    "ResultDifferences",
+    "SignState",
+    "StateReader",
+    "StoredBlock",
+    "SubmitResult",
+    "Tip",
+    "TxLocation",
+    "TxState",
+    "TxStatus",
+    "Wait",
+]

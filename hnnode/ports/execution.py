@@ -1,0 +1,42 @@
+"""Applications, as gateway and command line see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hnnode.ports.storage import StateReader
+
+
+@dataclass(frozen=True, slots=True)
+class ActionInfo:
+    application: str
+    action: str
+    plugin: str
+    version: str
+    roles: tuple[str, ...]
+    schema: Mapping[str, Any]
+    title_zh: str
+    title_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryInfo:
+    application: str
+    query: str
+    schema: Mapping[str, Any]
+    title_zh: str
+    title_en: str
+
+
+class Applications(Protocol):
+    """What the enabled plugins and the native applications offer, for gateway and CLI."""
+
+    def actions(self) -> list[ActionInfo]: ...
+    def queries(self) -> list[QueryInfo]: ...
+    def plugins(self) -> list[Mapping[str, Any]]:
+        """name, version, applications, code_hash, native, title_zh, title_en"""
+
+    def query(self, application: str, query: str, arguments: bytes, state: StateReader) -> Any:
+        """Run a query with JSON arguments; the answer is JSON-ready. Raises `Rejected` (1009, 1010, 1011)."""
