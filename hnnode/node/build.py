@@ -16,10 +16,8 @@ from typing import Any
 import structlog
 from hnnode_native import (
     Engine,
-    NativeError,
     Pool,
     SecretKey,
-    account_of,
 )
 
 from hnnode import __version__
@@ -27,7 +25,7 @@ from hnnode.config import Config, load_config
 from hnnode.consensus.driver import ConsensusDriver
 from hnnode.consensus.proposals import Proposals
 from hnnode.crypto.keys import read_key_file
-from hnnode.errors import ConfigError, Unavailable
+from hnnode.errors import Unavailable
 from hnnode.events import EventFeed
 from hnnode.execution import NodeApplications
 from hnnode.governance import PluginSets, PluginSources, PluginStore, make_host
@@ -38,6 +36,7 @@ from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.node.differences import Differences
 from hnnode.node.genesis import Genesis, load_genesis
 from hnnode.node.health import Health
+from hnnode.node.links import tcp_network
 from hnnode.node.opening import (
     check_frames,
     load_accounts,
@@ -49,7 +48,7 @@ from hnnode.node.opening import (
 from hnnode.node.pipeline import Pipeline
 from hnnode.node.redo import redo_blocks
 from hnnode.node.threads import Threads
-from hnnode.ports import Channel, Kind, Network, NodeFacts, PeerAddress, PeerInfo
+from hnnode.ports import Channel, Kind, Network, NodeFacts, PeerInfo
 from hnnode.proofs import ProofBuilder
 from hnnode.storage import Home, Storage, open_storage
 from hnnode.sync.blocks import BlockSync
@@ -388,26 +387,8 @@ class ChainNode:
         return self.genesis_facts.encoding
 
 
-def tcp_network(config: Config, chain_id: bytes, key: SecretKey, metrics: Metrics) -> Network:
-    """Authenticated TCP links to the configured peers."""
-    from hnnode.network import PeerNetwork
-
-    return PeerNetwork(config.network, chain_id=chain_id, key=key, peers=_addresses(config), metrics=metrics)
-
-
 def _now_ms() -> int:
     return int(time.time() * 1000)
-
-
-def _addresses(config: Config) -> list[PeerAddress]:
-    addresses = []
-    for peer in config.peers:
-        try:
-            public_key = bytes.fromhex(peer.public_key)
-            addresses.append(PeerAddress(peer.name, account_of(public_key), public_key, peer.host, peer.port))
-        except (ValueError, NativeError) as e:
-            raise ConfigError("CONFIG_INVALID", f"peers: public_key of {peer.name}: {e}") from e
-    return addresses
 
 
 def open_node(home: Path, on_fatal: Callable[[BaseException], None]) -> ChainNode:
