@@ -617,8 +617,8 @@ class BlockExecution:
         reached: int | None = ...,
         fault: str | None = ...,
     ) -> None:
-        """The page of the migration that runs, between `supply` and `run_native`; exactly one of the last three says how it ended: more rows
-        behind `cursor`, the pass is over (and leads to state version `reached`), or it cannot go on.
+        """The page of the migration that runs, between `supply` and `run_native`; exactly one of the last three says how it ended: more
+        rows behind `cursor`, the pass is over (and leads to state version `reached`), or it cannot go on.
         """
     def run_native(self) -> None: ...
     def foreign_groups(self) -> list[tuple[str, list[tuple[int, bytes, bytes, str, bytes]]]]:
