@@ -1,4 +1,4 @@
-"""The file of a certificate (formats §15): what it is about, and the two proof bundles that say so."""
+"""The file of a certificate (formats §16): what it is about, and the two proof bundles that say so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that application `evidence` keeps in state, taken apart (formats §14).
+"""Values that application `evidence` keeps in state, taken apart (formats §15).
 
 Keys are `kind ‖ hash ‖ owner …` or `kind ‖ case …`. Nothing here trusts its input: what does not decode is a `RowError`.
 """

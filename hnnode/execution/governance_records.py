@@ -29,12 +29,15 @@ class Code(msgspec.Struct, frozen=True):
 
 
 class MigrationState(msgspec.Struct, frozen=True):
-    """Where a migration stands: code that ran before, pass, last key that is done (hexadecimal digits), rows of the pass."""
+    """Where a migration stands: code that ran before, pass, last key that is done (hexadecimal digits), rows of the pass,
+    whether the plugin was disabled before.
+    """
 
     from_: Code = msgspec.field(name="from")
     phase: Literal["check", "move", "verify"]
     cursor: str
     rows: int
+    disabled: bool = False
 
 
 class PluginRecord(msgspec.Struct, frozen=True):

@@ -25,6 +25,8 @@ PAGE_ROWS_MAX = 1_000
 PAGE_BYTES_MAX = 4 * 1024 * 1024
 """A page ends with the row that fills it."""
 PAGE_WRITES_MAX = 4_096
+PAGE_WRITE_BYTES_MAX = 16 * 1024 * 1024
+"""Keys and values put on one page, replaced ones counted too."""
 FAULT_CHARS_MAX = 200
 FAULT_OF_CODE = "the code of the migration failed"
 
@@ -48,10 +50,15 @@ def move_page(table: Application, way: tuple[int, int], phase: Phase, rows: Sequ
     if table.meter is not None:
         table.meter.begin_alone(BLOCK_TICKS_MAX)
     writes: dict[bytes, bytes | None] = {}
+    room = PAGE_WRITE_BYTES_MAX
 
     def put(key: bytes, value: bytes, /) -> None:
         if type(key) is not bytes or type(value) is not bytes or len(value) > VALUE_BYTES_MAX:
             raise TypeError("put: want a key and a value of bytes, within their bounds")
+        nonlocal room
+        room -= len(key) + len(value)
+        if room < 0:
+            raise ValueError("a page writes too many bytes")
         _note(writes, key, value)
 
     def delete(key: bytes, /) -> None:
@@ -93,6 +100,9 @@ def check_moved(moved: Moved, phase: Phase) -> None:
         raise ValueError("moved: writes where nothing may be written")
     if len(keys) > PAGE_WRITES_MAX or len(moved.fault) > FAULT_CHARS_MAX:
         raise ValueError(f"moved: got {len(keys)} writes, {len(moved.fault)} characters of fault")
+    size = sum(len(key) + len(value or b"") for key, value in moved.writes)
+    if size > PAGE_WRITE_BYTES_MAX + PAGE_WRITES_MAX * KEY_BYTES_MAX:  # deleted keys count beside what was put
+        raise ValueError("moved: too many bytes")
     if any(a >= b for a, b in pairwise(keys)) or any(not 1 <= len(key) <= KEY_BYTES_MAX for key in keys):
         raise ValueError("moved: keys do not ascend, or one is out of bounds")
     if any(value is not None and len(value) > VALUE_BYTES_MAX for _, value in moved.writes):

@@ -50,6 +50,10 @@ NATIVE_RULES: Mapping[str, tuple[str, str]] = {
     "governance.already_enabled": ("插件未停用", "the plugin is not disabled"),
     "governance.already_voted": ("该验证者已表决", "this validator has voted already"),
     "governance.code_differs": ("代码与在用插件不同", "the code is not the one of the plugin in the set"),
+    "governance.data_between": (
+        "上次迁移中途失败，数据布局不确定；请用能迁移它的版本升级",
+        "a migration failed half way; upgrade to a version that migrates what is there",
+    ),
     "governance.code_unchanged": ("升级前后代码相同", "the upgrade brings the same code"),
     "governance.data_differs": ("数据版本与代码不符，须先迁移", "the data is of another version than the code"),
     "governance.migrating": ("插件数据正在迁移", "the plugin's data is being migrated"),

@@ -90,7 +90,8 @@ class PluginSets:
 
     def plugins_hash(self, height: int) -> bytes:
         """What the header of this height carries: the running one or, while a switch is being made, the one before."""
-        before, running = self._before, self.running
+        running = self.running  # first: a switch sets the one before together with a later one
+        before = self._before
         if before is not None and height < running.first_height:
             return before.plugins_hash
         return running.plugins_hash

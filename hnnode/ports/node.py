@@ -50,7 +50,7 @@ class Proofs(Protocol):
 
     def state(self, application: str, keys: Sequence[bytes]) -> bytes: ...
     def certificate(self, digest: bytes, owner: bytes, case: bytes | None = None) -> bytes:
-        """Certificate of evidence (formats §15) about the record `owner` has of `digest`, with its place in `case`.
+        """Certificate of evidence (formats §16) about the record `owner` has of `digest`, with its place in `case`.
 
         Raises `Rejected` 1005 for an unknown record, case or submission."""
 

@@ -61,7 +61,7 @@ class ProofBuilder:
         return self._certified(lambda _: [(application, key) for key in keys])
 
     def certificate(self, digest: bytes, owner: bytes, case: bytes | None = None) -> bytes:
-        """A certificate of evidence (formats §15). Raises Rejected 1005 for an unknown record, case or submission."""
+        """A certificate of evidence (formats §16). Raises Rejected 1005 for an unknown record, case or submission."""
         facts = self._certified(lambda reader: certificate_keys(reader, digest, owner, case))
         found = verify_bundle(facts).states[0]
         record = EvidenceRecord.decode(found[3] or b"")

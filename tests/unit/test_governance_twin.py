@@ -52,7 +52,13 @@ class Twin:
             if page is not None:
                 self._page(plugins[moving[0]], page, at)
             for proposal in self.proposals:
-                if proposal["activation_height"] != at + 1 or proposal["made"] > at:
+                if proposal["number"] in ended or proposal["made"] > at:
+                    continue
+                against = sum(POWERS[v] for n, h, v, yes in self.votes if n == proposal["number"] and h <= at and not yes)
+                if 3 * (TOTAL - against) <= 2 * TOTAL:
+                    ended[proposal["number"]] = "void"
+                    continue
+                if proposal["activation_height"] != at + 1:
                     continue
                 power = sum(POWERS[v] for n, h, v, yes in self.votes if n == proposal["number"] and h <= at and yes)
                 ended[proposal["number"]] = "active" if 3 * power > 2 * TOTAL else "void"
@@ -72,12 +78,13 @@ class Twin:
             plugin["status"] = "enabled"
         elif kind == "upgrade":
             moves = plugin["data"] != code.state_version
+            plugin["before"] = plugin["status"]
             plugin |= {"status": "migrating" if moves else "enabled", "from": plugin["code"], "phase": 0, "code": code}
 
     def _page(self, plugin: dict[str, Any], page: str, at: int) -> None:
         if page == "fail":
             plugin["since"] = at + 1
-            plugin["status"] = "enabled" if plugin["phase"] == 0 else "disabled"
+            plugin["status"] = plugin["before"] if plugin["phase"] == 0 else "disabled"
             if plugin["phase"] == 0:
                 plugin["code"] = plugin["from"]
         elif page == "pass":
@@ -98,6 +105,13 @@ class Twin:
             (plugin is not None and plugin["status"] == "migrating", "migrating"),
             (plugin is not None and kind == "activate", "already_active"),
             (plugin is not None and kind == "upgrade" and plugin["code"].code_hash == code.code_hash, "code_unchanged"),
+            (
+                plugin is not None
+                and kind == "upgrade"
+                and plugin["data"] != plugin["code"].state_version
+                and code.state_version == plugin["data"],
+                "data_between",
+            ),
             (plugin is not None and kind in ("enable", "disable") and plugin["code"] != code, "code_differs"),
             (kind == "disable" and plugin is not None and plugin["status"] == "disabled", "already_disabled"),
             (kind == "enable" and plugin is not None and plugin["status"] != "disabled", "already_enabled"),

@@ -132,7 +132,12 @@ impl Governance {
         }
         match wanted.kind {
             Kind::Activate => Some("governance.already_active"),
-            Kind::Upgrade => (wanted.code.code_hash == plugin.code.code_hash).then_some("governance.code_unchanged"),
+            Kind::Upgrade if wanted.code.code_hash == plugin.code.code_hash => Some("governance.code_unchanged"),
+            // A migration failed half way: without a step nobody can say that the rows are of the old layout.
+            Kind::Upgrade if plugin.data_version != plugin.code.state_version => {
+                (wanted.code.state_version == plugin.data_version).then_some("governance.data_between")
+            }
+            Kind::Upgrade => None,
             Kind::Disable | Kind::Enable if wanted.code != plugin.code => Some("governance.code_differs"),
             Kind::Disable => (plugin.status == Status::Disabled).then_some("governance.already_disabled"),
             Kind::Enable if plugin.status != Status::Disabled => Some("governance.already_enabled"),

@@ -148,6 +148,8 @@ pub struct Migration {
     pub cursor: String,
     /// Rows looked at in this pass.
     pub rows: u64,
+    /// Whether the plugin was disabled before: it is again when the first check fails.
+    pub disabled: bool,
 }
 
 /// One plugin of the set.

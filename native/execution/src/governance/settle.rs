@@ -1,4 +1,4 @@
-//! The end of a block: votes of the proposals that are due are counted, and a migration takes its step.
+//! The end of a block: votes of the proposals that are due, or that can no longer pass, are counted, and a migration takes its step.
 
 use hn_primitives::codes;
 
@@ -10,7 +10,7 @@ use crate::governance::{Governance, OPEN_KEY, SET_KEY, open_proposals, plugin_se
 use crate::overlay::Overlay;
 use crate::system::{MigrationPage, PageEnd};
 
-/// Counts what is due at `height + 1` and moves the running migration on by `page`.
+/// Counts what is due at `height + 1` or can no longer pass, and moves the running migration on by `page`.
 ///
 /// # Errors
 /// Rows that this application did not write, or a page for a plugin that is not the one being migrated: both mean that
@@ -22,11 +22,14 @@ pub(super) fn end_block(
     state: &mut Overlay,
 ) -> Result<(), Failure> {
     let next = height.saturating_add(1);
+    let power_total = governance.validators.total_power();
+    // Both sides are far below 2⁶⁴: a total has at most 2³².
+    let hopeless = |proposal: &Proposal| 3 * power_total.saturating_sub(proposal.power_against) <= 2 * power_total;
     let mut proposals = open_proposals(state)?;
     let (due, open) = proposals
         .open
         .drain(..)
-        .partition::<Vec<_>, _>(|proposal| proposal.activation_height <= next);
+        .partition::<Vec<_>, _>(|proposal| proposal.activation_height <= next || hopeless(proposal));
     proposals.open = open;
     if due.is_empty() && page.is_none() {
         return Ok(());
@@ -40,8 +43,6 @@ pub(super) fn end_block(
         state.put(OPEN_KEY, proposals.encode())?;
     }
     for proposal in due {
-        let power_total = governance.validators.total_power();
-        // Both sides are far below 2⁶⁴: a total has at most 2³².
         let outcome = if 3 * proposal.power_for > 2 * power_total {
             Outcome::Active
         } else {
@@ -88,23 +89,25 @@ fn apply(set: &mut PluginSet, proposal: &Proposal, since_height: u64) {
         Kind::Enable => plugin.status = Status::Enabled,
         Kind::Activate | Kind::Upgrade => {
             let from = std::mem::replace(&mut plugin.code, proposal.code.clone());
+            let disabled = plugin.status == Status::Disabled;
             plugin.fault.clear();
             if plugin.data_version == plugin.code.state_version {
                 plugin.status = Status::Enabled;
             } else {
                 plugin.status = Status::Migrating;
-                plugin.migration = Some(start(from, Phase::Check));
+                plugin.migration = Some(start(from, Phase::Check, disabled));
             }
         }
     }
 }
 
-fn start(from: crate::governance::record::Code, phase: Phase) -> Migration {
+fn start(from: crate::governance::record::Code, phase: Phase, disabled: bool) -> Migration {
     Migration {
         from,
         phase,
         cursor: String::new(),
         rows: 0,
+        disabled,
     }
 }
 
@@ -119,6 +122,7 @@ fn step(set: &mut PluginSet, page: &MigrationPage, next: u64) -> Result<(), Fail
     if migration.phase != Phase::Move && !page.writes.is_empty() {
         return Err(broken);
     }
+    let disabled = migration.disabled;
     match &page.end {
         PageEnd::Cursor(cursor) => {
             migration.cursor = cursor.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -126,15 +130,15 @@ fn step(set: &mut PluginSet, page: &MigrationPage, next: u64) -> Result<(), Fail
             plugin.migration = Some(migration);
         }
         PageEnd::Passed { reached } => match migration.phase {
-            Phase::Check => plugin.migration = Some(start(migration.from, Phase::Move)),
-            Phase::Move => plugin.migration = Some(start(migration.from, Phase::Verify)),
+            Phase::Check => plugin.migration = Some(start(migration.from, Phase::Move, disabled)),
+            Phase::Move => plugin.migration = Some(start(migration.from, Phase::Verify, disabled)),
             Phase::Verify => {
                 plugin.data_version = *reached;
                 if plugin.data_version == plugin.code.state_version {
                     plugin.status = Status::Enabled;
                     plugin.since_height = next;
                 } else {
-                    plugin.migration = Some(start(migration.from, Phase::Check));
+                    plugin.migration = Some(start(migration.from, Phase::Check, disabled));
                 }
             }
         },
@@ -145,9 +149,9 @@ fn step(set: &mut PluginSet, page: &MigrationPage, next: u64) -> Result<(), Fail
             plugin.fault = fault.chars().take(FAULT_CHARS_MAX).collect();
             plugin.since_height = next;
             if migration.phase == Phase::Check && plugin.data_version == migration.from.state_version {
-                // Nothing has been written: what ran before runs on.
+                // Nothing has been written: what ran before runs on, and what was disabled stays so.
                 plugin.code = migration.from;
-                plugin.status = Status::Enabled;
+                plugin.status = if disabled { Status::Disabled } else { Status::Enabled };
             } else {
                 plugin.status = Status::Disabled;
             }
