@@ -54,7 +54,9 @@ class Twin:
             for proposal in self.proposals:
                 if proposal["number"] in ended or proposal["made"] > at:
                     continue
-                against = sum(POWERS[v] for n, h, v, yes in self.votes if n == proposal["number"] and h <= at and not yes)
+                against = sum(
+                    POWERS[v] for n, h, v, yes in self.votes if n == proposal["number"] and h <= at and not yes
+                )
                 if 3 * (TOTAL - against) <= 2 * TOTAL:
                     ended[proposal["number"]] = "void"
                     continue

@@ -256,6 +256,10 @@ def test_every_id_of_the_catalogue_is_raised_somewhere() -> None:
     "path", sorted((ROOT / "plugins").glob("*/hn_*/hnplugin.toml")), ids=lambda path: path.parent.name
 )
 def test_the_plugins_of_the_house_are_clean(path: Path) -> None:
-    """Uncounted code is said to be so, and nothing else."""
-    found = [finding.text("en") for finding in check_project(Project.open(path.parent)) if finding.id != "HN104"]
+    """Uncounted code is said to be so, and keys that only the state tells; nothing else."""
+    found = [
+        finding.text("en")
+        for finding in check_project(Project.open(path.parent))
+        if finding.id not in ("HN104", "HN301")
+    ]
     assert found == []

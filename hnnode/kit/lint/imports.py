@@ -49,6 +49,9 @@ ALLOWED_OFF_CHAIN = ALLOWED_UNCOUNTED | frozenset(
     ]
 )
 """What modules that no handler reaches may import as well: readers of documents, load generators."""
+PROGRAM = "__main__"
+ALLOWED_PROGRAM = ALLOWED_OFF_CHAIN | {"argparse", "pathlib", "sys"}
+"""What `python -m hn_name` may import: people run it, no node loads it."""
 API = "hnnode.plugin_api"
 _HOST_SIDE = frozenset((f"{API}.testing", f"{API}.manifest"))
 
@@ -56,6 +59,8 @@ _HOST_SIDE = frozenset((f"{API}.testing", f"{API}.manifest"))
 def check(code: Code, module: Module) -> Iterator[Finding]:
     on_chain = ALLOWED if code.metered else ALLOWED_UNCOUNTED
     allowed = ALLOWED_OFF_CHAIN if module.off_chain else on_chain
+    if module.off_chain and module.name == f"{code.package}.{PROGRAM}":
+        allowed = ALLOWED_PROGRAM
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             for alias in node.names:

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import hn_medical
 import pytest
 from hn_medical.fhir import FhirError, read_bundle
 from hn_medical.relation import RelationError, read_relation
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 
 from hnnode.errors import Rejected
 
-SAMPLES = Path(hn_medical.__file__).parent / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 RELATION = (SAMPLES / "relation.xml").read_bytes()
 REPORTS = (SAMPLES / "reports.json").read_bytes()
 CASE, PACK = "83857930000000000011", "83857930000000001005"
