@@ -18,6 +18,7 @@ from hn_medical import (
 )
 from hn_medical.fhir import FhirError, read_bundle
 from hn_medical.paging import NoQuestion, PageQuestion
+from hn_medical.privacy import PRIVACY, UNGUARDED
 from hn_medical.relation import RelationError, activations
 from hn_medical.rules import RULES
 from hn_medical.workload import make_workload
@@ -43,6 +44,7 @@ class MedicalPlugin:
         _access(registry)
         _trace_queries(registry)
         _report_queries(registry)
+        registry.privacy(PRIVACY, UNGUARDED)
         for name, zh, en in RULES:
             registry.rule(f"medical.{name}", zh, en)
 
