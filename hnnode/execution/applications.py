@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hnnode.errors import Rejected
-from hnnode.execution.faults import refusal_text
+from hnnode.execution.faults import fault_text, refusal_text
 from hnnode.execution.isolation.application import IsolatedApplication, IsolatedQuery
 from hnnode.execution.native_queries import ACTION_TITLES, NATIVE_QUERIES, NATIVE_TITLES
 from hnnode.execution.native_rules import NATIVE_RULES
@@ -190,6 +190,10 @@ def _counted(table: Application, query: str, lock: Lock) -> Answer:
                 made = answer(arguments, state)
             except TxRefused as e:
                 raise QueryRefused("QUERY_TOO_BROAD", "the answer needs more work than one query may do") from e
+            except QueryRefused:
+                raise
+            except Exception as e:
+                raise Rejected("HANDLER_FAILED", fault_text(e)) from e
             return made
 
     return counted

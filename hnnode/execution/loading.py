@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
+from weakref import finalize
 
 import pluggy
 
@@ -46,20 +47,25 @@ class Copies:
         self._source = source
         self._files = files
         self._codes = codes
-        self._last: Loader | None = None
+        self._held: list[Loader] = []
+        self._kept = 0
+        finalize(self, _forget_copies, self._held)
 
     def first(self) -> tuple[Loaded, Application, pluggy.HookRelay]:
         """The copy that describes the plugin and serves tools, which find its modules by their names."""
         forget(self._source.entry.partition(":")[0].partition(".")[0])
         loader, loaded = self._load()
+        self._held.append(loader)
+        self._kept = 1
         loader.show()
         return loaded, *self._register(loaded)
 
     def next(self) -> Application:
         """A new copy; the one that was given before is forgotten. Cost: 2 ms and what the plugin's modules take."""
-        if self._last is not None:
-            self._last.forget()
-        self._last, loaded = self._load()
+        while len(self._held) > self._kept:
+            self._held.pop().forget()
+        loader, loaded = self._load()
+        self._held.append(loader)
         return self._register(loaded)[0]
 
     def _load(self) -> tuple[Loader, Loaded]:
@@ -142,6 +148,11 @@ def register(name: str, version: str, code_hash: bytes, loaded: Loaded) -> tuple
     if not registry.actions:
         raise invalid(f"plugin {name}: registered no action")
     return table, manager.hook
+
+
+def _forget_copies(held: list[Loader]) -> None:
+    for each in held:
+        each.forget()
 
 
 def forget(package: str) -> None:

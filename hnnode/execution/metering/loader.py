@@ -70,7 +70,7 @@ class Loader:
         self._files = files
         self._package = package
         self._codes = codes
-        self._copy = f"#{next(_COPIES)}"
+        self._copy = f"#{next(_COPIES)}."
         self._modules: dict[str, types.ModuleType] = {}
         self.meter = Meter()
         operations = Operations(self.meter)
@@ -109,12 +109,12 @@ class Loader:
     def forget(self) -> None:
         """Nobody uses this copy any more."""
         for name in self._modules:
-            sys.modules.pop(name + self._copy, None)
+            sys.modules.pop(self._copy + name, None)
 
     def _own(self, value: Any) -> Any:
         """The owner of a private attribute."""
         kind = value if isinstance(value, type) else type(value)
-        if not kind.__module__.endswith(self._copy):
+        if not kind.__module__.startswith(self._copy):
             raise AttributeError("another object's private attribute")
         return value
 
@@ -143,8 +143,8 @@ class Loader:
             module.__path__ = [f"<{self._name}>"]
         module.__package__ = name if file.endswith("__init__.py") else above
         vars(module).update(self._hidden, __builtins__=self._builtins)
-        vars(module)[PREFIX + "module"] = name + self._copy
-        self._modules[name] = sys.modules[name + self._copy] = module
+        vars(module)[PREFIX + "module"] = self._copy + name
+        self._modules[name] = sys.modules[self._copy + name] = module
         self._run(module, f"{self._package}/{file}", self._files[file])
         if above:
             setattr(self._modules[above], last, module)
