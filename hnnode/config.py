@@ -106,8 +106,8 @@ class SyncConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class ExecutionConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Plugins and their processes. `isolated`: all, none, or these; when it is not set, plugins that were installed with
-    `hnnode plugin install` are isolated and those of the node's own environment are not.
+    """Plugins and their processes. `isolated`: all, none, or these of the plugins of the node's own environment; none
+    when it is not set. Those that were installed with `hnnode plugin install` are always isolated.
     """
 
     isolated: bool | tuple[str, ...] | None = None
@@ -118,8 +118,8 @@ class ExecutionConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     memory_bytes_max: Annotated[int, Meta(ge=256 * 1024 * 1024)] = 1024 * 1024 * 1024
 
     def isolates(self, application: str, from_store: bool) -> bool:
-        """Whether this application's code gets processes of its own."""
-        if self.isolated is None:
+        """Whether this application's code gets processes of its own: code from the store always does."""
+        if from_store or self.isolated is None:
             return from_store
         return self.isolated if isinstance(self.isolated, bool) else application in self.isolated
 

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from hnnode.errors import Rejected
+from hnnode.execution.faults import fault_text, refusal_text
 from hnnode.execution.isolation.application import IsolatedApplication, IsolatedQuery
-from hnnode.execution.metering.meter import Meter
 from hnnode.execution.native_queries import ACTION_TITLES, NATIVE_QUERIES, NATIVE_TITLES
 from hnnode.execution.native_rules import NATIVE_RULES
 from hnnode.execution.table import Application, application_prefix
@@ -67,9 +67,8 @@ class NodeApplications:
             table = (answering or {}).get(name, table)
             lock = Lock()
             for spec in table.queries.values():
-                answer = _in_process(spec, table.prefix, table.reads)
-                if table.meter is not None:
-                    answer = _counted(answer, table.meter, lock)
+                plain = table.renew is None
+                answer = _in_process(spec, table.prefix, table.reads) if plain else _counted(table, spec.name, lock)
                 self._answers[name, spec.name] = (_info(name, spec, json_schema(spec.model)), answer)
 
     def actions(self) -> list[ActionInfo]:
@@ -156,7 +155,7 @@ class NodeApplications:
         try:
             answer = entry[1](arguments or b"{}", state)
         except QueryRefused as refusal:
-            raise Rejected(refusal.name, refusal.detail) from refusal
+            raise Rejected(*refusal_text(refusal)) from refusal
         return {"as_of_height": state.height, **answer}
 
 
@@ -178,16 +177,23 @@ def _in_process(spec: QuerySpec, prefix: bytes, reads: frozenset[str]) -> Answer
     return answer
 
 
-def _counted(answer: Answer, meter: Meter, lock: Lock) -> Answer:
-    """One at a time, within its count."""
+def _counted(table: Application, query: str, lock: Lock) -> Answer:
+    """One at a time, each asked of a copy of its own, within its count."""
 
     def counted(arguments: bytes, state: StateReader) -> dict[str, Any]:
         with lock:
-            meter.begin_alone(QUERY_TICKS_MAX)
+            copy = table.fresh()
+            answer = _in_process(copy.queries[query], copy.prefix, copy.reads)
+            if copy.meter is not None:
+                copy.meter.begin_alone(QUERY_TICKS_MAX)
             try:
                 made = answer(arguments, state)
             except TxRefused as e:
                 raise QueryRefused("QUERY_TOO_BROAD", "the answer needs more work than one query may do") from e
+            except QueryRefused:
+                raise
+            except Exception as e:
+                raise Rejected("HANDLER_FAILED", fault_text(e)) from e
             return made
 
     return counted

@@ -76,7 +76,7 @@ class Executor:
         collecting = gc.isenabled()
         gc.disable()  # tens of thousands of objects and no cycle among them
         try:
-            group = Group(table, height, time_ms)
+            group = Group(table.fresh(), height, time_ms)
             wanted = group.declare(txs)
             prefix = table.prefix
             found = state.get_many([prefix + key for key in wanted]) if wanted else []

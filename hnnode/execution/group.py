@@ -28,6 +28,7 @@ from typing import Any, cast
 import structlog
 
 from hnnode.errors import CODES, FatalError
+from hnnode.execution.faults import causes, fault_text
 from hnnode.execution.table import Action, Application
 from hnnode.plugin_api.context import BlockReader, Context, make_context
 from hnnode.plugin_api.limits import BLOCK_RESULT_BYTES_MAX, KEY_BYTES_MAX, PREFETCH_KEYS_MAX
@@ -56,8 +57,7 @@ KEYS_TICKS_MAX = 20_000
 """Ticks of one key function of metered code."""
 
 FAULT_FRAMES = 4
-FAULT_CHARS = 300
-"""What a fault's log line shows: the innermost frames and the start of its text, never the values of variables."""
+"""What a fault's log line shows: the innermost frames, never the values of variables."""
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +84,7 @@ class Group:
         self._calls: list[_Call | _Refusal] = []
         self._faults: set[str] = set()
         self._meter = table.meter
+        self._reader: BlockReader | None = None
 
     def declare(self, txs: Sequence[ForeignTx]) -> list[bytes]:
         """Decode the transactions; the keys that their handlers will most likely read, each once, in order."""
@@ -142,6 +143,7 @@ class Group:
         Raises: FatalError: the host is out of memory. ReadFailed of `reader` passes through.
         """
         tx = make_context(self._height, self._time_ms, values, reader, self._table.reads)
+        self._reader = reader
         meter = self._meter
         if meter is not None:
             meter.begin_block()
@@ -172,6 +174,8 @@ class Group:
                 action.handler(tx, payload)
                 if meter is not None and meter.exceeded:
                     raise TxRefused(_STEPS_EXCEEDED)
+                if reader.failed is not None:
+                    raise reader.failed
             except BaseException as fault:  # noqa: BLE001 - what is no fault of the handler is raised again
                 self._refuse(tx, tx_index, action, fault)
             else:
@@ -196,9 +200,11 @@ class Group:
                 if done < count:
                     self._refuse(tx, calls[done][0], action, fault)
                 else:
-                    self._fault_or_raise(tx, action, fault)
+                    self._raise_host_fault(action, fault)
+                    self._report(tx, action, fault)
 
     def _refuse(self, tx: Context, tx_index: int, action: Action, fault: BaseException) -> None:
+        self._raise_host_fault(action, fault)
         if self._meter is not None:
             if self._meter.exceeded:
                 tx._refuse(tx_index, _STEPS_EXCEEDED, "")
@@ -206,18 +212,25 @@ class Group:
             if isinstance(fault, RecursionError):  # deep values in the interpreter's own hands
                 tx._refuse(tx_index, _STEPS_EXCEEDED, "")
                 return
-        if isinstance(fault, TxRefused) and (fault.code != _RULE_VIOLATION or fault.rule in self._table.rules):
+        if isinstance(fault, TxRefused) and (fault.code != _RULE_VIOLATION or self._is_rule(fault.rule)):
             tx._refuse(tx_index, fault.code, fault.rule)
             return
-        self._fault_or_raise(tx, action, fault)
+        self._report(tx, action, fault)
         tx._refuse(tx_index, _HANDLER_FAILED, "")
 
-    def _fault_or_raise(self, tx: Context, action: Action, fault: BaseException) -> None:
-        if isinstance(fault, MemoryError):
-            raise self._out_of_memory(action) from fault
-        if isinstance(fault, (FatalError, ReadFailed)):
-            raise fault
-        self._report(tx, action, fault)
+    def _is_rule(self, rule: object) -> bool:
+        """A handler may have given anything for the id."""
+        return type(rule) is str and rule in self._table.rules
+
+    def _raise_host_fault(self, action: Action, fault: BaseException) -> None:
+        """What is about this host ends the block, also when code of the plugin put another exception in its place."""
+        if self._reader is not None and self._reader.failed is not None:
+            raise self._reader.failed
+        for each in causes(fault):
+            if isinstance(each, MemoryError):
+                raise self._out_of_memory(action) from each
+            if isinstance(each, (FatalError, ReadFailed)):
+                raise each
 
     def _report(self, tx: Context, action: Action, fault: BaseException) -> None:
         """Log a handler's fault, the first of each action in a block: the same fault may come a thousand times."""
@@ -231,7 +244,7 @@ class Group:
             action=action.name,
             tx_id=tx.tx_id.hex(),
             height=self._height,
-            fault=f"{type(fault).__name__}: {fault}"[:FAULT_CHARS],
+            fault=fault_text(fault),
             where=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in where],
         )
 
@@ -250,5 +263,7 @@ class Group:
             yield payload
             if meter is not None and meter.exceeded:
                 raise TxRefused(_STEPS_EXCEEDED)
+            if self._reader is not None and self._reader.failed is not None:
+                raise self._reader.failed
             tx._commit(tx_index)
         tx._begin(b"", b"")  # what the handler writes behind the last one goes nowhere

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from hnnode.errors import ConfigError, Rejected
 from hnnode.execution.applications import NATIVE_VERSION, NativeAction, NodeApplications
 from hnnode.execution.executor import Executor
 from hnnode.execution.isolation import IsolatedApplication, Spawner, Troubles
-from hnnode.execution.loading import Loaded, load, register
+from hnnode.execution.loading import Copies, Loaded, load, register, source_files
+from hnnode.execution.metering.loader import Codes
 from hnnode.execution.metering.meter import UNBOUND
 from hnnode.execution.migrating import Moved, Phase, move_page
 from hnnode.execution.source import RESERVED, PluginSource, TaggedHash, code_hash, discover, invalid
@@ -93,10 +94,15 @@ class Host:
         elif plugin.isolated:
             self.applications[name] = IsolatedApplication(plugin, config, self._spawner, self._troubles)
             return
+        elif plugin.metered:
+            files, codes = source_files(plugin), Codes()
+            self._loaded[name], table, self._hooks[name] = Copies(plugin, files, codes).first()
+            self.applications[name] = table
+            # a count serves one thread, and queries come in others
+            self._answering[name] = replace(table, renew=Copies(plugin, files, codes).next)
+            return
         else:
             loaded, digest = load(plugin), plugin.code_hash
-            if loaded.meter is not None:  # a count serves one thread, and queries come in others
-                self._answering[name], _ = register(name, version, digest, load(plugin))
         self.applications[name], self._hooks[name] = register(name, version, digest, loaded)
         self._loaded[name] = loaded
 
@@ -165,7 +171,7 @@ class Host:
         table = self.applications[application]
         if isinstance(table, IsolatedApplication):
             return table.migrate(step, phase, rows)
-        return move_page(table, step, phase, rows)
+        return move_page(table.fresh(), step, phase, rows)
 
     def close(self) -> None:
         """End the processes of isolated plugins at once. A block that waits for one ends with a FatalError."""

@@ -9,18 +9,20 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
+from weakref import finalize
 
 import pluggy
 
-from hnnode.execution.metering import Meter, load_modules
+from hnnode.execution.metering import Meter
+from hnnode.execution.metering.loader import Codes, Loader
 from hnnode.execution.metering.patterns import check_patterns
 from hnnode.execution.source import PluginSource, code_files, invalid
 from hnnode.execution.table import Application
 from hnnode.plugin_api.hooks import PROJECT, Hooks
-from hnnode.plugin_api.limits import LOAD_TICKS_MAX, QUERY_TICKS_MAX
+from hnnode.plugin_api.limits import LOAD_TICKS_MAX
 from hnnode.plugin_api.model import ModelError
 from hnnode.plugin_api.outcome import TxRefused
 from hnnode.plugin_api.registry import Registry
@@ -33,18 +35,59 @@ class Loaded:
     implementation: object
     meter: Meter | None = None
 
-    def begin_query(self) -> None:
-        if self.meter is not None:
-            self.meter.begin_alone(QUERY_TICKS_MAX)
+
+class Copies:
+    """Copies of a metered plugin's code in which nothing has run yet, one after the other, for one user of it.
+
+    What a block, a query or a page of a migration leaves in the variables of the code is gone with its copy, so the
+    next one's result cannot depend on what this process did before.
+    """
+
+    def __init__(self, source: PluginSource, files: Mapping[str, bytes], codes: Codes) -> None:
+        self._source = source
+        self._files = files
+        self._codes = codes
+        self._held: list[Loader] = []
+        self._kept = 0
+        finalize(self, _forget_copies, self._held)
+
+    def first(self) -> tuple[Loaded, Application, pluggy.HookRelay]:
+        """The copy that describes the plugin and serves tools, which find its modules by their names."""
+        forget(self._source.entry.partition(":")[0].partition(".")[0])
+        loader, loaded = self._load()
+        self._held.append(loader)
+        self._kept = 1
+        loader.show()
+        return loaded, *self._register(loaded)
+
+    def next(self) -> Application:
+        """A new copy; the one that was given before is forgotten. Cost: 2 ms and what the plugin's modules take."""
+        while len(self._held) > self._kept:
+            self._held.pop().forget()
+        loader, loaded = self._load()
+        self._held.append(loader)
+        return self._register(loaded)[0]
+
+    def _load(self) -> tuple[Loader, Loaded]:
+        module, _, name = self._source.entry.partition(":")
+        loader = Loader(self._source.name, self._files, module.partition(".")[0], self._codes)
+        found = loader.load(module)
+        try:
+            return loader, Loaded(_named(found, name), loader.meter)
+        except AttributeError as e:
+            raise invalid(f"plugin {self._source.name}: {self._source.entry}: {e}") from e
+
+    def _register(self, loaded: Loaded) -> tuple[Application, pluggy.HookRelay]:
+        source = self._source
+        table, hooks = register(source.name, source.version, source.code_hash, loaded)
+        return replace(table, renew=self.next), hooks
 
 
 def load(source: PluginSource) -> Loaded:
-    """What the source's entry names, imported from its folder; counted when it is metered.
+    """What the source's entry names, imported from its folder, not counted.
 
     Raises: ConfigError (PLUGIN_SET_INVALID): it cannot be imported, or another package took its place.
     """
-    if source.metered:
-        return load_metered(source, source_files(source))
     module, _, name = source.entry.partition(":")
     package = module.partition(".")[0]
     if _folder(package) != source.package.resolve():
@@ -61,17 +104,6 @@ def load(source: PluginSource) -> Loaded:
     if _folder(package) != source.package.resolve():
         raise invalid(f"plugin {source.name}: {package} was imported from elsewhere, want {source.package.name}")
     return Loaded(found)
-
-
-def load_metered(source: PluginSource, files: Mapping[str, bytes]) -> Loaded:
-    """What the source's entry names, from files in memory and counted. Errors as `load`."""
-    module, _, name = source.entry.partition(":")
-    forget(module.partition(".")[0])
-    loaded, meter = load_modules(source.name, files, module)
-    try:
-        return Loaded(_named(loaded, name), meter)
-    except AttributeError as e:
-        raise invalid(f"plugin {source.name}: {source.entry}: {e}") from e
 
 
 def _named(module: object, name: str) -> object:
@@ -116,6 +148,11 @@ def register(name: str, version: str, code_hash: bytes, loaded: Loaded) -> tuple
     if not registry.actions:
         raise invalid(f"plugin {name}: registered no action")
     return table, manager.hook
+
+
+def _forget_copies(held: list[Loader]) -> None:
+    for each in held:
+        each.forget()
 
 
 def forget(package: str) -> None:

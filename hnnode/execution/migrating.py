@@ -15,6 +15,7 @@ from typing import Literal
 import structlog
 
 from hnnode.errors import FatalError
+from hnnode.execution.faults import arguments, causes, fault_text, plain
 from hnnode.execution.table import Application
 from hnnode.plugin_api.limits import BLOCK_TICKS_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX
 from hnnode.plugin_api.migration import MigrationRefused, Row
@@ -72,17 +73,27 @@ def move_page(table: Application, way: tuple[int, int], phase: Phase, rows: Sequ
             if look is not None:
                 look(rows)
     except MigrationRefused as refusal:
-        return Moved(fault=str(refusal)[:FAULT_CHARS_MAX] or FAULT_OF_CODE)
+        return Moved(fault=_reason(refusal))
     except MemoryError as e:
         raise FatalError("INTERNAL_ERROR", f"out of memory in a migration of {application}") from e
     except FatalError:
         raise
     except TxRefused:
         return Moved(fault=f"a page takes more than {BLOCK_TICKS_MAX} steps")
-    except Exception as e:  # noqa: BLE001 - a fault of the plugin is a result, the same on every node
-        log.error("migration failed", application=application, phase=phase, fault=f"{type(e).__name__}: {e}"[:300])
+    except Exception as e:  # a fault of the plugin is a result, the same on every node
+        for each in causes(e):
+            if isinstance(each, (MemoryError, FatalError)):
+                raise FatalError("INTERNAL_ERROR", f"out of memory in a migration of {application}") from e
+        log.error("migration failed", application=application, phase=phase, fault=fault_text(e))
         return Moved(fault=FAULT_OF_CODE)
     return Moved(tuple(sorted(writes.items())))
+
+
+def _reason(refusal: MigrationRefused) -> str:
+    match arguments(refusal):
+        case (str(reason),) if type(reason) is str and reason:
+            return plain(reason[:FAULT_CHARS_MAX])
+    return FAULT_OF_CODE
 
 
 def _note(writes: dict[bytes, bytes | None], key: bytes, value: bytes | None) -> None:

@@ -26,7 +26,7 @@ class StateBlockReader:
     state is raised as ReadFailed.
     """
 
-    __slots__ = ("_accounts", "_get", "_known", "_others", "_prefix", "_scan")
+    __slots__ = ("_accounts", "_get", "_known", "_others", "_prefix", "_scan", "failed")
 
     def __init__(self, prefix: bytes, state: StateReader, accounts: AccountRecords) -> None:
         self._prefix = prefix
@@ -34,13 +34,14 @@ class StateBlockReader:
         self._scan = state.scan
         self._accounts = accounts
         self._known: dict[bytes, Sender] = {}
+        self.failed: ReadFailed | None = None
         self._others: dict[str, bytes] = {}
 
     def get(self, key: bytes, /) -> bytes | None:
         try:
             return self._get(self._prefix + key)
         except Exception as e:
-            raise ReadFailed(e) from e
+            raise self._fail(e) from e
 
     def scan(self, prefix: bytes, after: bytes | None, limit: int, /) -> list[tuple[bytes, bytes]]:
         own = self._prefix
@@ -48,7 +49,7 @@ class StateBlockReader:
         try:
             rows = self._scan(own + prefix, None if after is None else own + after, limit)
         except Exception as e:
-            raise ReadFailed(e) from e
+            raise self._fail(e) from e
         return [(key[cut:], value) for key, value in rows]
 
     def foreign(self, application: str, key: bytes, /) -> bytes | None:
@@ -58,7 +59,7 @@ class StateBlockReader:
         try:
             return self._get(prefix + key)
         except Exception as e:
-            raise ReadFailed(e) from e
+            raise self._fail(e) from e
 
     def sender(self, account: bytes, /) -> Sender:
         known = self._known.get(account)
@@ -67,6 +68,10 @@ class StateBlockReader:
                 record = self._accounts.get(account)
                 decoded = None if record is None else AccountRecord.decode(record)
             except Exception as e:
-                raise ReadFailed(e) from e
+                raise self._fail(e) from e
             known = self._known[account] = ("", ()) if decoded is None else (decoded.organisation, decoded.roles)
         return known
+
+    def _fail(self, error: Exception) -> ReadFailed:
+        self.failed = ReadFailed(error)
+        return self.failed

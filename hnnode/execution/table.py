@@ -108,6 +108,14 @@ class Application:
     """How each field of the payloads stands on the chain, as the plugin stated it."""
     migrations: Mapping[tuple[int, int], Migration] = field(default_factory=dict)
     """By (from version, to version)."""
+    renew: Callable[[], Application] | None = None
+    """Of metered code: gives a copy in which nothing has run yet."""
+
+    def fresh(self) -> Application:
+        """The application with nothing in it of earlier blocks, queries or pages. Code that is not metered is the
+        operator's own and is taken as it is.
+        """
+        return self if self.renew is None else self.renew()
 
     @classmethod
     def freeze(

@@ -25,7 +25,7 @@ from hnnode.plugin_api.limits import (
     VALUE_BYTES_MAX,
     WRITES_MAX,
 )
-from hnnode.plugin_api.outcome import QueryRefused, TxRefused
+from hnnode.plugin_api.outcome import QueryRefused, ReadFailed, TxRefused
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -59,7 +59,10 @@ class BlockReader(Protocol):
     """State after the block before, as one application's handlers reach it; keys have no application's prefix.
 
     Nothing behind it fails for a reason of the plugin's: it raises ReadFailed alone, which ends the block on this node.
+    `failed` keeps it, so that the block ends whatever a handler makes of the exception.
     """
+
+    failed: ReadFailed | None
 
     def get(self, key: bytes, /) -> bytes | None: ...
     def scan(self, prefix: bytes, after: bytes | None, limit: int, /) -> list[tuple[bytes, bytes]]:

@@ -38,6 +38,8 @@ BLOCK_TICKS_MAX = 40_000_000
 """Ticks of all transactions of an application in one block; those behind get STEPS_EXCEEDED."""
 DEPTH_MAX = 64
 """Calls of metered code that may nest."""
+NESTING_MAX = 64
+"""Lists within lists (tuples, sets, dictionaries) of a value that metered code compares."""
 TEXT_BYTES_MAX = 1024 * 1024
 """Length of one text or byte string that metered code makes."""
 ITEMS_MAX = 65_536

@@ -13,7 +13,7 @@ from hnnode_native import tagged_hash
 from hnnode.config import ExecutionConfig
 from hnnode.errors import CODES, Rejected
 from hnnode.execution import Host
-from hnnode.execution.loading import forget, load
+from hnnode.execution.loading import forget
 from hnnode.execution.source import PluginSource, code_hash
 from hnnode.plugin_api.limits import BLOCK_RESULT_BYTES_MAX
 from hnnode.plugin_api.testing import LocalChain
@@ -28,7 +28,7 @@ def source(isolated: bool) -> PluginSource:
 
 
 def outcomes() -> dict[str, str]:
-    load(source(False))
+    Host([source(False)], [], tagged_hash)
     import sys
 
     return dict(sys.modules["hn_hostile"].OUTCOMES)

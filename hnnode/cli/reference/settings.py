@@ -45,8 +45,8 @@ TEXTS: dict[str, str] = {
     "metrics.host": "address the metrics port binds to",
     "metrics.port": "Prometheus text at `/metrics`",
     "metrics.loop_sample_ms": "sample the event loop every so much of its CPU time for `hn_loop_samples`; 0 for not at all",
-    "execution.isolated": "plugins that run in processes of their own: `true`, `false` or a list of names; unset: those "
-    "that were taken into the home as wheels",
+    "execution.isolated": "plugins of the node's own environment that run in processes of their own: `true`, `false` or a "
+    "list of names; unset: none. Those that were taken into the home as wheels always do",
     "execution.sandbox": "`strict`: isolated plugins need no_new_privs, Landlock and seccomp of this machine; `best`: go on "
     "without what is missing, after one warning",
     "execution.block_ms_max": "a plugin's process that takes longer for a block is ended and the block tried again",

@@ -22,17 +22,20 @@ import msgspec
 import structlog
 
 from hnnode.errors import ConfigError, FatalError
+from hnnode.execution.faults import fault_text, plain, refusal_text
 from hnnode.execution.group import Group
 from hnnode.execution.isolation import messages as m
 from hnnode.execution.isolation import sandbox
 from hnnode.execution.isolation.frames import FrameError, Frames, Kind
 from hnnode.execution.isolation.reading import ChildReader, ChildState
-from hnnode.execution.loading import Loaded, load, load_metered, register
+from hnnode.execution.loading import Copies, load, register
 from hnnode.execution.metering.guard import api_modules
+from hnnode.execution.metering.loader import Codes
 from hnnode.execution.migrating import move_page
 from hnnode.execution.source import PluginSource
 from hnnode.execution.table import Application
 from hnnode.plugin_api.context import QueryView, make_context
+from hnnode.plugin_api.limits import QUERY_TICKS_MAX
 from hnnode.plugin_api.model import ModelError, json_schema
 from hnnode.plugin_api.outcome import QueryRefused, ReadFailed, TxRefused
 
@@ -72,7 +75,8 @@ def main(descriptor: int, parent: int) -> None:
     reports = Reports()
     structlog.configure(processors=[reports], cache_logger_on_first_use=False)
     try:
-        table, loaded = _load(frames, missing)
+        table = _load(frames, missing)
+        fresh = table.fresh()
         gc.collect()
         gc.freeze()
         gc.disable()  # when it runs must never be seen; a process lives as long as its memory bound allows
@@ -80,22 +84,26 @@ def main(descriptor: int, parent: int) -> None:
         while True:
             kind, body = frames.receive()
             if kind == Kind.BLOCK:
-                _block(frames, table, m.decode_block(body), reports)
+                _block(frames, fresh, m.decode_block(body), reports)
             elif kind == Kind.MIGRATE:
-                _migrate(frames, table, m.decode_migrate(body), reports)
+                _migrate(frames, fresh, m.decode_migrate(body), reports)
             elif kind == Kind.QUERY:
-                _query(frames, table, loaded, m.decode_query(body), reports)
+                _query(frames, fresh, m.decode_query(body), reports)
             else:
                 os._exit(EXIT_FRAME)
             served += 1
-            gc.collect(0 if served % FULL_COLLECTION else 2)
+            if table.renew is not None:  # while the node waits for nothing
+                fresh = table.fresh()
+                gc.collect()
+            else:
+                gc.collect(0 if served % FULL_COLLECTION else 2)
     except (FrameError, ReadFailed):
         os._exit(EXIT_FRAME)
     except (MemoryError, FatalError):
         os._exit(EXIT_MEMORY)
 
 
-def _load(frames: Frames, missing: list[str]) -> tuple[Application, Loaded]:
+def _load(frames: Frames, missing: list[str]) -> Application:
     _, body = frames.receive()
     order = m.decode_load(body)
     source = PluginSource(
@@ -112,18 +120,16 @@ def _load(frames: Frames, missing: list[str]) -> tuple[Application, Loaded]:
         _warm()
         if source.metered:
             missing = missing + sandbox.lock(order.memory_bytes_max)
-            loaded = load_metered(source, order.files)
-            table, _ = register(source.name, source.version, source.code_hash, loaded)
+            _, table, _ = Copies(source, order.files, Codes()).first()
         else:
-            loaded = load(source)
-            table, _ = register(source.name, source.version, source.code_hash, loaded)
+            table, _ = register(source.name, source.version, source.code_hash, load(source))
             missing = missing + sandbox.lock(order.memory_bytes_max)
     except (ConfigError, ModelError) as e:
         detail = e.detail if isinstance(e, ConfigError) else str(e)
         frames.send(Kind.REFUSED, m.encode(m.Refusal("PLUGIN_SET_INVALID", detail[:4_000])))
         os._exit(0)
     frames.send(Kind.DESCRIPTION, m.encode(_description(table, missing)))
-    return table, loaded
+    return table
 
 
 def _warm() -> None:
@@ -131,6 +137,8 @@ def _warm() -> None:
     api_modules()
 
     class Nothing:
+        failed: ReadFailed | None = None
+
         def get(self, key: bytes, /) -> bytes | None:
             return None
 
@@ -200,13 +208,16 @@ def _migrate(frames: Frames, table: Application, page: m.Migrate, reports: Repor
     frames.send(Kind.MOVED, m.encode(m.MovedPage(list(moved.writes), moved.fault)))
 
 
-def _query(frames: Frames, table: Application, loaded: Loaded, query: m.Query, reports: Reports) -> None:
+def _query(frames: Frames, table: Application, query: m.Query, reports: Reports) -> None:
     spec = table.queries[query.name]
-    loaded.begin_query()
+    if table.meter is not None:
+        table.meter.begin_alone(QUERY_TICKS_MAX)
     try:
         arguments = msgspec.json.decode(query.arguments or b"{}", type=spec.model)
     except ValueError as e:
-        answer = m.Refusal("PARAMETER_INVALID", str(e)[:1_000])
+        answer = m.Refusal("PARAMETER_INVALID", plain(str(e)[:1_000]))
+    except (Exception, TxRefused) as e:  # noqa: BLE001 - a check of the model's own
+        answer = m.Refusal("HANDLER_FAILED", fault_text(e))
     else:
         view = QueryView(ChildState(frames, query.height, table.prefix), table.prefix, reads=table.reads)
         try:
@@ -215,11 +226,12 @@ def _query(frames: Frames, table: Application, loaded: Loaded, query: m.Query, r
             frames.send(Kind.ANSWER, made)
             return
         except QueryRefused as refusal:
-            answer = m.Refusal(refusal.name, refusal.detail[:1_000])
+            name, detail = refusal_text(refusal)
+            answer = m.Refusal(name, detail[:1_000])
         except TxRefused:
             answer = m.Refusal("QUERY_TOO_BROAD", "the answer needs more work than one query may do")
         except Exception as e:  # noqa: BLE001 - a fault of the plugin, told to the one who asked
-            answer = m.Refusal("HANDLER_FAILED", f"{type(e).__name__}: {e}"[:1_000])
+            answer = m.Refusal("HANDLER_FAILED", fault_text(e))
     reports.send(frames)
     frames.send(Kind.ANSWER_REFUSED, m.encode(answer))
 

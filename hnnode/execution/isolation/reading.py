@@ -19,6 +19,7 @@ class ChildReader:
     def __init__(self, frames: Frames, senders: dict[bytes, Sender]) -> None:
         self._frames = frames
         self._senders = senders
+        self.failed: ReadFailed | None = None
 
     def get(self, key: bytes, /) -> bytes | None:
         return m.decode_value(self._ask(Kind.GET, key, Kind.VALUE))  # type: ignore[no-any-return]
@@ -44,7 +45,8 @@ class ChildReader:
             if got != want:
                 raise FrameError(f"frame: got kind {got}, want {want}")
         except FrameError as e:  # no handler may take this for an answer
-            raise ReadFailed(e) from e
+            self.failed = ReadFailed(e)
+            raise self.failed from e
         return answer
 
 

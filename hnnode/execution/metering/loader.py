@@ -7,8 +7,10 @@ import ast
 import sys
 import types
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
+from hnnode.execution.faults import CAUSES_MAX, causes
 from hnnode.execution.metering.functions import Functions
 from hnnode.execution.metering.guard import stand_ins
 from hnnode.execution.metering.meter import Meter
@@ -42,29 +44,33 @@ _OPERATIONS = [
 _FLAGS = __future__.annotations.compiler_flag
 
 
-def load_modules(name: str, files: Mapping[str, bytes], module: str) -> tuple[types.ModuleType, Meter]:
-    """Load a module of a package, and the modules it imports, as counted code.
+_COPIES = count(1)
+Codes = dict[str, types.CodeType]
+"""Compiled modules of one package by their file."""
 
-    Args:
-        name: the plugin, for errors.
-        files: path in the package → content. module: dotted name; its first part is the package.
-    Raises: ConfigError (PLUGIN_SET_INVALID): file, line and reason.
-    """
-    loader = Loader(name, files, module.partition(".")[0])
-    loader.meter.begin_alone(LOAD_TICKS_MAX)
-    try:
-        return loader.module(module), loader.meter
-    except TxRefused as e:
-        raise invalid(f"plugin {name}: loading it takes more than {LOAD_TICKS_MAX} ticks") from e
+
+def load_modules(name: str, files: Mapping[str, bytes], module: str) -> tuple[types.ModuleType, Meter]:
+    """Load a module of a package, and the modules it imports, as counted code. Arguments and errors as `Loader`."""
+    loader = Loader(name, files, module.partition(".")[0], {})
+    return loader.load(module), loader.meter
 
 
 class Loader:
-    """One loaded copy of a package. Its modules stand in `sys.modules` too, where libraries look for annotations."""
+    """One loaded copy of a package. Its modules stand in `sys.modules` too, where libraries look for annotations, each
+    copy's under names of its own until `forget`.
+    """
 
-    def __init__(self, name: str, files: Mapping[str, bytes], package: str) -> None:
+    def __init__(self, name: str, files: Mapping[str, bytes], package: str, codes: Codes) -> None:
+        """
+        Args:
+            name: the plugin, for errors.
+            files: path in the package → content. codes: of the same files, when another copy was loaded before; filled.
+        """
         self._name = name
         self._files = files
         self._package = package
+        self._codes = codes
+        self._copy = f"#{next(_COPIES)}."
         self._modules: dict[str, types.ModuleType] = {}
         self.meter = Meter()
         operations = Operations(self.meter)
@@ -82,7 +88,35 @@ class Loader:
             PREFIX + "over": self.meter.over,
             PREFIX + "call": self._call,
             PREFIX + "caught": _caught,
+            PREFIX + "own": self._own,
         }
+
+    def load(self, module: str) -> types.ModuleType:
+        """A module, by its dotted name whose first part is the package, loaded within its count.
+
+        Raises: ConfigError (PLUGIN_SET_INVALID): file, line and reason.
+        """
+        self.meter.begin_alone(LOAD_TICKS_MAX)
+        try:
+            return self.module(module)
+        except TxRefused as e:
+            raise invalid(f"plugin {self._name}: loading it takes more than {LOAD_TICKS_MAX} ticks") from e
+
+    def show(self) -> None:
+        """Let tools find this copy's modules under their plain names."""
+        sys.modules.update(self._modules)
+
+    def forget(self) -> None:
+        """Nobody uses this copy any more."""
+        for name in self._modules:
+            sys.modules.pop(self._copy + name, None)
+
+    def _own(self, value: Any) -> Any:
+        """The owner of a private attribute."""
+        kind = value if isinstance(value, type) else type(value)
+        if not kind.__module__.startswith(self._copy):
+            raise AttributeError("another object's private attribute")
+        return value
 
     def _call(self, body: Any) -> Any:
         cell = self.meter.enter()
@@ -109,20 +143,27 @@ class Loader:
             module.__path__ = [f"<{self._name}>"]
         module.__package__ = name if file.endswith("__init__.py") else above
         vars(module).update(self._hidden, __builtins__=self._builtins)
-        self._modules[name] = sys.modules[name] = module
+        vars(module)[PREFIX + "module"] = self._copy + name
+        self._modules[name] = sys.modules[self._copy + name] = module
         self._run(module, f"{self._package}/{file}", self._files[file])
         if above:
             setattr(self._modules[above], last, module)
         return module
 
     def _run(self, module: types.ModuleType, where: str, content: bytes) -> None:
+        code = self._codes.get(where)
+        if code is None:
+            code = self._codes[where] = self._compile(where, content)
+        exec(code, vars(module))  # noqa: S102 - this is what a loader does
+
+    def _compile(self, where: str, content: bytes) -> types.CodeType:
         try:
             tree = ast.parse(content, where, feature_version=(3, 11))
             made = rewrite(tree, where, self._methods)
-            code = compile(made, where, "exec", flags=_FLAGS, dont_inherit=True, optimize=0)
+            code: types.CodeType = compile(made, where, "exec", flags=_FLAGS, dont_inherit=True, optimize=0)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
             raise invalid(f"{where}: {type(e).__name__}: {e}") from e
-        exec(code, vars(module))  # noqa: S102 - this is what a loader does
+        return code
 
     def _import(
         self,
@@ -154,7 +195,14 @@ class Loader:
 
 
 def _caught() -> None:
-    """At the head of every `except`: what is not the plugin's to handle goes on its way."""
+    """At the head of every `except`: what is not the plugin's to handle goes on its way, also when another exception
+    took its place.
+    """
     error = sys.exception()
-    if isinstance(error, (MemoryError, RecursionError)) or not isinstance(error, Exception):
-        raise error  # type: ignore[misc]
+    assert error is not None
+    found = list(causes(error))
+    for each in found:
+        if isinstance(each, (MemoryError, RecursionError)) or not isinstance(each, Exception):
+            raise each
+    if len(found) == CAUSES_MAX:
+        raise RecursionError("exceptions within exceptions")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hnnode.execution.metering.meter import Meter
-from hnnode.plugin_api.limits import INTEGER_BITS_MAX, ITEMS_MAX, TEXT_BYTES_MAX
+from hnnode.plugin_api.limits import INTEGER_BITS_MAX, ITEMS_MAX, NESTING_MAX, TEXT_BYTES_MAX
 
 _SMALL = 1 << 256
 _TEXTS = (str, bytes, bytearray)
@@ -152,6 +152,10 @@ class Operations:
         return self.bits("xor", a, b)
 
     def contains(self, item: Any, where: Any) -> bool:
+        if type(item) is not int and type(item) is not str and type(item) is not bytes:
+            self.deep(item)
+            if isinstance(where, _LISTS):
+                self.deep(where)
         if isinstance(where, (*_TEXTS, *_LISTS)):
             self.weigh(where)
         return item in where
@@ -162,20 +166,24 @@ class Operations:
     def compare(self, name: str, a: Any, b: Any) -> Any:
         if type(a) is not int:
             self.deep(a)
-            if type(b) is not type(a):
-                self.deep(b)
+            self.deep(b)
         return getattr(operator, name)(a, b)
 
     def deep(self, value: Any) -> None:
-        """Count a value with all that it holds, as comparing it may look at all of it."""
+        """Count a value with all that it holds, as comparing it may look at all of it. How deep the interpreter itself
+        can go differs between hosts, so the depth is bounded here.
+        """
         self.weigh(value)
         if isinstance(value, (*_LISTS, *_SETS, dict)):
-            held: list[Iterable[Any]] = [value.values() if isinstance(value, dict) else value]
+            held: list[tuple[int, Iterable[Any]]] = [(1, value.values() if isinstance(value, dict) else value)]
             while held:
-                for item in held.pop():
+                depth, holder = held.pop()
+                if depth > NESTING_MAX:
+                    self._over()
+                for item in holder:
                     if isinstance(item, (*_LISTS, *_SETS, dict)):
                         self._charge(1 + (len(item) >> 3))
-                        held.append(item.values() if isinstance(item, dict) else item)
+                        held.append((depth + 1, item.values() if isinstance(item, dict) else item))
                     elif isinstance(item, _TEXTS):
                         self._charge(len(item) >> 6)
 

@@ -46,8 +46,6 @@ METHODS = frozenset(
         "__getitem__",
         "__setitem__",
         "__call__",
-        "__enter__",
-        "__exit__",
         "__add__",
         "__sub__",
         "__mul__",
@@ -155,6 +153,29 @@ class Refusals(ast.NodeVisitor):
             self._refuse(node, "except without a type would catch the end of the transaction")
         self._check_name(node, node.name)
         self.generic_visit(node)
+
+    def visit_With(self, node: ast.With) -> None:
+        self._refuse(node, "with: its end could hide the end of the transaction; write try and finally")
+
+    def visit_Try(self, node: ast.Try) -> None:
+        for each in node.finalbody:
+            self._check_end(each, False)
+        self.generic_visit(node)
+
+    def _check_end(self, node: ast.AST, in_loop: bool) -> None:
+        """Leaving a `finally` early forgets the exception that is on its way."""
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda)):
+            return
+        if isinstance(node, ast.Return) or (isinstance(node, (ast.Break, ast.Continue)) and not in_loop):
+            self._refuse(node, f"{type(node).__name__.lower()} in finally: it could hide the end of the transaction")
+        if isinstance(node, (ast.For, ast.While)):
+            for turn in node.body:
+                self._check_end(turn, True)
+            for after in node.orelse:
+                self._check_end(after, in_loop)
+            return
+        for each in ast.iter_child_nodes(node):
+            self._check_end(each, in_loop)
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, (float, complex)):

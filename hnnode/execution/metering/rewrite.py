@@ -17,6 +17,7 @@ Invariants:
    from small operands.
 3. Generator expressions become lists.
 4. An exception that is about the host or ends the transaction passes every `except`.
+5. A private attribute is one of an object whose class the plugin defines.
 """
 
 from __future__ import annotations
@@ -132,6 +133,13 @@ class _Rewriter(ast.NodeTransformer):
         text = node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
         body = node.body[len(text) :] or [ast.Pass()]
         node.body = [*text, _assign(CELL, _call("enter")), ast.Try(body, [], [], [leave])]
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """`__module__` says which copy of the code a class is of; libraries look its annotations up there."""
+        self.generic_visit(node)
+        start = 1 if ast.get_docstring(node, clean=False) is not None else 0
+        node.body.insert(start, _assign("__module__", _name(f"{PREFIX}module")))
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
@@ -266,6 +274,8 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
+        if node.attr.startswith("_") and not node.attr.startswith("__"):
+            node.value = _at(_call("own", node.value), node.value)
         return self._attribute(node) if isinstance(node.ctx, ast.Load) else node
 
     def _attribute(self, node: ast.Attribute) -> ast.expr:

@@ -46,7 +46,7 @@ def batched(tx, payloads):
                 for _ in range(10**9):
                     pass
             finally:
-                continue
+                raise ValueError("hidden")
         if payload.n % 3 == 2:
             while True:
                 pass

@@ -84,29 +84,13 @@ def swallow(tx, payload):
         pass
 
 
-class Swallow:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *why):
-        return True
-
-
-def swallow_with(tx, payload):
-    tx.put(b"swallow", b"2")
-    with Swallow():
-        while True:
-            pass
-    tx.put(b"swallow", b"3")
-
-
 def swallow_finally(tx, payload):
     while True:
         try:
             while True:
                 pass
         finally:
-            continue
+            raise ValueError("hidden")
 
 
 def catch_recursion(tx, payload):
@@ -150,7 +134,6 @@ ACTIONS = {
         "recursion_equality": recursion_equality,
         "recursion_generators": recursion_generators,
         "swallow": swallow,
-        "swallow_with": swallow_with,
         "swallow_finally": swallow_finally,
         "catch_recursion": catch_recursion,
         "sort_long": sort_long,
