@@ -9,6 +9,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hnnode.execution.metering.bases import owner, typed
 from hnnode.execution.metering.functions import Functions
 from hnnode.execution.metering.guard import stand_ins
 from hnnode.execution.metering.meter import Meter
@@ -69,7 +70,7 @@ class Loader:
         self.meter = Meter()
         operations = Operations(self.meter)
         functions = Functions(self.meter, operations)
-        methods = Methods(operations)
+        methods = Methods(operations, functions.keyed)
         self._methods = methods.names
         self._allowed = stand_ins(self.meter, operations, functions)
         self._builtins = {**functions.table(), "__import__": self._import}
@@ -77,6 +78,8 @@ class Loader:
             **{PREFIX + each: getattr(operations, each) for each in _OPERATIONS},
             PREFIX + "attribute": methods.attribute,
             PREFIX + "made": functions.made,
+            PREFIX + "owner": owner,
+            PREFIX + "typed": typed,
             PREFIX + "tick": self.meter.tick,
             PREFIX + "enter": self.meter.enter,
             PREFIX + "over": self.meter.over,
