@@ -5,9 +5,12 @@ iterators hides work or depth: `map`, `filter`, `zip`, `enumerate`, `reversed` g
 from __future__ import annotations
 
 import builtins
+import functools
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
+from hnnode.execution.metering.bases import build_class, is_closed, origin
 from hnnode.execution.metering.meter import Meter
 from hnnode.execution.metering.operations import Operations
 from hnnode.plugin_api.limits import ITEMS_MAX, TEXT_BYTES_MAX
@@ -78,7 +81,8 @@ COUNTED = [
     "zip",
     "iter",
 ]
-FUNCTIONS = frozenset((*PLAIN, *COUNTED))
+_WRAPPERS = frozenset(("classmethod", "property", "staticmethod"))
+FUNCTIONS = frozenset((*PLAIN, *COUNTED)) - _WRAPPERS
 """Names whose call is counted already or takes bounded work."""
 _MISSING = object()
 
@@ -99,19 +103,46 @@ class Functions:
             set: self._collection(set),
             str: self._str,
             tuple: self._collection(tuple),
+            deque: lambda values=(), maxlen=None: deque(self._ops.items(values), maxlen),
+            type: self._type,
+            functools.partial: self.partial,
+            property: self._wrapper(property),
+            classmethod: self._wrapper(classmethod),
+            staticmethod: self._wrapper(staticmethod),
         }
+        plain = (getattr(builtins, name, None) for name in PLAIN)
+        self._known = frozenset((*(each for each in plain if isinstance(each, type)), OrderedDict, defaultdict))
 
     def table(self) -> dict[str, Any]:
         made: dict[str, Any] = {name: getattr(builtins, name) for name in PLAIN if hasattr(builtins, name)}
         for name in COUNTED:
             made[name] = getattr(self, f"_{name}")
+        made["__build_class__"] = build_class
         for kind in (bytes, bytearray, dict, frozenset, int, list, set, str, tuple):
             made[kind.__name__] = kind
         return made
 
     def made(self, function: Any) -> Any:
-        """The counted twin of a built-in type; any other callable itself."""
-        return self._constructors.get(function, function) if isinstance(function, type) else function
+        """The counted twin of a built-in type; any other callable itself.
+
+        Raises: TypeError: a type of the interpreter that plugins do not call.
+        """
+        function = origin(function)
+        if not isinstance(function, type):
+            return function
+        twin = self._constructors.get(function)
+        if twin is None and is_closed(function, self._known):
+            raise TypeError(f"{function.__name__}: not made by plugins")
+        return function if twin is None else twin
+
+    def partial(self, function: Any, /, *args: Any, **named: Any) -> Any:
+        return functools.partial(self.made(function), *args, **named)
+
+    def _wrapper(self, kind: Callable[..., Any]) -> Callable[..., Any]:
+        def wrap(*functions: Any) -> Any:
+            return kind(*(self.made(each) for each in functions))
+
+        return wrap
 
     def keyed(self, named: dict[str, Any]) -> dict[str, Any]:
         if named.get("key") is not None:
@@ -243,4 +274,6 @@ class Functions:
         return bin(self._ops.integer(value))
 
     def _type(self, value: Any) -> Any:
+        if isinstance(value, type):
+            raise TypeError("type of a class: not for plugins")
         return type(value)

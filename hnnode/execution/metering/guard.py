@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 import hnnode.plugin_api
+from hnnode.execution.metering import bases
 from hnnode.execution.metering.functions import Functions
 from hnnode.execution.metering.meter import Meter
 from hnnode.execution.metering.operations import Operations
@@ -33,14 +34,30 @@ _NOT_FOR_CHAINS = frozenset(("testing",))
 """Parts of `plugin_api` for tests."""
 _HOST_NAMES = frozenset(("ReadFailed", "TxRefused", "make_context"))
 """Names of `plugin_api` that are the host's."""
-_TYPING_LEFT_OUT = frozenset(("get_type_hints", "ForwardRef", "evaluate_forward_ref", "IO", "BinaryIO", "TextIO"))
+_TYPING_LEFT_OUT = frozenset(
+    (
+        "BinaryIO",
+        "ForwardRef",
+        "IO",
+        "NamedTuple",
+        "TextIO",
+        "TypedDict",
+        "evaluate_forward_ref",
+        "get_type_hints",
+        "no_type_check",
+        "no_type_check_decorator",
+        "runtime_checkable",
+    )
+)
+"""What evaluates text, or writes into what it is given."""
+_PLAIN = (int, str, bytes, tuple, frozenset, dict, types.GenericAlias, types.UnionType, type(typing.List[int]))  # noqa: UP006
 
 _NAMES: dict[str, tuple[Any, str]] = {
     "abc": (abc, "ABC abstractmethod"),
     "collections": (collections, "OrderedDict defaultdict namedtuple"),
-    "dataclasses": (dataclasses, "asdict astuple dataclass field fields replace FrozenInstanceError"),
+    "dataclasses": (dataclasses, "asdict astuple field fields replace FrozenInstanceError"),
     "enum": (enum, "Enum Flag IntEnum IntFlag StrEnum auto unique"),
-    "functools": (functools, "cmp_to_key partial total_ordering"),
+    "functools": (functools, "cmp_to_key"),
     "msgspec": (msgspec, "DecodeError EncodeError Meta MsgspecError Struct UNSET UnsetType ValidationError field"),
     "msgspec.structs": (msgspec.structs, "asdict astuple fields replace"),
     "operator": (operator, "itemgetter"),
@@ -60,9 +77,16 @@ def stand_ins(meter: Meter, operations: Operations, functions: Functions) -> dic
     made["collections.abc"] = _module("collections.abc", abstract)
     vars(made["collections"]).update(abc=made["collections.abc"], deque=_deque(operations))
     vars(made["msgspec"])["structs"] = made["msgspec.structs"]
-    vars(made["functools"])["reduce"] = _reduce(meter, operations)
-    vars(made["operator"])["attrgetter"] = _attrgetter
-    made["itertools"] = _module("itertools", _itertools(meter, operations))
+    vars(made["dataclasses"])["dataclass"] = bases.dataclass
+    vars(made["functools"]).update(
+        partial=functions.partial,
+        reduce=bases.through(_reduce(meter, operations), functions.made),
+        total_ordering=bases.total_ordering,
+    )
+    lazy = _itertools(meter, operations)
+    for name in ("accumulate", "dropwhile", "groupby", "starmap", "takewhile"):
+        lazy[name] = bases.through(lazy[name], functions.made)
+    made["itertools"] = _module("itertools", lazy)
     made["hnnode"] = _module("hnnode", {})
     _add_api(made)
     return made
@@ -89,18 +113,25 @@ def api_modules() -> tuple[types.ModuleType, ...]:
 def _add_api(made: dict[str, types.ModuleType]) -> None:
     for real in api_modules():
         name = real.__name__
-        names = getattr(real, "__all__", None) or [each for each in vars(real) if not each.startswith("_")]
-        values = {each: getattr(real, each) for each in names if each not in _HOST_NAMES}
+        own = [each for each, value in vars(real).items() if not each.startswith("_") and _is_own(value)]
+        names = getattr(real, "__all__", None) or own
+        values = {each: _fixed(getattr(real, each)) for each in names if each not in _HOST_NAMES}
         public = {each: value for each, value in values.items() if not isinstance(value, types.ModuleType)}
         made[name] = _module(name, public)
         above, _, last = name.rpartition(".")
         vars(made[above])[last] = made[name]
 
 
-def _attrgetter(*names: str) -> Any:
-    if any(part.startswith("_") for name in names for part in name.split(".")):
-        raise ValueError("attrgetter: public names alone")
-    return operator.attrgetter(*names)
+def _is_own(value: Any) -> bool:
+    """Whether a module's public name is the interface's and not one that the module imported for itself."""
+    if isinstance(value, (type, types.FunctionType)):
+        return value.__module__ == API or value.__module__.startswith(f"{API}.")
+    return isinstance(value, _PLAIN)
+
+
+def _fixed(value: Any) -> Any:
+    """A constant that plugins cannot change for each other."""
+    return types.MappingProxyType(value) if type(value) is dict else value
 
 
 def _reduce(meter: Meter, operations: Operations) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from hnnode.execution.faults import CAUSES_MAX, causes
+from hnnode.execution.metering.bases import owner, typed
 from hnnode.execution.metering.functions import Functions
 from hnnode.execution.metering.guard import stand_ins
 from hnnode.execution.metering.meter import Meter
@@ -75,7 +76,7 @@ class Loader:
         self.meter = Meter()
         operations = Operations(self.meter)
         functions = Functions(self.meter, operations)
-        methods = Methods(operations)
+        methods = Methods(operations, functions.keyed)
         self._methods = methods.names
         self._allowed = stand_ins(self.meter, operations, functions)
         self._builtins = {**functions.table(), "__import__": self._import}
@@ -83,6 +84,8 @@ class Loader:
             **{PREFIX + each: getattr(operations, each) for each in _OPERATIONS},
             PREFIX + "attribute": methods.attribute,
             PREFIX + "made": functions.made,
+            PREFIX + "owner": owner,
+            PREFIX + "typed": typed,
             PREFIX + "tick": self.meter.tick,
             PREFIX + "enter": self.meter.enter,
             PREFIX + "over": self.meter.over,

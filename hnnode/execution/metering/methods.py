@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from hnnode.execution.metering.operations import Operations
@@ -25,8 +24,9 @@ REFUSED = frozenset(("format", "format_map", "translate", "maketrans"))
 class Methods:
     """`METHODS` names those that are handled; the others of a built-in type take bounded work."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, keyed: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         self._ops = operations
+        self._keyed = keyed
         self._text: dict[str, Made] = {
             **dict.fromkeys(("center", "ljust", "rjust", "zfill"), self._width),
             **dict.fromkeys(
@@ -142,7 +142,14 @@ class Methods:
         else:
             made = None
         found = getattr(value, name)
-        return found if made is None or made == self._bound else partial(made, value, name, found)
+        if made is None or made == self._bound:
+            return found
+        count = made  # held in a closure: the parts of a partial are public
+
+        def counted(*args: Any, **named: Any) -> Any:
+            return count(value, name, found, *args, **named)
+
+        return counted
 
     # -------------------------------------------------------------- one for each kind of work
     def _bound(self, value: Any, name: str, method: Made, *args: Any) -> Any:
@@ -197,7 +204,7 @@ class Methods:
 
     def _sort(self, value: Any, name: str, method: Made, **named: Any) -> None:
         self._ops.sorting(value)
-        method(**named)
+        method(**self._keyed(named))
 
     def _set_pop(self, value: Any, name: str, method: Made) -> Any:
         raise AttributeError("pop of a set: which one is not the same everywhere; take min or max and discard it")

@@ -117,6 +117,7 @@ class Refusals(ast.NodeVisitor):
         if node.name.startswith("__") and node.name not in METHODS:
             self._refuse(node, f"{node.name}: not a method that plugins may define")
         self._check_name(node, node.name if not node.name.startswith("__") else None)
+        self._check_annotation(node.returns)
         self._functions.append(node.name)
         self.generic_visit(node)
         self._functions.pop()
@@ -131,6 +132,7 @@ class Refusals(ast.NodeVisitor):
     def visit_arg(self, node: ast.arg) -> None:
         self._check_name(node, node.arg)
         self._check_annotation(node.annotation)
+        self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self._check_annotation(node.annotation)
@@ -145,8 +147,21 @@ class Refusals(ast.NodeVisitor):
                 power = isinstance(each.op, (ast.Pow, ast.LShift)) and isinstance(each.right, ast.Constant)
                 if not (power and isinstance(each.right.value, int) and 0 <= each.right.value <= 64):  # type: ignore[attr-defined]
                     self._refuse(each, "an annotation holds names, constants and Meta alone")
-            if isinstance(each, ast.Constant) and isinstance(each.value, str) and isinstance(node, ast.Constant):
+            if isinstance(each, ast.Call) and not _is_named(each.func, "Meta"):
+                self._refuse(each, "an annotation holds names, constants and Meta alone")
+        if node is not None:
+            self._check_text(node)
+
+    def _check_text(self, node: ast.expr) -> None:
+        """Text in an annotation would be run, but not in `Meta` or `Literal`."""
+        waiting: list[ast.AST] = [node]
+        while waiting:
+            each = waiting.pop()
+            if isinstance(each, ast.JoinedStr) or (isinstance(each, ast.Constant) and isinstance(each.value, str)):
                 self._refuse(each, "an annotation is not written as text")
+            if isinstance(each, ast.Call) or (isinstance(each, ast.Subscript) and _is_named(each.value, "Literal")):
+                continue
+            waiting.extend(ast.iter_child_nodes(each))
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         if node.type is None:
@@ -230,3 +245,8 @@ class Refusals(ast.NodeVisitor):
         if any(part.startswith("__") for part in alias.name.split(".")):
             self._refuse(node, f"{alias.name}: names with two underscores are not for plugins")
         self._check_name(node, alias.asname)
+
+
+def _is_named(node: ast.expr, name: str) -> bool:
+    """Whether this is a name, alone or of a module."""
+    return getattr(node, "id", getattr(node, "attr", None)) == name

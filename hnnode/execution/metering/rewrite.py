@@ -82,6 +82,14 @@ def _known(tree: ast.Module) -> frozenset[str]:
             bound.add(node.id)
         elif isinstance(node, ast.arg):
             bound.add(node.arg)
+        elif isinstance(node, ast.alias):
+            bound.add(node.asname or node.name.partition(".")[0])
+        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+            bound.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            bound.add(node.rest)
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.decorator_list:
+            bound.add(node.name)  # it is what the decorator gives
     return frozenset(defined - bound)
 
 
@@ -128,6 +136,7 @@ class _Rewriter(ast.NodeTransformer):
         annotations = _annotations(node)
         self.generic_visit(node)
         _restore(node, annotations)
+        node.decorator_list = [self._made(each) for each in node.decorator_list]
         given: Any = ast.Subscript(_name(CELL), ast.Constant(1), ast.Store())
         leave = ast.AugAssign(given, ast.Add(), ast.Constant(1))
         text = node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
@@ -175,15 +184,18 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        function = node.func
-        if isinstance(function, ast.Name):
-            is_known = function.id in self._known or function.id.startswith(PREFIX)
-        elif isinstance(function, ast.Call):
-            is_known = isinstance(function.func, ast.Name) and function.func.id == f"{PREFIX}attribute"
-        else:
-            is_known = isinstance(function, ast.Attribute)
-        if not is_known:  # it may be a built-in type, whose call has a counted twin
-            node.func = _at(_call("made", function), function)
+        node.func = self._made(node.func)
+        return node
+
+    def _made(self, function: ast.expr) -> ast.expr:
+        """What is called: it may be a built-in type, whose call has a counted twin."""
+        if isinstance(function, ast.Name) and (function.id in self._known or function.id.startswith(PREFIX)):
+            return function
+        return _at(_call("made", function), function)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        self.generic_visit(node)
+        node.decorator_list = [self._made(each) for each in node.decorator_list]
         return node
 
     def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
@@ -270,13 +282,18 @@ class _Rewriter(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         if node.value is not None:
             node.value = self.visit(node.value)
+        node.target = self.visit(node.target)
+        node.annotation = _typed(node.annotation)
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
         if node.attr.startswith("_") and not node.attr.startswith("__"):
             node.value = _at(_call("own", node.value), node.value)
-        return self._attribute(node) if isinstance(node.ctx, ast.Load) else node
+        if isinstance(node.ctx, ast.Load):
+            return self._attribute(node)
+        node.value = _at(_call("owner", node.value), node.value)
+        return node
 
     def _attribute(self, node: ast.Attribute) -> ast.expr:
         if node.attr not in self._methods:
@@ -303,6 +320,16 @@ def _is_small(node: ast.expr) -> bool:
     if isinstance(node, ast.UnaryOp):
         node = node.operand
     return isinstance(node, ast.Constant) and type(node.value) is int and node.value < 1 << 64
+
+
+def _typed(annotation: ast.expr) -> ast.expr:
+    """An annotation of a class, which libraries evaluate: checked when they do. They know `ClassVar` by its text."""
+    outer = annotation.value if isinstance(annotation, ast.Subscript) else annotation
+    if getattr(outer, "id", getattr(outer, "attr", None)) != "ClassVar":
+        return _at(_call("typed", annotation), annotation)
+    if isinstance(annotation, ast.Subscript):
+        annotation.slice = _at(_call("typed", annotation.slice), annotation.slice)
+    return annotation
 
 
 def _annotations(node: ast.FunctionDef) -> list[tuple[Any, Any]]:

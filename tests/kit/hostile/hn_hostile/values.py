@@ -1,7 +1,6 @@
 """Faults, wrong types, and what differs between processes."""
 
 from functools import reduce
-from operator import attrgetter
 
 
 def raises(tx, payload):
@@ -27,14 +26,6 @@ def number_value(tx, payload):
 
 def list_value(tx, payload):
     tx.put(b"key", [b"value"])
-
-
-class Key(bytes):
-    pass
-
-
-def derived_key(tx, payload):
-    tx.put(Key(b"key"), b"value")
 
 
 def empty_key(tx, payload):
@@ -71,10 +62,6 @@ def wide_text(tx, payload):
 
 def wide_percent(tx, payload):
     "%999999999d" % 1
-
-
-def attribute_by_name(tx, payload):
-    attrgetter("__class__")(tx)
 
 
 def set_order(tx, payload):
@@ -116,7 +103,6 @@ ACTIONS = {
     "text_key": (text_key, FAILED),
     "number_value": (number_value, FAILED),
     "list_value": (list_value, FAILED),
-    "derived_key": (derived_key, FAILED),
     "empty_key": (empty_key, "WRITE_LIMIT_EXCEEDED"),
     "nested_event": (nested_event, FAILED),
     "object_event": (object_event, FAILED),
@@ -126,7 +112,6 @@ ACTIONS = {
     "object_str": (object_str, FAILED),
     "wide_text": (wide_text, FAILED),
     "wide_percent": (wide_percent, FAILED),
-    "attribute_by_name": (attribute_by_name, FAILED),
     "set_order": (set_order, "OK"),
     "set_list": (set_list, "OK"),
     "set_pop": (set_pop, FAILED),

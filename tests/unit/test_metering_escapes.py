@@ -1,0 +1,216 @@
+"""What leads from counted code to the interpreter, to uncounted work or to what others share is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+import pytest
+
+from hnnode.errors import ConfigError
+from hnnode.execution.loading import forget
+from hnnode.execution.metering import Meter, load_modules
+from hnnode.plugin_api.context import QueryView
+from hnnode.plugin_api.ids import PROVINCES
+from hnnode.plugin_api.limits import TICKS_MAX
+from hnnode.plugin_api.outcome import TxRefused
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    yield
+    forget("hn_tried")
+
+
+def loaded(text: str) -> tuple[Any, Meter]:
+    return load_modules("tried", {"__init__.py": text.encode()}, "hn_tried")
+
+
+def run(text: str) -> Any:
+    module, meter = loaded(text)
+    meter.begin(TICKS_MAX)
+    return module.f()
+
+
+REFUSED = {
+    "from operator import attrgetter": "attrgetter: not for plugins",
+    "from hnnode.plugin_api.privacy.guard import attrgetter": "attrgetter: not for plugins",
+    "from hnnode.plugin_api.ids.organisation import mul": "mul: not for plugins",
+    "from hnnode.plugin_api.std.walks import deque": "deque: not for plugins",
+    "from hnnode.plugin_api.codec import encode_sorted": "encode_sorted: not for plugins",
+    "from hnnode.plugin_api.std.shares import gcd": "gcd: not for plugins",
+    "from typing import NamedTuple": "NamedTuple: not for plugins",
+    "from typing import TypedDict": "TypedDict: not for plugins",
+    "from typing import Optional\nclass A:\n    x: Optional['f()']": "an annotation is not written as text",
+    "class A:\n    x: list['f()']": "an annotation is not written as text",
+    "class A:\n    x: f'{1}'": "an annotation is not written as text",
+    "class A:\n    x: f()": "an annotation holds names",
+    "def f(x: list['g()']):\n    pass": "an annotation is not written as text",
+    "def f() -> list['g()']:\n    pass": "an annotation is not written as text",
+    "def f(x: ().__class__):\n    pass": ".__class__: attributes with two underscores",
+}
+
+
+@pytest.mark.parametrize("text", sorted(REFUSED))
+def test_refused_when_loaded(text: str) -> None:
+    with pytest.raises(ConfigError, match=REFUSED[text]):
+        loaded(text)
+
+
+def test_the_interface_exports_what_it_defines_alone() -> None:
+    from hnnode.execution.metering.functions import Functions
+    from hnnode.execution.metering.guard import stand_ins
+    from hnnode.execution.metering.operations import Operations
+
+    meter = Meter()
+    operations = Operations(meter)
+    for name, module in stand_ins(meter, operations, Functions(meter, operations)).items():
+        for each, value in vars(module).items():
+            if name.startswith("hnnode.") and callable(value) and isinstance(getattr(value, "__module__", None), str):
+                foreign = value.__module__.split(".")[0] in (
+                    "_operator",
+                    "operator",
+                    "math",
+                    "functools",
+                    "collections",
+                )
+                assert not foreign or hasattr(value, "__origin__"), (name, each)
+
+
+TEXT_AS_TYPE = [
+    "x: Optional[S]",
+    "x: S",
+    "x: list[S]",
+    "x: dict[str, Optional[S]]",
+    "x: Annotated[Held, 1]",
+    "x: ClassVar[Held] = 1\n    y: Held",
+]
+
+
+@pytest.mark.parametrize("field", TEXT_AS_TYPE)
+def test_text_held_in_a_name_is_not_evaluated_as_a_type(field: str) -> None:
+    import msgspec
+
+    module, _ = loaded(
+        "from typing import Annotated, ClassVar, Optional\nfrom msgspec import Struct\nOUT = []\n"
+        f"S = 'OUT.append(1) or int'\nHeld = Optional[S]\nclass A(Struct):\n    {field}\n"
+    )
+    with pytest.raises(TypeError, match="an annotation holds text"):
+        msgspec.convert({"x": 1}, module.A)
+    assert module.OUT == []
+
+
+def test_annotations_without_text_are_as_before() -> None:
+    import msgspec
+
+    module, _ = loaded(
+        "from typing import Annotated, ClassVar, Generic, Literal, Optional, TypeVar\n"
+        "from dataclasses import dataclass, field, fields\n"
+        "from msgspec import Meta, Struct\nT = TypeVar('T')\n"
+        "class A(Struct):\n    kind: ClassVar[Optional[str]] = 'a'\n"
+        "    x: Annotated[str, Meta(pattern='^a')]\n    y: Literal['b', 'c'] = 'b'\n    z: Optional[A] = None\n"
+        "class Box(Struct, Generic[T]):\n    value: T\n"
+        "@dataclass\nclass D:\n    kind: ClassVar[int] = 1\n    x: int = 2\n"
+        "def f():\n    return [each.name for each in fields(D)], Box[int](3).value, D(4).x\n"
+    )
+    assert msgspec.convert({"x": "ab", "z": {"x": "a"}}, module.A).z.y == "b"
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"x": "b"}, module.A)
+    assert module.f() == (["x"], 3, 4)
+    assert module.A.__struct_fields__ == ("x", "y", "z")
+
+
+WRONG_TYPES = {
+    "def f():\n    return type(type(1))": "type of a class",
+    "from typing import Type, get_origin\ndef f():\n    T = get_origin(Type[int])\n    return T('A', (), {})": "_type|type",
+    "def f():\n    return type(f)(1, {})": "function: not made by plugins",
+    "class H:\n    def m(self): pass\ndef f():\n    return type(H().m)(list, range(9))": "method: not made by plugins",
+    "from enum import Enum\ndef f():\n    Enum.gotcha = 1": "attributes of classes",
+    "from enum import Enum\ndef f():\n    Enum.gotcha, x = 1, 2": "attributes of classes",
+    "from enum import Enum\ndef f():\n    for Enum.gotcha in [1]: pass": "attributes of classes",
+    "from enum import Enum\ndef g(self):\n    self.gotcha = 1\ndef f():\n    g(Enum)": "attributes of classes",
+    "from hnnode.plugin_api import QueryView\ndef f():\n    QueryView.foreign = lambda *a: 1": "attributes of classes",
+    "from hnnode.plugin_api import QueryView\ndef f():\n    QueryView.foreign: int = 1": "attributes of classes",
+    "from hnnode.plugin_api import QueryView\ndef f():\n    del QueryView.foreign": "attributes of classes",
+    "from hnnode.plugin_api import ids\ndef f():\n    ids.is_gtin = None": "attributes of classes",
+    "from hnnode.plugin_api.ids import PROVINCES\ndef f():\n    PROVINCES['zz'] = 'x'": "does not support item assignment",
+    "from dataclasses import dataclass\nfrom hnnode.plugin_api import QueryView\n"
+    "def f():\n    dataclass(QueryView)": "a class of the plugin alone",
+    **{
+        f"{before}\ndef f():\n    class A({base}): pass": "A: extends"
+        for before, base in [
+            ("", "list"),
+            ("", "str"),
+            ("", "int"),
+            ("", "dict"),
+            ("", "list[int]"),
+            ("", "property"),
+            ("from typing import List", "List[int]"),
+            ("from enum import Enum", "str, Enum"),
+            ("from collections import OrderedDict", "OrderedDict"),
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("text", sorted(WRONG_TYPES))
+def test_ends_as_a_type_error(text: str) -> None:
+    with pytest.raises(TypeError, match=WRONG_TYPES[text]):
+        run(text)
+    assert not hasattr(Enum, "gotcha")
+    assert callable(QueryView.foreign)
+    assert "zz" not in PROVINCES
+
+
+def test_enumerations_and_named_tuples_are_extended() -> None:
+    assert run(
+        "from enum import Enum, IntEnum, StrEnum\nfrom collections import namedtuple\n"
+        "class A(int, Enum):\n    X = 1\nclass B(IntEnum):\n    X = 2\nclass C(StrEnum):\n    X = 'c'\n"
+        "class P(namedtuple('P', 'x y')):\n    def both(self): return self.x + self.y\n"
+        "def f():\n    return A.X + B.X, C.X == 'c', P(1, 2).both()"
+    ) == (3, True, 3)
+
+
+UNCOUNTED = [
+    "from functools import partial\ndef f(): return partial(list, range(500000000))()",
+    "from functools import partial\ndef f(): return type(partial(f))(list, range(500000000))()",
+    "class H:\n    kind = list\ndef f(): return H.kind(range(500000000))",
+    "class H:\n    count = list\ndef f(): return H.count(range(500000000))",
+    "class H:\n    kind = staticmethod(list)\ndef f(): return H.kind(range(500000000))",
+    "def f(): return list[int](range(500000000))",
+    "from typing import Annotated\ndef f(): return Annotated[list, 1](range(500000000))",
+    "from collections import deque\ndef f(): return type(deque())(range(500000000))",
+    "def wrap(g): return list\n@wrap\ndef g(): pass\ndef f(): return g(range(500000000))",
+    "from itertools import starmap\ndef f(): return starmap(list, [(range(500000000),)])",
+    "from itertools import groupby\ndef f(): return groupby([range(500000000)], list)",
+    "from itertools import takewhile\ndef f(): return takewhile(list, [range(500000000)])",
+]
+
+
+@pytest.mark.parametrize("text", UNCOUNTED)
+def test_built_in_types_are_counted_however_they_are_called(text: str) -> None:
+    with pytest.raises(TxRefused):
+        run(text)
+
+
+ADDRESSES = [
+    "from functools import partial\ndef f(): return partial(str, f)()",
+    "class H:\n    s = str\ndef f(): return H.s(f)",
+    "@str\ndef g(): pass\ndef f(): return g",
+    "@str\nclass G: pass\ndef f(): return G",
+    "from itertools import starmap\ndef f(): return starmap(str, [(f,)])",
+    "class H:\n    s = property(str)\ndef f(): return H().s",
+    "def f():\n    held = [f]\n    held.sort(key=str)\n    return held",
+]
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_no_way_of_calling_str_gives_an_address(text: str) -> None:
+    with pytest.raises(TypeError, match="only text"):
+        run(text)
+
+
+def test_a_counted_method_shows_nothing_of_the_one_behind_it() -> None:
+    with pytest.raises(AttributeError, match="args"):
+        run("def f(): return 'aaaa'.replace.args[2]('a', 'b')")
