@@ -149,6 +149,7 @@ class _Rewriter(ast.NodeTransformer):
         self.generic_visit(node)
         start = 1 if ast.get_docstring(node, clean=False) is not None else 0
         node.body.insert(start, _assign("__module__", _name(f"{PREFIX}module")))
+        node.decorator_list = [self._made(each) for each in node.decorator_list]
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
@@ -192,11 +193,6 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(function, ast.Name) and (function.id in self._known or function.id.startswith(PREFIX)):
             return function
         return _at(_call("made", function), function)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        self.generic_visit(node)
-        node.decorator_list = [self._made(each) for each in node.decorator_list]
-        return node
 
     def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
         self.generic_visit(node)
