@@ -38,12 +38,11 @@ _TYPING_LEFT_OUT = frozenset(("get_type_hints", "ForwardRef", "evaluate_forward_
 _NAMES: dict[str, tuple[Any, str]] = {
     "abc": (abc, "ABC abstractmethod"),
     "collections": (collections, "OrderedDict defaultdict namedtuple"),
-    "dataclasses": (dataclasses, "asdict astuple dataclass field fields replace FrozenInstanceError"),
+    "dataclasses": (dataclasses, "dataclass field fields replace FrozenInstanceError"),
     "enum": (enum, "Enum Flag IntEnum IntFlag StrEnum auto unique"),
     "functools": (functools, "cmp_to_key partial total_ordering"),
     "msgspec": (msgspec, "DecodeError EncodeError Meta MsgspecError Struct UNSET UnsetType ValidationError field"),
     "msgspec.structs": (msgspec.structs, "asdict astuple fields replace"),
-    "operator": (operator, "itemgetter"),
     "string": (
         string,
         "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits punctuation whitespace",
@@ -61,7 +60,7 @@ def stand_ins(meter: Meter, operations: Operations, functions: Functions) -> dic
     vars(made["collections"]).update(abc=made["collections.abc"], deque=_deque(operations))
     vars(made["msgspec"])["structs"] = made["msgspec.structs"]
     vars(made["functools"])["reduce"] = _reduce(meter, operations)
-    vars(made["operator"])["attrgetter"] = _attrgetter
+    made["operator"] = _module("operator", {"attrgetter": _attrgetter, "itemgetter": _itemgetter})
     made["itertools"] = _module("itertools", _itertools(meter, operations))
     made["hnnode"] = _module("hnnode", {})
     _add_api(made)
@@ -103,6 +102,12 @@ def _attrgetter(*names: str) -> Any:
     return operator.attrgetter(*names)
 
 
+def _itemgetter(*keys: Any) -> Any:
+    if not all(isinstance(key, (int, str, bytes)) for key in keys):
+        raise TypeError("itemgetter: keys are integers, texts or bytes")
+    return operator.itemgetter(*keys)
+
+
 def _reduce(meter: Meter, operations: Operations) -> Callable[..., Any]:
     def reduce(function: Callable[[Any, Any], Any], values: Iterable[Any], *start: Any) -> Any:
         taken = operations.items(values)
@@ -132,7 +137,7 @@ def _itertools(meter: Meter, operations: Operations) -> dict[str, Any]:
         cut = slice(*bounds)
         if cut.stop is None or isinstance(values, (list, tuple, str, bytes, range)):
             return list(operations.slice(items(values), cut.start, cut.stop, cut.step))
-        source, taken = iter(values), []
+        source, taken = iter(operations.each(values)), []
         for number in range(cut.stop):
             tick()
             try:

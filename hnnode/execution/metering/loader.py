@@ -38,7 +38,16 @@ _OPERATIONS = [
     "items",
     "text",
     "format",
+    "floordiv",
+    "rshift",
+    "key",
+    "mapping",
+    "parts",
+    "store",
+    "subject",
+    "unpacked",
 ]
+_OWN = PREFIX + "own"
 _FLAGS = __future__.annotations.compiler_flag
 
 
@@ -82,6 +91,7 @@ class Loader:
             PREFIX + "over": self.meter.over,
             PREFIX + "call": self._call,
             PREFIX + "caught": _caught,
+            PREFIX + "raised": _raised,
         }
 
     def _call(self, body: Any) -> Any:
@@ -153,8 +163,21 @@ class Loader:
         return self._allowed[name if fromlist else name.partition(".")[0]]
 
 
+def _raised(error: Any) -> Any:
+    """What code raises by itself keeps its text when it is caught."""
+    if isinstance(error, type) and issubclass(error, Exception):
+        error = error()
+    if isinstance(error, Exception):
+        vars(error)[_OWN] = True
+    return error
+
+
 def _caught() -> None:
-    """At the head of every `except`: what is not the plugin's to handle goes on its way."""
+    """At the head of every `except`: what is not the plugin's to handle goes on its way; what the interpreter raised loses
+    its text, which may hold an address and differs between versions.
+    """
     error = sys.exception()
     if isinstance(error, (MemoryError, RecursionError)) or not isinstance(error, Exception):
         raise error  # type: ignore[misc]
+    if _OWN not in vars(error) and type(error) is not KeyError and not type(error).__module__.startswith("hnnode."):
+        BaseException.args.__set__(error, ())  # type: ignore[attr-defined]

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from hnnode.execution.metering.functions import FUNCTIONS
+from hnnode.execution.metering.operations import Shape
 from hnnode.execution.metering.refusals import Refusals
 
 PREFIX = "_hn_"
@@ -40,7 +41,10 @@ _BINARY = {
     ast.BitOr: "bitor",
     ast.BitAnd: "bitand",
     ast.BitXor: "bitxor",
+    ast.FloorDiv: "floordiv",
+    ast.RShift: "rshift",
 }
+_SMALL_WITH_CONSTANT = (ast.Add, ast.Sub, ast.BitAnd, ast.BitOr, ast.BitXor, ast.FloorDiv, ast.RShift)
 _COMPARE = {
     ast.Eq: "eq",
     ast.NotEq: "ne",
@@ -114,7 +118,7 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> ast.AST:
         self.generic_visit(node)
-        node.iter = _at(_call("each", node.iter), node.iter)
+        node.iter = _gone_over(node.iter, node.target)
         node.body = [*self._turn(), *node.body]
         return node
 
@@ -142,7 +146,7 @@ class _Rewriter(ast.NodeTransformer):
 
     def _comprehension(self, generators: Sequence[ast.comprehension]) -> None:
         for each in generators:
-            each.iter = _at(_call("each", each.iter), each.iter)
+            each.iter = _gone_over(each.iter, each.target)
             each.ifs.insert(0, _call("tick"))
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
@@ -152,11 +156,13 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_SetComp(self, node: ast.SetComp) -> ast.AST:
         self.generic_visit(node)
+        node.elt = _key(node.elt)
         self._comprehension(node.generators)
         return node
 
     def visit_DictComp(self, node: ast.DictComp) -> ast.AST:
         self.generic_visit(node)
+        node.key = _key(node.key)
         self._comprehension(node.generators)
         return node
 
@@ -178,6 +184,26 @@ class _Rewriter(ast.NodeTransformer):
             node.func = _at(_call("made", function), function)
         return node
 
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        self.generic_visit(node)
+        if node.arg is None:
+            node.value = _at(_call("mapping", node.value), node.value)
+        return node
+
+    def visit_Set(self, node: ast.Set) -> ast.AST:
+        self.generic_visit(node)
+        node.elts = [each if isinstance(each, ast.Starred) else _key(each) for each in node.elts]
+        return node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        self.generic_visit(node)
+        for index, key in enumerate(node.keys):
+            if key is None:
+                node.values[index] = _at(_call("mapping", node.values[index]), node)
+            else:
+                node.keys[index] = _key(key)
+        return node
+
     def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
         self.generic_visit(node)
         node.value = _at(_call("each", node.value), node.value)
@@ -192,7 +218,7 @@ class _Rewriter(ast.NodeTransformer):
         name = _BINARY.get(type(op))
         both = _is_small(left) and _is_small(right)
         either = _is_small(left) or _is_small(right)
-        if name is None or both or (either and isinstance(op, (ast.Add, ast.Sub, ast.BitAnd, ast.BitOr, ast.BitXor))):
+        if name is None or both or (either and isinstance(op, _SMALL_WITH_CONSTANT)):
             return ast.BinOp(left, op, right)
         return _call(name, left, right)
 
@@ -226,22 +252,39 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
-        if len(node.ops) != 1:
+        operands, tests = [node.left, *node.comparators], []
+        if all(_is_plain(*each) for each in zip(operands, node.ops, operands[1:], strict=False)):
             return node
-        left, op, right = node.left, node.ops[0], node.comparators[0]
-        if isinstance(op, (ast.In, ast.NotIn)) and not isinstance(right, ast.Constant):
-            return _at(_call("contains" if isinstance(op, ast.In) else "lacks", left, right), node)
-        name = _COMPARE.get(type(op))
-        if name is None or isinstance(left, ast.Constant) or isinstance(right, ast.Constant):
-            return node
-        return _at(_call("compare", ast.Constant(name), left, right), node)
+        left = node.left
+        for op, right in zip(node.ops, node.comparators, strict=True):
+            again = right
+            if right is not operands[-1] and not isinstance(right, (ast.Name, ast.Constant)):
+                self._temporary += 1
+                again = _name(f"{PREFIX}{self._temporary}")
+                right = ast.NamedExpr(ast.Name(again.id, ast.Store()), right)
+            tests.append(_at(_compared(left, op, right), node))
+            left = again
+        return tests[0] if len(tests) == 1 else _at(ast.BoolOp(ast.And(), tests), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.slice, ast.Slice) and isinstance(node.ctx, ast.Load):
             parts = [part or ast.Constant(None) for part in (node.slice.lower, node.slice.upper, node.slice.step)]
             return _at(_call("slice", node.value, *parts), node)
+        if not isinstance(node.slice, ast.Slice):
+            node.slice = _key(node.slice)
         return node
+
+    def visit_Delete(self, node: ast.Delete) -> Any:
+        """A slice or an item that goes moves what is behind it: an empty slice is stored for a slice."""
+        self.generic_visit(node)
+        made: list[ast.stmt] = []
+        for target in node.targets:
+            if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
+                made.append(_stored(target, target.slice, ast.Tuple([], ast.Load())))
+            else:
+                made.append(ast.Delete([target]))
+        return [_at(each, node) for each in made]
 
     def visit_Starred(self, node: ast.Starred) -> ast.AST:
         self.generic_visit(node)
@@ -251,12 +294,30 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         self.generic_visit(node)
-        if any(isinstance(each, ast.Subscript) and isinstance(each.slice, ast.Slice) for each in node.targets):
-            node.value = _at(_call("items", node.value), node.value)
-        elif any(isinstance(each, (ast.Tuple, ast.List)) for each in node.targets) and not isinstance(
-            node.value, (ast.Tuple, ast.List, ast.Constant)
-        ):
-            node.value = _at(_call("each", node.value), node.value)
+        target = node.targets[0]  # the only one, where a value is unpacked or put in a slice: see `Refusals`
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
+            return _at(_stored(target, target.slice, node.value), node)
+        if isinstance(target, (ast.Tuple, ast.List)):
+            shape = _shape(target)
+            plain = isinstance(node.value, (ast.Tuple, ast.List)) and shape == (False, ())
+            if not plain:
+                node.value = _at(_call("parts", node.value, _constant(shape)), node.value)
+        return node
+
+    def visit_Match(self, node: ast.Match) -> ast.AST:
+        copies, values = 0, []
+        for each in ast.walk(ast.Module([*(ast.Expr(case.pattern) for case in node.cases)], [])):  # type: ignore[arg-type]
+            if isinstance(each, (ast.MatchStar, ast.MatchMapping)):
+                copies += (each.name if isinstance(each, ast.MatchStar) else each.rest) is not None
+            if isinstance(each, (ast.MatchValue, ast.MatchMapping)):
+                found = [each.value] if isinstance(each, ast.MatchValue) else each.keys
+                values += [value for value in found if isinstance(value, ast.Attribute)]
+        node.subject = self.visit(node.subject)
+        if copies or values:
+            node.subject = _at(_call("subject", node.subject, ast.Constant(copies), *values), node.subject)
+        for case in node.cases:  # the patterns stay as they are
+            case.guard = self.visit(case.guard) if case.guard is not None else None
+            case.body = [made for each in case.body for made in _listed(self.visit(each))]
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
@@ -282,10 +343,68 @@ class _Rewriter(ast.NodeTransformer):
         return _at(ast.FormattedValue(value, -1, None), node)
 
     # -------------------------------------------------------------- faults
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        self.generic_visit(node)
+        if node.exc is not None:
+            node.exc = _at(_call("raised", node.exc), node.exc)
+        return node
+
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
         self.generic_visit(node)
         node.body = [ast.Expr(_call("caught")), *node.body]
         return node
+
+
+def _listed(made: Any) -> list[ast.stmt]:
+    return made if isinstance(made, list) else [made]
+
+
+def _key(node: ast.expr) -> ast.expr:
+    """What is hashed, counted; a constant and a text are no work."""
+    return node if isinstance(node, (ast.Constant, ast.JoinedStr)) else _at(_call("key", node), node)
+
+
+def _shape(target: ast.Tuple | ast.List) -> Shape:
+    """How a value is unpacked; behind a star, indices count from the end."""
+    star = next((i for i, each in enumerate(target.elts) if isinstance(each, ast.Starred)), None)
+    nested = []
+    for index, each in enumerate(target.elts):
+        if isinstance(each, (ast.Tuple, ast.List)):
+            nested.append((index - len(target.elts) if star is not None and index > star else index, _shape(each)))
+    return star is not None, tuple(nested)
+
+
+def _constant(shape: Shape) -> ast.expr:
+    nested: list[ast.expr] = [
+        ast.Tuple([ast.Constant(index), _constant(inner)], ast.Load()) for index, inner in shape[1]
+    ]
+    return ast.Tuple([ast.Constant(shape[0]), ast.Tuple(nested, ast.Load())], ast.Load())
+
+
+def _gone_over(values: ast.expr, target: ast.expr) -> ast.expr:
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return _at(_call("unpacked", values, _constant(_shape(target))), values)
+    return _at(_call("each", values), values)
+
+
+def _stored(target: ast.Subscript, part: ast.Slice, value: ast.expr) -> ast.stmt:
+    bounds = [each or ast.Constant(None) for each in (part.lower, part.upper, part.step)]
+    return ast.Expr(_call("store", target.value, *bounds, value))
+
+
+def _is_plain(left: ast.expr, op: ast.cmpop, right: ast.expr) -> bool:
+    """A comparison that is no work."""
+    if isinstance(op, (ast.In, ast.NotIn)):
+        return isinstance(right, ast.Constant)
+    return type(op) not in _COMPARE or isinstance(left, ast.Constant) or isinstance(right, ast.Constant)
+
+
+def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.expr:
+    if _is_plain(left, op, right):
+        return ast.Compare(left, [op], [right])
+    if isinstance(op, (ast.In, ast.NotIn)):
+        return _call("contains" if isinstance(op, ast.In) else "lacks", left, right)
+    return _call("compare", ast.Constant(_COMPARE[type(op)]), left, right)
 
 
 def _is_small(node: ast.expr) -> bool:
