@@ -7,6 +7,7 @@ from __future__ import annotations
 import builtins
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from enum import EnumMeta
 from types import MappingProxyType
 from typing import Any
 
@@ -114,7 +115,9 @@ class Functions:
         return made
 
     def made(self, function: Any) -> Any:
-        """The counted twin of a built-in type; any other callable itself."""
+        """The counted twin of a built-in type or an enumeration; any other callable itself."""
+        if isinstance(function, EnumMeta):
+            return lambda value, *more, **named: function(self._ops.key(value), *more, **named)
         return self._constructors.get(function, function) if isinstance(function, type) else function
 
     def _collection(self, kind: Callable[..., Any]) -> Callable[..., Any]:

@@ -76,11 +76,11 @@ def rewrite(tree: ast.Module, where: str, methods: frozenset[str]) -> ast.Module
 
 
 def _known(tree: ast.Module) -> frozenset[str]:
-    """Names that are functions or classes of this module and nothing else, and counted built-in functions."""
+    """Names that are functions or plain classes of this module and nothing else, and counted built-in functions."""
     defined, bound = set(FUNCTIONS), set()
     for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            defined.add(node.name)
+        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.ClassDef) and not node.bases):
+            defined.add(node.name)  # a class with a base may be an enumeration, whose call looks up a value
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             bound.add(node.id)
         elif isinstance(node, ast.arg):
