@@ -234,7 +234,12 @@ SAME = {
         3,
     ],
     "return [itemgetter(1)([4, 5]), itemgetter('a', 'b')({'a': 1, 'b': 2})]": [5, (1, 2)],
-    "return [3 in range(5), 'a' in range(5), 4 in iter([1, 4]), ('a', 1) in {'a': 1}.items()]": [True, False, True, True],
+    "return [3 in range(5), 'a' in range(5), 4 in iter([1, 4]), ('a', 1) in {'a': 1}.items()]": [
+        True,
+        False,
+        True,
+        True,
+    ],
     "b = bytearray(b'ab')\nb.extend(b)\nb[1:1] = b'x'\nreturn bytes(b)": b"axbab",
 }
 

@@ -82,9 +82,7 @@ class Methods:
             "replace": self._replace,
         }
         self._list: dict[str, Made] = {
-            **dict.fromkeys(
-                ["copy", "count", "index", "insert", "remove", "reverse", "clear", "rotate"], self._linear
-            ),
+            **dict.fromkeys(["copy", "count", "index", "insert", "remove", "reverse", "clear", "rotate"], self._linear),
             **dict.fromkeys(("extend", "extendleft"), self._extend),
             "pop": self._pop,
             "sort": self._sort,

@@ -7,25 +7,18 @@ from __future__ import annotations
 
 import operator
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
 from types import MappingProxyType
 from typing import Any
 
 from hnnode.execution.metering.meter import Meter
+from hnnode.execution.metering.values import HOLDERS, ITEMS, KEYS, LISTS, SETS, VALUES, VIEWS, check_order, parts_of
 from hnnode.plugin_api.limits import DEPTH_MAX, INTEGER_BITS_MAX, ITEMS_MAX, TEXT_BYTES_MAX
 
 _SMALL = 1 << 256
 _TEXTS = (str, bytes, bytearray)
-_LISTS = (list, tuple, deque)
-_SETS = (set, frozenset)
-_SIZED = (*_TEXTS, *_LISTS, *_SETS, dict, range)
-_KEYS, _VALUES, _ITEMS = type({}.keys()), type({}.values()), type({}.items())
-_VIEWS = (_KEYS, _VALUES, _ITEMS)
-_HOLDERS = (*_LISTS, *_SETS, *_VIEWS, dict)
+_SIZED = (*_TEXTS, *LISTS, *SETS, dict, range)
 _PLAIN = frozenset((str, bytes, int, bool, type(None)))
-_ORDERED = (int, str, bytes, tuple)
 _PLAIN_FORMAT = re.compile(r"(?:[^%]|%%|%[-#0 +]?[0-9]{0,3}(?:\.[0-9]{1,3})?[diuoxXcs])*", re.DOTALL)
 
 Operation = Callable[..., Any]
@@ -51,7 +44,7 @@ class Operations:
                 self._charge(value.bit_length() >> 9)
         elif isinstance(value, _TEXTS):
             self._charge(len(value) >> 6)
-        elif isinstance(value, (*_SIZED, *_VIEWS)):
+        elif isinstance(value, (*_SIZED, *VIEWS)):
             self._charge(len(value) >> 3)
         elif isinstance(value, int):
             self.integer(int(value))
@@ -81,7 +74,7 @@ class Operations:
             return made if -_SMALL < made < _SMALL else self.integer(made)
         if isinstance(a, int) and isinstance(b, int):
             return self.integer(int(a) + int(b))
-        if isinstance(a, (*_TEXTS, *_LISTS)) and isinstance(b, _SIZED):
+        if isinstance(a, (*_TEXTS, *LISTS)) and isinstance(b, _SIZED):
             self.room(a, len(a) + len(b))
         return a + b
 
@@ -114,9 +107,9 @@ class Operations:
             return a * b
         if isinstance(a, int) and isinstance(b, int):
             return self.mult(int(a), int(b))
-        if isinstance(a, int) and isinstance(b, (*_TEXTS, *_LISTS)):
+        if isinstance(a, int) and isinstance(b, (*_TEXTS, *LISTS)):
             a, b = b, a
-        if isinstance(a, (*_TEXTS, *_LISTS)) and isinstance(b, int):
+        if isinstance(a, (*_TEXTS, *LISTS)) and isinstance(b, int):
             self.room(a, len(a) * max(b, 0))
         return a * b
 
@@ -138,8 +131,6 @@ class Operations:
     def lshift(self, a: Any, b: Any) -> Any:
         if isinstance(a, int) and isinstance(b, int):
             a, b = int(a), int(b)
-            if b < 0:
-                raise ValueError("a shift of less than nothing")
         if isinstance(a, int) and isinstance(b, int) and a and b + a.bit_length() > INTEGER_BITS_MAX:
             self._over()
         return self.integer(a << b)
@@ -180,10 +171,10 @@ class Operations:
 
     def _operands(self, a: Any, b: Any) -> tuple[Any, Any]:
         """Operands of a set's operator, counted. A view takes any values for its second, which become keys."""
-        if isinstance(a, _VIEWS) or isinstance(b, _VIEWS):
-            a, b = (x if isinstance(x, (*_SETS, *_VIEWS, dict)) else self.keys(self.items(x)) for x in (a, b))
+        if isinstance(a, VIEWS) or isinstance(b, VIEWS):
+            a, b = (x if isinstance(x, (*SETS, *VIEWS, dict)) else self.keys(self.items(x)) for x in (a, b))
             for view in (a, b):
-                if isinstance(view, _ITEMS):
+                if isinstance(view, ITEMS):
                     self.deep(view)
         self.weigh(a)
         self.weigh(b)
@@ -199,13 +190,11 @@ class Operations:
         return self.bits("xor", a, b)
 
     def contains(self, item: Any, where: Any) -> bool:
-        if isinstance(where, range) and not isinstance(item, int):
-            return False  # would be looked for one by one
-        if isinstance(where, range):
-            return int(item) in where
+        if isinstance(where, range):  # anything but an integer would be looked for one by one
+            return isinstance(item, int) and int(item) in where
         if isinstance(where, _TEXTS):
             self.weigh(where)
-        elif isinstance(where, (*_LISTS, _VALUES)):
+        elif isinstance(where, (*LISTS, VALUES)):
             if type(item) in _PLAIN:
                 self._charge(len(where) >> 3)
                 if isinstance(item, (str, bytes)):
@@ -213,7 +202,7 @@ class Operations:
             else:
                 self.deep(item)
                 self.deep(where)  # a comparison looks at no more than the smaller of both
-        elif isinstance(where, (*_SETS, dict, _KEYS, _ITEMS)):
+        elif isinstance(where, (*SETS, dict, KEYS, ITEMS)):
             self.key(item)
         elif not hasattr(type(where), "__contains__"):
             return any(self._tick() and (each is item or self.compare("eq", each, item)) for each in where)
@@ -236,7 +225,7 @@ class Operations:
         Returns: what was counted. Raises: TxRefused: too much, or nested deeper than `DEPTH_MAX`.
         """
         self.weigh(value)
-        parts = _parts(value)
+        parts = parts_of(value)
         if parts is None:
             return 0
         counted = 0
@@ -253,8 +242,8 @@ class Operations:
                         continue
                 elif isinstance(item, _TEXTS):
                     ticks = len(item) >> 6
-                elif (more := _parts(item)) is not None:
-                    ticks = 1 + (len(item) >> 3 if isinstance(item, _HOLDERS) else 0)
+                elif (more := parts_of(item)) is not None:
+                    ticks = 1 + (len(item) >> 3 if isinstance(item, HOLDERS) else 0)
                     held.append((more, depth + 1))
                 else:
                     continue
@@ -275,7 +264,7 @@ class Operations:
 
     def keys(self, values: Any) -> Any:
         """Values that become keys or members, counted. Returns them."""
-        if not isinstance(values, (*_TEXTS, *_SETS, dict, range, _KEYS)):
+        if not isinstance(values, (*_TEXTS, *SETS, dict, range, KEYS)):
             for value in values:
                 if type(value) not in _PLAIN:
                     self.deep(value)
@@ -297,7 +286,7 @@ class Operations:
         return value
 
     def slice(self, value: Any, start: Any, stop: Any, step: Any) -> Any:
-        if isinstance(value, (*_TEXTS, *_LISTS)):
+        if isinstance(value, (*_TEXTS, *LISTS)):
             taken = range(*slice(start, stop, step).indices(len(value)))
             self._charge(len(taken) >> (6 if isinstance(value, _TEXTS) else 3))
         return value[start:stop:step]
@@ -311,35 +300,23 @@ class Operations:
 
     def each(self, values: Any) -> Any:
         """What a loop goes over: a set in ascending order, since its own differs between processes."""
-        if isinstance(values, _SETS):
+        if isinstance(values, SETS):
             self._charge(1 + (len(values) >> 1))
             if len(values) < 2:
                 return list(values)
             taken = list(values)
             kinds = set(map(type, taken))
             if len(kinds) > 1 or not kinds <= _PLAIN:
-                self._check_order(taken)
+                self.deep(taken)
+                check_order(taken)
             self._charge(self.deep(taken) * len(taken).bit_length())
             return sorted(taken)
         return values
 
-    def _check_order(self, values: list[Any]) -> None:
-        """Raises: TypeError: the order of these would depend on the order they came in."""
-        self.deep(values)
-        columns = [values]
-        while columns:
-            column = columns.pop()
-            kinds = {_ordered_as(type(value)) for value in column}
-            if len(kinds) != 1 or None in kinds:
-                raise TypeError("a set of unlike values has no order: want all integers, all texts, or tuples of these")
-            if tuple in kinds:
-                longest = max(map(len, column))
-                columns += [[value[i] for value in column if i < len(value)] for i in range(longest)]
-
     def unpacked(self, values: Any, shape: Shape) -> Any:
         """What a loop goes over whose target unpacks each value."""
         values = self.each(values)
-        if type(values) is _ITEMS and not shape[0] and not shape[1]:
+        if type(values) is ITEMS and not shape[0] and not shape[1]:
             return values
         return self._unpacked(values, shape)
 
@@ -361,7 +338,7 @@ class Operations:
 
     def items(self, values: Any) -> Any:
         """A sized, ordered collection of these values; counted."""
-        if isinstance(values, _SETS):
+        if isinstance(values, SETS):
             return self.each(values)
         if isinstance(values, _SIZED):
             if isinstance(values, range) and len(values) > ITEMS_MAX:
@@ -421,21 +398,3 @@ class Operations:
         turns = max(1, len(values).bit_length())
         self._charge(self.deep(values) * (turns - 1))
         self._charge(len(values) * turns >> 3)
-
-
-def _parts(value: Any) -> Iterable[Any] | None:
-    """What comparing or hashing this value looks at; None: it holds nothing, or has methods that count themselves."""
-    if isinstance(value, dict):
-        return chain(value, value.values())
-    if isinstance(value, _HOLDERS):
-        return value  # type: ignore[no-any-return]
-    kind = type(value)
-    names = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", None)
-    if not names or isinstance(value, type) or kind.__eq__ is object.__eq__:
-        return None
-    return [getattr(value, name, None) for name in names]
-
-
-def _ordered_as(kind: type) -> type | None:
-    """The built-in type whose order the values of a type have."""
-    return next((each for each in _ORDERED if issubclass(kind, each) and kind.__lt__ is each.__lt__), None)
