@@ -13,8 +13,9 @@ from hnnode.execution.metering.functions import Functions
 from hnnode.execution.metering.guard import stand_ins
 from hnnode.execution.metering.meter import Meter
 from hnnode.execution.metering.methods import Methods
+from hnnode.execution.metering.nodes import PREFIX
 from hnnode.execution.metering.operations import Operations
-from hnnode.execution.metering.rewrite import PREFIX, rewrite
+from hnnode.execution.metering.rewrite import rewrite
 from hnnode.execution.source import invalid
 from hnnode.plugin_api.limits import LOAD_TICKS_MAX
 from hnnode.plugin_api.outcome import TxRefused

@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any
 
 from hnnode.execution.metering.operations import Operations
+from hnnode.execution.metering.values import ITEMS, KEYS
 from hnnode.plugin_api.limits import INTEGER_BITS_MAX, ITEMS_MAX, TEXT_BYTES_MAX
 
 Made = Callable[..., Any]
 
 _TEXT_TYPES = (str, bytes, bytearray)
 _CLASSES = (str, bytes, bytearray, list, tuple, set, frozenset, dict, int, deque)
-_VIEWS = (type({}.keys()), type({}.items()))
 
 REFUSED = frozenset(("format", "format_map", "translate", "maketrans"))
 """Methods of texts that reach into values by name or make tables."""
@@ -147,7 +147,7 @@ class Methods:
             made = self._dict.get(name)
         elif isinstance(value, int):
             made = self._int.get(name)
-        elif isinstance(value, _VIEWS):
+        elif isinstance(value, (KEYS, ITEMS)):
             made = self._view.get(name)
         elif isinstance(value, type) and issubclass(value, _CLASSES):
             made = self._classes.get(name, self._never)

@@ -173,9 +173,7 @@ class Operations:
         """Operands of a set's operator, counted. A view takes any values for its second, which become keys."""
         if isinstance(a, VIEWS) or isinstance(b, VIEWS):
             a, b = (x if isinstance(x, (*SETS, *VIEWS, dict)) else self.keys(self.items(x)) for x in (a, b))
-            for view in (a, b):
-                if isinstance(view, ITEMS):
-                    self.deep(view)
+            self.deep([view for view in (a, b) if isinstance(view, ITEMS)])
         self.weigh(a)
         self.weigh(b)
         return a, b

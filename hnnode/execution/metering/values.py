@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 LISTS = (list, tuple, deque)
 SETS = (set, frozenset)
-KEYS, VALUES, ITEMS = type({}.keys()), type({}.values()), type({}.items())
+_NOTHING: dict[Any, Any] = {}
+KEYS: type[Any] = type(_NOTHING.keys())
+VALUES: type[Any] = type(_NOTHING.values())
+ITEMS: type[Any] = type(_NOTHING.items())
 VIEWS = (KEYS, VALUES, ITEMS)
 HOLDERS = (*LISTS, *SETS, *VIEWS, dict)
 ORDERED = (int, str, bytes, tuple)
@@ -20,10 +23,10 @@ def parts_of(value: Any) -> Iterable[Any] | None:
     if isinstance(value, dict):
         return chain(value, value.values())
     if isinstance(value, HOLDERS):
-        return value  # type: ignore[no-any-return]
+        return value
     kind = type(value)
     names = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", None)
-    if not names or isinstance(value, type) or kind.__eq__ is object.__eq__:
+    if not names or isinstance(value, type) or cast(Any, kind).__eq__ is object.__eq__:
         return None
     return [getattr(value, name, None) for name in names]
 
