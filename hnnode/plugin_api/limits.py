@@ -37,9 +37,7 @@ built-in counts by the size of what it works on. More ends the transaction with 
 BLOCK_TICKS_MAX = 40_000_000
 """Ticks of all transactions of an application in one block; those behind get STEPS_EXCEEDED."""
 DEPTH_MAX = 64
-"""Calls of metered code that may nest."""
-NESTING_MAX = 64
-"""Lists within lists (tuples, sets, dictionaries) of a value that metered code compares."""
+"""Calls of metered code that may nest; values in one another that it compares, hashes or puts in order."""
 TEXT_BYTES_MAX = 1024 * 1024
 """Length of one text or byte string that metered code makes."""
 ITEMS_MAX = 65_536

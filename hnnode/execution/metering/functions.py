@@ -8,6 +8,8 @@ import builtins
 import functools
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from enum import EnumMeta
+from types import MappingProxyType
 from typing import Any
 
 from hnnode.execution.metering.bases import build_class, is_closed, origin
@@ -37,7 +39,6 @@ PLAIN = [
     "staticmethod",
     "classmethod",
     "super",
-    "slice",
     "__build_class__",
     "__debug__",
     "Exception",
@@ -97,6 +98,8 @@ class Functions:
             bytes: self._bytes,
             bytearray: self._bytearray,
             dict: self._dict,
+            OrderedDict: self._ordered_dict,
+            defaultdict: self._defaultdict,
             frozenset: self._collection(frozenset),
             int: self._int,
             list: self._collection(list),
@@ -112,6 +115,7 @@ class Functions:
         }
         plain = (getattr(builtins, name, None) for name in PLAIN)
         self._known = frozenset((*(each for each in plain if isinstance(each, type)), OrderedDict, defaultdict))
+        operations.made = self.made
 
     def table(self) -> dict[str, Any]:
         made: dict[str, Any] = {name: getattr(builtins, name) for name in PLAIN if hasattr(builtins, name)}
@@ -123,11 +127,13 @@ class Functions:
         return made
 
     def made(self, function: Any) -> Any:
-        """The counted twin of a built-in type; any other callable itself.
+        """The counted twin of a built-in type or an enumeration; any other callable itself.
 
         Raises: TypeError: a type of the interpreter that plugins do not call.
         """
         function = origin(function)
+        if isinstance(function, EnumMeta):
+            return lambda value, *more, **named: function(self._ops.key(value), *more, **named)
         if not isinstance(function, type):
             return function
         twin = self._constructors.get(function)
@@ -144,26 +150,34 @@ class Functions:
 
         return wrap
 
-    def keyed(self, named: dict[str, Any]) -> dict[str, Any]:
-        if named.get("key") is not None:
-            named["key"] = self.made(named["key"])
-        return named
-
     def _collection(self, kind: Callable[..., Any]) -> Callable[..., Any]:
-        items = self._ops.items
+        items, keys, hashes = self._ops.items, self._ops.keys, kind in (set, frozenset)
 
         def make(values: Any = ()) -> Any:
             taken = items(values)
             if len(taken) > ITEMS_MAX:
                 self._meter.over()
-            return kind(taken)
+            return kind(keys(taken) if hashes else taken)
 
         return make
 
     def _dict(self, values: Any = (), **named: Any) -> dict[Any, Any]:
-        taken = values if isinstance(values, dict) else self._ops.items(values)
-        self._ops.room([], len(taken) + len(named))
-        return dict(taken, **named)
+        return dict(self._pairs(values, named), **named)
+
+    def _ordered_dict(self, values: Any = (), **named: Any) -> OrderedDict[Any, Any]:
+        return OrderedDict(self._pairs(values, named), **named)
+
+    def _defaultdict(self, factory: Any = None, values: Any = (), **named: Any) -> defaultdict[Any, Any]:
+        return defaultdict(factory, self._pairs(values, named), **named)
+
+    def _pairs(self, values: Any, named: dict[str, Any]) -> Any:
+        """What a dictionary is made of: a dictionary, or pairs of which none is a set."""
+        if not isinstance(values, (dict, MappingProxyType)):
+            values = [tuple(self._ops.items(pair)) for pair in self._ops.items(values)]
+            for pair in values:
+                self._ops.key(pair[:1])
+        self._ops.room([], len(values) + len(named))
+        return values
 
     def _str(self, value: Any = "", *encoding: Any) -> str:
         if encoding:
@@ -226,14 +240,15 @@ class Functions:
         return self._extreme(max, values, named)
 
     def _extreme(self, choose: Callable[..., Any], values: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        taken = self._ops.items(values[0]) if len(values) == 1 else values
-        self._ops.deep(list(taken))
-        return choose(taken, **self.keyed(named))
+        taken = list(self._ops.items(values[0]) if len(values) == 1 else values)
+        if not taken and "default" in named:
+            return named["default"]
+        if not taken:
+            raise ValueError("the least or greatest of nothing")
+        return self._ops.extreme(choose, taken, named.get("key"))
 
     def _sorted(self, values: Any, **named: Any) -> list[Any]:
-        taken = list(self._ops.items(values))
-        self._ops.sorting(taken)
-        return sorted(taken, **self.keyed(named))
+        return self._ops.ordered(list(self._ops.items(values)), **named)
 
     def _reversed(self, values: Any) -> list[Any]:
         return list(self._ops.items(values))[::-1]

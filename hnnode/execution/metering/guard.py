@@ -55,12 +55,11 @@ _PLAIN = (int, str, bytes, tuple, frozenset, dict, types.GenericAlias, types.Uni
 _NAMES: dict[str, tuple[Any, str]] = {
     "abc": (abc, "ABC abstractmethod"),
     "collections": (collections, "OrderedDict defaultdict namedtuple"),
-    "dataclasses": (dataclasses, "asdict astuple field fields replace FrozenInstanceError"),
+    "dataclasses": (dataclasses, "field fields replace FrozenInstanceError"),
     "enum": (enum, "Enum Flag IntEnum IntFlag StrEnum auto unique"),
     "functools": (functools, "cmp_to_key"),
     "msgspec": (msgspec, "DecodeError EncodeError Meta MsgspecError Struct UNSET UnsetType ValidationError field"),
     "msgspec.structs": (msgspec.structs, "asdict astuple fields replace"),
-    "operator": (operator, "itemgetter"),
     "string": (
         string,
         "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits punctuation whitespace",
@@ -83,6 +82,7 @@ def stand_ins(meter: Meter, operations: Operations, functions: Functions) -> dic
         reduce=bases.through(_reduce(meter, operations), functions.made),
         total_ordering=bases.total_ordering,
     )
+    made["operator"] = _module("operator", {"itemgetter": _itemgetter})
     lazy = _itertools(meter, operations)
     for name in ("accumulate", "dropwhile", "groupby", "starmap", "takewhile"):
         lazy[name] = bases.through(lazy[name], functions.made)
@@ -134,6 +134,12 @@ def _fixed(value: Any) -> Any:
     return types.MappingProxyType(value) if type(value) is dict else value
 
 
+def _itemgetter(*keys: Any) -> Any:
+    if not all(isinstance(key, (int, str, bytes)) for key in keys):
+        raise TypeError("itemgetter: keys are integers, texts or bytes")
+    return operator.itemgetter(*keys)
+
+
 def _reduce(meter: Meter, operations: Operations) -> Callable[..., Any]:
     def reduce(function: Callable[[Any, Any], Any], values: Iterable[Any], *start: Any) -> Any:
         taken = operations.items(values)
@@ -163,7 +169,7 @@ def _itertools(meter: Meter, operations: Operations) -> dict[str, Any]:
         cut = slice(*bounds)
         if cut.stop is None or isinstance(values, (list, tuple, str, bytes, range)):
             return list(operations.slice(items(values), cut.start, cut.stop, cut.step))
-        source, taken = iter(values), []
+        source, taken = iter(operations.each(values)), []
         for number in range(cut.stop):
             tick()
             try:

@@ -16,8 +16,9 @@ from hnnode.execution.metering.functions import Functions
 from hnnode.execution.metering.guard import stand_ins
 from hnnode.execution.metering.meter import Meter
 from hnnode.execution.metering.methods import Methods
+from hnnode.execution.metering.nodes import PREFIX
 from hnnode.execution.metering.operations import Operations
-from hnnode.execution.metering.rewrite import PREFIX, rewrite
+from hnnode.execution.metering.rewrite import rewrite
 from hnnode.execution.source import invalid
 from hnnode.plugin_api.limits import LOAD_TICKS_MAX
 from hnnode.plugin_api.outcome import TxRefused
@@ -41,7 +42,16 @@ _OPERATIONS = [
     "items",
     "text",
     "format",
+    "floordiv",
+    "rshift",
+    "key",
+    "mapping",
+    "parts",
+    "store",
+    "subject",
+    "unpacked",
 ]
+_OWN = PREFIX + "own"
 _FLAGS = __future__.annotations.compiler_flag
 
 
@@ -76,7 +86,7 @@ class Loader:
         self.meter = Meter()
         operations = Operations(self.meter)
         functions = Functions(self.meter, operations)
-        methods = Methods(operations, functions.keyed)
+        methods = Methods(operations)
         self._methods = methods.names
         self._allowed = stand_ins(self.meter, operations, functions)
         self._builtins = {**functions.table(), "__import__": self._import}
@@ -92,6 +102,7 @@ class Loader:
             PREFIX + "call": self._call,
             PREFIX + "caught": _caught,
             PREFIX + "own": self._own,
+            PREFIX + "raised": _raised,
         }
 
     def load(self, module: str) -> types.ModuleType:
@@ -197,9 +208,18 @@ class Loader:
         return self._allowed[name if fromlist else name.partition(".")[0]]
 
 
+def _raised(error: Any) -> Any:
+    """What code raises by itself keeps its text when it is caught."""
+    if isinstance(error, type) and issubclass(error, Exception):
+        error = error()
+    if isinstance(error, Exception):
+        vars(error)[_OWN] = True
+    return error
+
+
 def _caught() -> None:
     """At the head of every `except`: what is not the plugin's to handle goes on its way, also when another exception
-    took its place.
+    took its place; what the interpreter raised loses its text, which may hold an address and differs between versions.
     """
     error = sys.exception()
     assert error is not None
@@ -209,3 +229,5 @@ def _caught() -> None:
             raise each
     if len(found) == CAUSES_MAX:
         raise RecursionError("exceptions within exceptions")
+    if _OWN not in vars(error) and type(error) is not KeyError and not type(error).__module__.startswith("hnnode."):
+        BaseException.args.__set__(error, ())  # type: ignore[attr-defined]

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from hnnode.execution.metering.operations import Operations
+from hnnode.execution.metering.values import ITEMS, KEYS
 from hnnode.plugin_api.limits import INTEGER_BITS_MAX, ITEMS_MAX, TEXT_BYTES_MAX
 
 Made = Callable[..., Any]
 
 _TEXT_TYPES = (str, bytes, bytearray)
+_CLASSES = (str, bytes, bytearray, list, tuple, set, frozenset, dict, int, deque)
 
 REFUSED = frozenset(("format", "format_map", "translate", "maketrans"))
 """Methods of texts that reach into values by name or make tables."""
@@ -24,9 +26,8 @@ REFUSED = frozenset(("format", "format_map", "translate", "maketrans"))
 class Methods:
     """`METHODS` names those that are handled; the others of a built-in type take bounded work."""
 
-    def __init__(self, operations: Operations, keyed: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def __init__(self, operations: Operations) -> None:
         self._ops = operations
-        self._keyed = keyed
         self._text: dict[str, Made] = {
             **dict.fromkeys(("center", "ljust", "rjust", "zfill"), self._width),
             **dict.fromkeys(
@@ -38,9 +39,6 @@ class Methods:
                     "rfind",
                     "rindex",
                     "startswith",
-                    "split",
-                    "rsplit",
-                    "splitlines",
                     "partition",
                     "rpartition",
                     "strip",
@@ -77,15 +75,15 @@ class Methods:
                 ],
                 self._ascii,
             ),
+            **dict.fromkeys(("split", "rsplit", "splitlines"), self._split),
             "expandtabs": self._never,
             "join": self._join,
             "replace": self._replace,
         }
         self._list: dict[str, Made] = {
-            **dict.fromkeys(
-                ["copy", "count", "index", "insert", "remove", "reverse", "clear", "extendleft", "rotate"], self._linear
-            ),
-            "extend": self._extend,
+            **dict.fromkeys(["copy", "count", "index", "insert", "remove", "reverse", "clear", "rotate"], self._linear),
+            **dict.fromkeys(("extend", "extendleft"), self._extend),
+            "pop": self._pop,
             "sort": self._sort,
         }
         self._set: dict[str, Made] = {
@@ -106,12 +104,21 @@ class Methods:
                 ],
                 self._all_linear,
             ),
+            **dict.fromkeys(("add", "discard", "remove"), self._keyed),
             "pop": self._set_pop,
         }
         self._dict: dict[str, Made] = {
             **dict.fromkeys(["copy", "items", "keys", "values", "clear"], self._bound),
-            "update": self._all_linear,
+            **dict.fromkeys(("get", "pop", "setdefault", "move_to_end"), self._keyed),
+            "update": self._update,
         }
+        self._bytearray: dict[str, Made] = {
+            **self._text,
+            **dict.fromkeys(["copy", "insert", "remove", "reverse", "clear"], self._linear),
+            "extend": self._extend,
+            "pop": self._pop,
+        }
+        self._view: dict[str, Made] = {"isdisjoint": self._all_linear}
         self._dict["copy"] = self._linear
         self._int: dict[str, Made] = {"to_bytes": self._to_bytes}
         self._classes: dict[str, Made] = {
@@ -119,17 +126,19 @@ class Methods:
             "from_bytes": self._from_bytes,
             "fromkeys": self._class_linear,
         }
-        tables = (self._text, self._list, self._set, self._dict, self._int, self._classes)
+        tables = (self._bytearray, self._list, self._set, self._dict, self._int, self._view, self._classes)
         self.names = frozenset().union(*tables) | REFUSED
 
     def attribute(self, value: Any, name: str) -> Any:
-        if isinstance(value, _TEXT_TYPES):
+        if name in self._classes and isinstance(value, _CLASSES):
+            made: Made | None = self._classes[name]
+        elif isinstance(value, _TEXT_TYPES):
             if name in REFUSED:
                 raise AttributeError(f"{name}: not for plugins; use f-strings")
-            made = self._text.get(name)
+            made = (self._bytearray if isinstance(value, bytearray) else self._text).get(name)
         elif isinstance(value, (list, deque)):
             made = self._list.get(name)
-        elif isinstance(value, tuple):
+        elif isinstance(value, (tuple, range)):
             made = self._linear if name in ("count", "index") else None
         elif isinstance(value, (set, frozenset)):
             made = self._set.get(name)
@@ -137,7 +146,9 @@ class Methods:
             made = self._dict.get(name)
         elif isinstance(value, int):
             made = self._int.get(name)
-        elif isinstance(value, type) and issubclass(value, (str, bytes, bytearray, list, tuple, set, dict, int)):
+        elif isinstance(value, (KEYS, ITEMS)):
+            made = self._view.get(name)
+        elif isinstance(value, type) and issubclass(value, _CLASSES):
             made = self._classes.get(name, self._never)
         else:
             made = None
@@ -166,9 +177,34 @@ class Methods:
 
     def _all_linear(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
         self._ops.weigh(value)
-        taken = [each if isinstance(each, dict) else self._ops.items(each) for each in args]
+        taken = [each if isinstance(each, dict) else self._ops.keys(self._ops.items(each)) for each in args]
         self._ops.room([], sum(len(each) for each in taken))
         return method(*taken, **named)
+
+    def _update(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> None:
+        method(*(self._ops.made(dict)(each) for each in args), **named)
+
+    def _keyed(self, value: Any, name: str, method: Made, key: Any, *args: Any, **named: Any) -> Any:
+        return method(self._ops.key(key), *args, **named)
+
+    def _split(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
+        """The parts, each an object of its own: more than a list may hold are not even made."""
+        self._ops.weigh(value)
+        if name == "splitlines":
+            self._ops.room([], len(value) >> 1)
+            found = method(*args, **named)
+        else:
+            separator = args[0] if args else named.get("sep")
+            most = args[1] if len(args) > 1 else named.get("maxsplit", -1)
+            found = method(separator, ITEMS_MAX if most < 0 else min(most, ITEMS_MAX))
+        self._ops.room([], len(found) << 2)
+        return found
+
+    def _pop(self, value: Any, name: str, method: Made, *index: Any) -> Any:
+        """What is behind the item moves."""
+        if index:
+            self._ops.room(b"", min(len(value), ITEMS_MAX))
+        return method(*index)
 
     def _ascii(self, value: Any, name: str, method: Made, *args: Any) -> Any:
         """Tables of characters differ between versions of the interpreter: ASCII alone is the same everywhere."""
@@ -198,13 +234,14 @@ class Methods:
 
     def _extend(self, value: Any, name: str, method: Made, more: Any) -> None:
         taken = self._ops.items(more)
-        if len(value) + len(taken) > ITEMS_MAX:
+        if isinstance(value, bytearray):
+            self._ops.room(value, len(value) + len(taken))
+        elif len(value) + len(taken) > ITEMS_MAX:
             self._ops.room([], ITEMS_MAX + 1)
         method(taken)
 
     def _sort(self, value: Any, name: str, method: Made, **named: Any) -> None:
-        self._ops.sorting(value)
-        method(**self._keyed(named))
+        value[:] = self._ops.ordered(value, **named)
 
     def _set_pop(self, value: Any, name: str, method: Made) -> Any:
         raise AttributeError("pop of a set: which one is not the same everywhere; take min or max and discard it")
@@ -221,4 +258,9 @@ class Methods:
         return method(data, *args, **named)
 
     def _class_linear(self, value: Any, name: str, method: Made, first: Any, *args: Any) -> Any:
-        return method(first if isinstance(first, (str, bytes)) else self._ops.items(first), *args)
+        if isinstance(first, (str, bytes)):
+            self._ops.weigh(first)
+            return method(first, *args)
+        taken = self._ops.keys(self._ops.items(first))
+        self._ops.room([], len(taken))
+        return method(taken, *args)

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import operator
 import re
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from types import MappingProxyType
 from typing import Any
 
 from hnnode.execution.metering.meter import Meter
-from hnnode.plugin_api.limits import INTEGER_BITS_MAX, ITEMS_MAX, NESTING_MAX, TEXT_BYTES_MAX
+from hnnode.execution.metering.values import HOLDERS, ITEMS, KEYS, LISTS, SETS, VALUES, VIEWS, check_order, parts_of
+from hnnode.plugin_api.limits import DEPTH_MAX, INTEGER_BITS_MAX, ITEMS_MAX, TEXT_BYTES_MAX
 
 _SMALL = 1 << 256
 _TEXTS = (str, bytes, bytearray)
-_LISTS = (list, tuple, deque)
-_SETS = (set, frozenset)
-_SIZED = (*_TEXTS, *_LISTS, *_SETS, dict, range)
+_SIZED = (*_TEXTS, *LISTS, *SETS, dict, range)
+_PLAIN = frozenset((str, bytes, int, bool, type(None)))
 _PLAIN_FORMAT = re.compile(r"(?:[^%]|%%|%[-#0 +]?[0-9]{0,3}(?:\.[0-9]{1,3})?[diuoxXcs])*", re.DOTALL)
 
 Operation = Callable[..., Any]
+Shape = tuple[bool, tuple[tuple[int, Any], ...]]
+"""Targets that one value is unpacked into: whether one has a star; index and shape of those that unpack in turn."""
 
 
 class Operations:
@@ -31,6 +33,8 @@ class Operations:
         self._charge = meter.charge
         self._over = meter.over
         self._tick = meter.tick
+        self.made: Callable[[Any], Any] = lambda function: function
+        """The counted twin of a callable; `Functions` sets it."""
 
     def weigh(self, value: Any) -> None:
         """Count an operand by its size."""
@@ -40,8 +44,10 @@ class Operations:
                 self._charge(value.bit_length() >> 9)
         elif isinstance(value, _TEXTS):
             self._charge(len(value) >> 6)
-        elif isinstance(value, _SIZED):
+        elif isinstance(value, (*_SIZED, *VIEWS)):
             self._charge(len(value) >> 3)
+        elif isinstance(value, int):
+            self.integer(int(value))
 
     def room(self, like: Any, count: int) -> None:
         """Count a result of this many items before it is made."""
@@ -66,7 +72,9 @@ class Operations:
         if type(a) is int and type(b) is int:
             made = a + b
             return made if -_SMALL < made < _SMALL else self.integer(made)
-        if isinstance(a, (*_TEXTS, *_LISTS)) and isinstance(b, _SIZED):
+        if isinstance(a, int) and isinstance(b, int):
+            return self.integer(int(a) + int(b))
+        if isinstance(a, (*_TEXTS, *LISTS)) and isinstance(b, _SIZED):
             self.room(a, len(a) + len(b))
         return a + b
 
@@ -84,7 +92,9 @@ class Operations:
         if type(a) is int and type(b) is int:
             made = a - b
             return made if -_SMALL < made < _SMALL else self.integer(made)
-        self.weigh(a)
+        if isinstance(a, int) and isinstance(b, int):
+            return self.integer(int(a) - int(b))
+        a, b = self._operands(a, b)
         return a - b
 
     def mult(self, a: Any, b: Any) -> Any:
@@ -95,15 +105,18 @@ class Operations:
                     self._over()
                 self._charge((bits >> 7) + 1)
             return a * b
-        if isinstance(a, int) and isinstance(b, (*_TEXTS, *_LISTS)):
+        if isinstance(a, int) and isinstance(b, int):
+            return self.mult(int(a), int(b))
+        if isinstance(a, int) and isinstance(b, (*_TEXTS, *LISTS)):
             a, b = b, a
-        if isinstance(a, (*_TEXTS, *_LISTS)) and isinstance(b, int):
+        if isinstance(a, (*_TEXTS, *LISTS)) and isinstance(b, int):
             self.room(a, len(a) * max(b, 0))
         return a * b
 
     def pow(self, a: Any, b: Any, modulus: Any = None) -> Any:
         if not (isinstance(a, int) and isinstance(b, int)):
             raise TypeError("powers are of integers")
+        a, b = int(a), int(b)
         if modulus is not None:
             for each in (a, b, modulus):
                 self.integer(each)
@@ -116,12 +129,27 @@ class Operations:
         return self.integer(a**b)
 
     def lshift(self, a: Any, b: Any) -> Any:
+        if isinstance(a, int) and isinstance(b, int):
+            a, b = int(a), int(b)
         if isinstance(a, int) and isinstance(b, int) and a and b + a.bit_length() > INTEGER_BITS_MAX:
             self._over()
         return self.integer(a << b)
 
+    def floordiv(self, a: Any, b: Any) -> Any:
+        self._division(a, b)
+        return a // b
+
+    def rshift(self, a: Any, b: Any) -> Any:
+        self.weigh(a)
+        return a >> b
+
+    def _division(self, a: Any, b: Any) -> None:
+        if isinstance(a, int) and isinstance(b, int) and not -_SMALL < a < _SMALL:
+            self._charge((a.bit_length() >> 7) + 1)
+
     def mod(self, a: Any, b: Any) -> Any:
         if isinstance(a, int):
+            self._division(a, b)
             return a % b
         if not isinstance(a, (str, bytes)):
             raise TypeError("% is of integers and of plain formats")
@@ -138,9 +166,17 @@ class Operations:
 
     def bits(self, name: str, a: Any, b: Any) -> Any:
         if not (type(a) is int and type(b) is int):
-            self.weigh(a)
-            self.weigh(b)
+            a, b = self._operands(a, b)
         return getattr(operator, name)(a, b)
+
+    def _operands(self, a: Any, b: Any) -> tuple[Any, Any]:
+        """Operands of a set's operator, counted. A view takes any values for its second, which become keys."""
+        if isinstance(a, VIEWS) or isinstance(b, VIEWS):
+            a, b = (x if isinstance(x, (*SETS, *VIEWS, dict)) else self.keys(self.items(x)) for x in (a, b))
+            self.deep([view for view in (a, b) if isinstance(view, ITEMS)])
+        self.weigh(a)
+        self.weigh(b)
+        return a, b
 
     def bitor(self, a: Any, b: Any) -> Any:
         return self.bits("or_", a, b)
@@ -152,12 +188,22 @@ class Operations:
         return self.bits("xor", a, b)
 
     def contains(self, item: Any, where: Any) -> bool:
-        if type(item) is not int and type(item) is not str and type(item) is not bytes:
-            self.deep(item)
-            if isinstance(where, _LISTS):
-                self.deep(where)
-        if isinstance(where, (*_TEXTS, *_LISTS)):
+        if isinstance(where, range):  # anything but an integer would be looked for one by one
+            return isinstance(item, int) and int(item) in where
+        if isinstance(where, _TEXTS):
             self.weigh(where)
+        elif isinstance(where, (*LISTS, VALUES)):
+            if type(item) in _PLAIN:
+                self._charge(len(where) >> 3)
+                if isinstance(item, (str, bytes)):
+                    self._charge(len(where) * (len(item) >> 8))
+            else:
+                self.deep(item)
+                self.deep(where)  # a comparison looks at no more than the smaller of both
+        elif isinstance(where, (*SETS, dict, KEYS, ITEMS)):
+            self.key(item)
+        elif not hasattr(type(where), "__contains__"):
+            return any(self._tick() and (each is item or self.compare("eq", each, item)) for each in where)
         return item in where
 
     def lacks(self, item: Any, where: Any) -> bool:
@@ -169,40 +215,127 @@ class Operations:
             self.deep(b)
         return getattr(operator, name)(a, b)
 
-    def deep(self, value: Any) -> None:
-        """Count a value with all that it holds, as comparing it may look at all of it. How deep the interpreter itself
-        can go differs between hosts, so the depth is bounded here.
+    def deep(self, value: Any) -> int:
+        """Count a value with all that it holds, as comparing or hashing it may look at all of it, and at what is held
+        twice two times.
+
+        Returns: what was counted. Raises: TxRefused: too much, or nested deeper than `DEPTH_MAX`.
         """
         self.weigh(value)
-        if isinstance(value, (*_LISTS, *_SETS, dict)):
-            held: list[tuple[int, Iterable[Any]]] = [(1, value.values() if isinstance(value, dict) else value)]
-            while held:
-                depth, holder = held.pop()
-                if depth > NESTING_MAX:
-                    self._over()
-                for item in holder:
-                    if isinstance(item, (*_LISTS, *_SETS, dict)):
-                        self._charge(1 + (len(item) >> 3))
-                        held.append((depth + 1, item.values() if isinstance(item, dict) else item))
-                    elif isinstance(item, _TEXTS):
-                        self._charge(len(item) >> 6)
+        parts = parts_of(value)
+        if parts is None:
+            return 0
+        counted = 0
+        held = [(parts, 1)]
+        while held:
+            parts, depth = held.pop()
+            if depth > DEPTH_MAX:
+                self._over()
+            for item in parts:
+                if type(item) in _PLAIN:
+                    if type(item) is str or type(item) is bytes:
+                        ticks = len(item) >> 6
+                    else:
+                        continue
+                elif isinstance(item, _TEXTS):
+                    ticks = len(item) >> 6
+                elif (more := parts_of(item)) is not None:
+                    ticks = 1 + (len(item) >> 3 if isinstance(item, HOLDERS) else 0)
+                    held.append((more, depth + 1))
+                else:
+                    continue
+                if ticks:
+                    counted += ticks
+                    self._charge(ticks)
+        return counted
+
+    def key(self, value: Any) -> Any:
+        """A key, index or member; counted by what hashing it looks at. Returns it."""
+        kind = type(value)
+        if kind is str or kind is int or kind is bytes:
+            return value
+        if kind is slice:
+            raise TypeError("a slice is written with colons")
+        self.deep(value)
+        return value
+
+    def keys(self, values: Any) -> Any:
+        """Values that become keys or members, counted. Returns them."""
+        if not isinstance(values, (*_TEXTS, *SETS, dict, range, KEYS)):
+            for value in values:
+                if type(value) not in _PLAIN:
+                    self.deep(value)
+        return values
+
+    def mapping(self, value: Any) -> Any:
+        """What `**` copies, counted. Returns it."""
+        if not isinstance(value, (dict, MappingProxyType)):
+            raise TypeError(f"** takes a dictionary, got {type(value).__name__}")
+        self._charge(len(value) >> 3)
+        return value
+
+    def subject(self, value: Any, copies: int, *values: Any) -> Any:
+        """What `match` looks at: this many of its patterns copy a part of it, and it is compared with these values."""
+        for _ in range(copies):
+            self.deep(value)
+        for each in values:
+            self.deep(each)
+        return value
 
     def slice(self, value: Any, start: Any, stop: Any, step: Any) -> Any:
-        if isinstance(value, (*_TEXTS, *_LISTS)):
+        if isinstance(value, (*_TEXTS, *LISTS)):
             taken = range(*slice(start, stop, step).indices(len(value)))
             self._charge(len(taken) >> (6 if isinstance(value, _TEXTS) else 3))
         return value[start:stop:step]
 
+    def store(self, value: Any, start: Any, stop: Any, step: Any, more: Any) -> None:
+        """Replace a part of a list or byte array: all that is behind it moves."""
+        more = self.items(more)
+        if isinstance(value, (bytearray, list)):
+            self.room(value, len(value) + len(more))
+        value[start:stop:step] = more
+
     def each(self, values: Any) -> Any:
         """What a loop goes over: a set in ascending order, since its own differs between processes."""
-        if isinstance(values, _SETS):
+        if isinstance(values, SETS):
             self._charge(1 + (len(values) >> 1))
-            return sorted(values)
+            if len(values) < 2:
+                return list(values)
+            taken = list(values)
+            kinds = set(map(type, taken))
+            if len(kinds) > 1 or not kinds <= _PLAIN:
+                self.deep(taken)
+                check_order(taken)
+            self._charge(self.deep(taken) * len(taken).bit_length())
+            return sorted(taken)
         return values
+
+    def unpacked(self, values: Any, shape: Shape) -> Any:
+        """What a loop goes over whose target unpacks each value."""
+        values = self.each(values)
+        if type(values) is ITEMS and not shape[0] and not shape[1]:
+            return values
+        return self._unpacked(values, shape)
+
+    def _unpacked(self, values: Any, shape: Shape) -> Iterator[Any]:
+        parts, flat = self.parts, not shape[0] and not shape[1]
+        for value in values:
+            yield value if flat and type(value) is tuple else parts(value, shape)
+
+    def parts(self, value: Any, shape: Shape) -> Any:
+        """A value that is unpacked into targets of this shape: sets in it become ordered, and a star's copy counts."""
+        star, nested = shape
+        value = self.items(value) if star else self.each(value)
+        if nested:
+            value = list(self.items(value))
+            for index, inner in nested:
+                if -len(value) <= index < len(value):
+                    value[index] = self.parts(value[index], inner)
+        return value
 
     def items(self, values: Any) -> Any:
         """A sized, ordered collection of these values; counted."""
-        if isinstance(values, _SETS):
+        if isinstance(values, SETS):
             return self.each(values)
         if isinstance(values, _SIZED):
             if isinstance(values, range) and len(values) > ITEMS_MAX:
@@ -236,7 +369,29 @@ class Operations:
             raise ValueError(f"format {spec[:16]!r}: want at most three digits and no fraction")
         return format(value, spec)
 
-    def sorting(self, values: Any) -> None:
-        """Count the comparisons of putting these in order."""
-        self.deep(values)
-        self._charge(len(values) * max(1, len(values).bit_length()) >> 3)
+    def ordered(self, values: list[Any], key: Any = None, reverse: Any = False) -> list[Any]:
+        """`sorted`, with the comparisons counted."""
+        if key is None:
+            self._sorting(values)
+            return sorted(values, reverse=reverse)
+        keys = self._named(values, key)
+        self._sorting(keys)
+        return [values[i] for i in sorted(range(len(values)), key=keys.__getitem__, reverse=reverse)]
+
+    def extreme(self, choose: Callable[..., Any], values: list[Any], key: Any = None) -> Any:
+        """`min` or `max` of at least one value, with the comparisons counted."""
+        if key is None:
+            self.deep(values)
+            return choose(values)
+        keys = self._named(values, key)
+        self.deep(keys)
+        return values[choose(range(len(values)), key=keys.__getitem__)]
+
+    def _named(self, values: list[Any], key: Any) -> list[Any]:
+        key = self.made(key)
+        return [key(value) for value in values if self._tick()]
+
+    def _sorting(self, values: list[Any]) -> None:
+        turns = max(1, len(values).bit_length())
+        self._charge(self.deep(values) * (turns - 1))
+        self._charge(len(values) * turns >> 3)

@@ -217,7 +217,23 @@ class Refusals(ast.NodeVisitor):
             self._refuse(node, "!r in a text: differs between processes")
         self.generic_visit(node)
 
+    def visit_Assign(self, node: ast.Assign) -> None:
+        slices = [
+            each for each in node.targets if isinstance(each, ast.Subscript) and isinstance(each.slice, ast.Slice)
+        ]
+        if len(node.targets) > 1 and (slices or any(isinstance(each, (ast.Tuple, ast.List)) for each in node.targets)):
+            self._refuse(node, "a value that is unpacked or put in a slice has one target")
+        self.generic_visit(node)
+
+    def visit_withitem(self, node: ast.withitem) -> None:
+        if isinstance(node.optional_vars, (ast.Tuple, ast.List)):
+            self._refuse(node.context_expr, "with: what it gives is not unpacked")
+        self.generic_visit(node)
+
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
+        for each in ast.walk(node):
+            if (isinstance(each, ast.MatchStar) and each.name) or (isinstance(each, ast.MatchMapping) and each.rest):
+                self._refuse(node, "a pattern of a class takes no rest of a list or dictionary")
         for name in node.kwd_attrs:
             if name.startswith("_") or name.startswith(FRAMES):
                 self._refuse(node, f"{name}: another object's private attribute")

@@ -24,12 +24,26 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from hnnode.execution.metering.functions import FUNCTIONS
+from hnnode.execution.metering.nodes import (
+    PREFIX,
+    assign,
+    at,
+    call,
+    compared,
+    gone_over,
+    hashed,
+    is_plain,
+    listed,
+    named,
+    shape_node,
+    shape_of,
+    stored,
+)
 from hnnode.execution.metering.refusals import Refusals
 
-PREFIX = "_hn_"
 CELL = "_hn_cell"
 _BINARY = {
     ast.Add: "add",
@@ -41,16 +55,10 @@ _BINARY = {
     ast.BitOr: "bitor",
     ast.BitAnd: "bitand",
     ast.BitXor: "bitxor",
+    ast.FloorDiv: "floordiv",
+    ast.RShift: "rshift",
 }
-_COMPARE = {
-    ast.Eq: "eq",
-    ast.NotEq: "ne",
-    ast.Lt: "lt",
-    ast.LtE: "le",
-    ast.Gt: "gt",
-    ast.GtE: "ge",
-}
-N = TypeVar("N", bound=ast.AST)
+_SMALL_WITH_CONSTANT = (ast.Add, ast.Sub, ast.BitAnd, ast.BitOr, ast.BitXor, ast.FloorDiv, ast.RShift)
 
 
 def rewrite(tree: ast.Module, where: str, methods: frozenset[str]) -> ast.Module:
@@ -68,16 +76,16 @@ def rewrite(tree: ast.Module, where: str, methods: frozenset[str]) -> ast.Module
         is_text = index == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if is_text or (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
             start = index + 1
-    made.body.insert(start, _assign(CELL, _call("enter")))
+    made.body.insert(start, assign(CELL, call("enter")))
     return ast.fix_missing_locations(made)
 
 
 def _known(tree: ast.Module) -> frozenset[str]:
-    """Names that are functions or classes of this module and nothing else, and counted built-in functions."""
+    """Names that are functions or plain classes of this module and nothing else, and counted built-in functions."""
     defined, bound = set(FUNCTIONS), set()
     for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            defined.add(node.name)
+        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.ClassDef) and not node.bases):
+            defined.add(node.name)  # a class with a base may be an enumeration, whose call looks up a value
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             bound.add(node.id)
         elif isinstance(node, ast.arg):
@@ -93,22 +101,6 @@ def _known(tree: ast.Module) -> frozenset[str]:
     return frozenset(defined - bound)
 
 
-def _name(name: str) -> ast.Name:
-    return ast.Name(name, ast.Load())
-
-
-def _call(name: str, *args: ast.expr) -> ast.Call:
-    return ast.Call(_name(PREFIX + name), list(args), [])
-
-
-def _assign(name: str, value: ast.expr) -> ast.Assign:
-    return ast.Assign([ast.Name(name, ast.Store())], value)
-
-
-def _at(new: N, old: ast.AST) -> N:
-    return ast.copy_location(new, old)
-
-
 class _Rewriter(ast.NodeTransformer):
     def __init__(self, methods: frozenset[str], known: frozenset[str]) -> None:
         self._methods = methods
@@ -117,13 +109,13 @@ class _Rewriter(ast.NodeTransformer):
 
     # -------------------------------------------------------------- loops and calls
     def _turn(self) -> list[ast.stmt]:
-        left: Any = ast.Subscript(_name(CELL), ast.Constant(0), ast.Store())
-        test = ast.Compare(ast.Subscript(_name(CELL), ast.Constant(0), ast.Load()), [ast.Lt()], [ast.Constant(0)])
-        return [ast.AugAssign(left, ast.Sub(), ast.Constant(1)), ast.If(test, [ast.Expr(_call("over"))], [])]
+        left: Any = ast.Subscript(named(CELL), ast.Constant(0), ast.Store())
+        test = ast.Compare(ast.Subscript(named(CELL), ast.Constant(0), ast.Load()), [ast.Lt()], [ast.Constant(0)])
+        return [ast.AugAssign(left, ast.Sub(), ast.Constant(1)), ast.If(test, [ast.Expr(call("over"))], [])]
 
     def visit_For(self, node: ast.For) -> ast.AST:
         self.generic_visit(node)
-        node.iter = _at(_call("each", node.iter), node.iter)
+        node.iter = gone_over(node.iter, node.target)
         node.body = [*self._turn(), *node.body]
         return node
 
@@ -137,31 +129,31 @@ class _Rewriter(ast.NodeTransformer):
         self.generic_visit(node)
         _restore(node, annotations)
         node.decorator_list = [self._made(each) for each in node.decorator_list]
-        given: Any = ast.Subscript(_name(CELL), ast.Constant(1), ast.Store())
+        given: Any = ast.Subscript(named(CELL), ast.Constant(1), ast.Store())
         leave = ast.AugAssign(given, ast.Add(), ast.Constant(1))
         text = node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
         body = node.body[len(text) :] or [ast.Pass()]
-        node.body = [*text, _assign(CELL, _call("enter")), ast.Try(body, [], [], [leave])]
+        node.body = [*text, assign(CELL, call("enter")), ast.Try(body, [], [], [leave])]
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         """`__module__` says which copy of the code a class is of; libraries look its annotations up there."""
         self.generic_visit(node)
         start = 1 if ast.get_docstring(node, clean=False) is not None else 0
-        node.body.insert(start, _assign("__module__", _name(f"{PREFIX}module")))
+        node.body.insert(start, assign("__module__", named(f"{PREFIX}module")))
         node.decorator_list = [self._made(each) for each in node.decorator_list]
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         self.generic_visit(node)
         inner = ast.Lambda(ast.arguments([], [], None, [], [], None, []), node.body)
-        node.body = _at(_call("call", inner), node.body)
+        node.body = at(call("call", inner), node.body)
         return node
 
     def _comprehension(self, generators: Sequence[ast.comprehension]) -> None:
         for each in generators:
-            each.iter = _at(_call("each", each.iter), each.iter)
-            each.ifs.insert(0, _call("tick"))
+            each.iter = gone_over(each.iter, each.target)
+            each.ifs.insert(0, call("tick"))
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
         self.generic_visit(node)
@@ -170,47 +162,69 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_SetComp(self, node: ast.SetComp) -> ast.AST:
         self.generic_visit(node)
+        node.elt = hashed(node.elt)
         self._comprehension(node.generators)
         return node
 
     def visit_DictComp(self, node: ast.DictComp) -> ast.AST:
         self.generic_visit(node)
+        node.key = hashed(node.key)
         self._comprehension(node.generators)
         return node
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
         self.generic_visit(node)
         self._comprehension(node.generators)
-        return _at(ast.ListComp(node.elt, node.generators), node)
+        return at(ast.ListComp(node.elt, node.generators), node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         node.func = self._made(node.func)
         return node
 
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        self.generic_visit(node)
+        if node.arg is None:
+            node.value = at(call("mapping", node.value), node.value)
+        return node
+
+    def visit_Set(self, node: ast.Set) -> ast.AST:
+        self.generic_visit(node)
+        node.elts = [each if isinstance(each, ast.Starred) else hashed(each) for each in node.elts]
+        return node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        self.generic_visit(node)
+        for index, key in enumerate(node.keys):
+            if key is None:
+                node.values[index] = at(call("mapping", node.values[index]), node)
+            else:
+                node.keys[index] = hashed(key)
+        return node
+
     def _made(self, function: ast.expr) -> ast.expr:
         """What is called: it may be a built-in type, whose call has a counted twin."""
         if isinstance(function, ast.Name) and (function.id in self._known or function.id.startswith(PREFIX)):
             return function
-        return _at(_call("made", function), function)
+        return at(call("made", function), function)
 
     def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
         self.generic_visit(node)
-        node.value = _at(_call("each", node.value), node.value)
+        node.value = at(call("each", node.value), node.value)
         return node
 
     # -------------------------------------------------------------- operators
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
-        return _at(self._binary(node.left, node.op, node.right), node)
+        return at(self._binary(node.left, node.op, node.right), node)
 
     def _binary(self, left: ast.expr, op: ast.operator, right: ast.expr) -> ast.expr:
         name = _BINARY.get(type(op))
         both = _is_small(left) and _is_small(right)
         either = _is_small(left) or _is_small(right)
-        if name is None or both or (either and isinstance(op, (ast.Add, ast.Sub, ast.BitAnd, ast.BitOr, ast.BitXor))):
+        if name is None or both or (either and isinstance(op, _SMALL_WITH_CONSTANT)):
             return ast.BinOp(left, op, right)
-        return _call(name, left, right)
+        return call(name, left, right)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         self.generic_visit(node)
@@ -222,57 +236,92 @@ class _Rewriter(ast.NodeTransformer):
         before: list[ast.stmt] = []
         target = node.target
         if isinstance(target, ast.Name):
-            value: ast.expr = _name(target.id)
+            value: ast.expr = named(target.id)
         elif isinstance(target, ast.Attribute):
             owner = self._keep(target.value, before)
-            value = self._attribute(ast.Attribute(_name(owner), target.attr, ast.Load()))
-            target = ast.Attribute(_name(owner), target.attr, ast.Store())
+            value = self._attribute(ast.Attribute(named(owner), target.attr, ast.Load()))
+            target = ast.Attribute(named(owner), target.attr, ast.Store())
         else:
             owner, index = self._keep(target.value, before), self._keep(target.slice, before)
-            value = ast.Subscript(_name(owner), _name(index), ast.Load())
-            target = ast.Subscript(_name(owner), _name(index), ast.Store())
-        made = ast.Assign([target], _call(name, value, node.value))
-        return [_at(each, node) for each in (*before, made)]
+            value = ast.Subscript(named(owner), named(index), ast.Load())
+            target = ast.Subscript(named(owner), named(index), ast.Store())
+        made = ast.Assign([target], call(name, value, node.value))
+        return [at(each, node) for each in (*before, made)]
 
     def _keep(self, value: ast.expr, before: list[ast.stmt]) -> str:
         self._temporary += 1
         name = f"{PREFIX}{self._temporary}"
-        before.append(_assign(name, value))
+        before.append(assign(name, value))
         return name
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
-        if len(node.ops) != 1:
+        operands, tests = [node.left, *node.comparators], []
+        if all(is_plain(*each) for each in zip(operands, node.ops, operands[1:], strict=False)):
             return node
-        left, op, right = node.left, node.ops[0], node.comparators[0]
-        if isinstance(op, (ast.In, ast.NotIn)) and not isinstance(right, ast.Constant):
-            return _at(_call("contains" if isinstance(op, ast.In) else "lacks", left, right), node)
-        name = _COMPARE.get(type(op))
-        if name is None or isinstance(left, ast.Constant) or isinstance(right, ast.Constant):
-            return node
-        return _at(_call("compare", ast.Constant(name), left, right), node)
+        left = node.left
+        for op, right in zip(node.ops, node.comparators, strict=True):
+            again = right
+            if right is not operands[-1] and not isinstance(right, (ast.Name, ast.Constant)):
+                self._temporary += 1
+                again = named(f"{PREFIX}{self._temporary}")
+                right = ast.NamedExpr(ast.Name(again.id, ast.Store()), right)
+            tests.append(at(compared(left, op, right), node))
+            left = again
+        return tests[0] if len(tests) == 1 else at(ast.BoolOp(ast.And(), tests), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.slice, ast.Slice) and isinstance(node.ctx, ast.Load):
             parts = [part or ast.Constant(None) for part in (node.slice.lower, node.slice.upper, node.slice.step)]
-            return _at(_call("slice", node.value, *parts), node)
+            return at(call("slice", node.value, *parts), node)
+        if not isinstance(node.slice, ast.Slice):
+            node.slice = hashed(node.slice)
         return node
+
+    def visit_Delete(self, node: ast.Delete) -> Any:
+        """A slice or an item that goes moves what is behind it: an empty slice is stored for a slice."""
+        self.generic_visit(node)
+        made: list[ast.stmt] = []
+        for target in node.targets:
+            if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
+                made.append(stored(target, target.slice, ast.Tuple([], ast.Load())))
+            else:
+                made.append(ast.Delete([target]))
+        return [at(each, node) for each in made]
 
     def visit_Starred(self, node: ast.Starred) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.ctx, ast.Load):
-            node.value = _at(_call("items", node.value), node.value)
+            node.value = at(call("items", node.value), node.value)
         return node
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         self.generic_visit(node)
-        if any(isinstance(each, ast.Subscript) and isinstance(each.slice, ast.Slice) for each in node.targets):
-            node.value = _at(_call("items", node.value), node.value)
-        elif any(isinstance(each, (ast.Tuple, ast.List)) for each in node.targets) and not isinstance(
-            node.value, (ast.Tuple, ast.List, ast.Constant)
-        ):
-            node.value = _at(_call("each", node.value), node.value)
+        target = node.targets[0]  # the only one, where a value is unpacked or put in a slice: see `Refusals`
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
+            return at(stored(target, target.slice, node.value), node)
+        if isinstance(target, (ast.Tuple, ast.List)):
+            shape = shape_of(target)
+            plain = isinstance(node.value, (ast.Tuple, ast.List)) and shape == (False, ())
+            if not plain:
+                node.value = at(call("parts", node.value, shape_node(shape)), node.value)
+        return node
+
+    def visit_Match(self, node: ast.Match) -> ast.AST:
+        copies, values = 0, []
+        for each in ast.walk(ast.Module([*(ast.Expr(case.pattern) for case in node.cases)], [])):  # type: ignore[arg-type]
+            if isinstance(each, (ast.MatchStar, ast.MatchMapping)):
+                copies += (each.name if isinstance(each, ast.MatchStar) else each.rest) is not None
+            if isinstance(each, (ast.MatchValue, ast.MatchMapping)):
+                found = [each.value] if isinstance(each, ast.MatchValue) else each.keys
+                values += [value for value in found if isinstance(value, ast.Attribute)]
+        node.subject = self.visit(node.subject)
+        if copies or values:
+            node.subject = at(call("subject", node.subject, ast.Constant(copies), *values), node.subject)
+        for case in node.cases:  # the patterns stay as they are
+            case.guard = self.visit(case.guard) if case.guard is not None else None
+            case.body = [made for each in case.body for made in listed(self.visit(each))]
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
@@ -285,29 +334,35 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
         if node.attr.startswith("_") and not node.attr.startswith("__"):
-            node.value = _at(_call("own", node.value), node.value)
+            node.value = at(call("own", node.value), node.value)
         if isinstance(node.ctx, ast.Load):
             return self._attribute(node)
-        node.value = _at(_call("owner", node.value), node.value)
+        node.value = at(call("owner", node.value), node.value)
         return node
 
     def _attribute(self, node: ast.Attribute) -> ast.expr:
         if node.attr not in self._methods:
             return node
-        return _at(_call("attribute", node.value, ast.Constant(node.attr)), node)
+        return at(call("attribute", node.value, ast.Constant(node.attr)), node)
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:
         self.generic_visit(node)
         if node.format_spec is None:
-            node.value = _at(_call("text", node.value), node.value)
+            node.value = at(call("text", node.value), node.value)
             return node
-        value = _call("format", node.value, node.format_spec)
-        return _at(ast.FormattedValue(value, -1, None), node)
+        value = call("format", node.value, node.format_spec)
+        return at(ast.FormattedValue(value, -1, None), node)
 
     # -------------------------------------------------------------- faults
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        self.generic_visit(node)
+        if node.exc is not None:
+            node.exc = at(call("raised", node.exc), node.exc)
+        return node
+
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
         self.generic_visit(node)
-        node.body = [ast.Expr(_call("caught")), *node.body]
+        node.body = [ast.Expr(call("caught")), *node.body]
         return node
 
 
@@ -322,9 +377,9 @@ def _typed(annotation: ast.expr) -> ast.expr:
     """An annotation of a class, which libraries evaluate: checked when they do. They know `ClassVar` by its text."""
     outer = annotation.value if isinstance(annotation, ast.Subscript) else annotation
     if getattr(outer, "id", getattr(outer, "attr", None)) != "ClassVar":
-        return _at(_call("typed", annotation), annotation)
+        return at(call("typed", annotation), annotation)
     if isinstance(annotation, ast.Subscript):
-        annotation.slice = _at(_call("typed", annotation.slice), annotation.slice)
+        annotation.slice = at(call("typed", annotation.slice), annotation.slice)
     return annotation
 
 
