@@ -225,11 +225,6 @@ class Refusals(ast.NodeVisitor):
             self._refuse(node, "a value that is unpacked or put in a slice has one target")
         self.generic_visit(node)
 
-    def visit_withitem(self, node: ast.withitem) -> None:
-        if isinstance(node.optional_vars, (ast.Tuple, ast.List)):
-            self._refuse(node.context_expr, "with: what it gives is not unpacked")
-        self.generic_visit(node)
-
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
         for each in ast.walk(node):
             if (isinstance(each, ast.MatchStar) and each.name) or (isinstance(each, ast.MatchMapping) and each.rest):
