@@ -247,3 +247,10 @@ SAME = {
 def test_counted_twins_do_as_python_does(body: str) -> None:
     module, _ = loaded(indented(body))
     assert module.f() == SAME[body]
+
+
+@pytest.mark.parametrize("body", ["X = 1 << 20000", "X = 9 ** 99999"])
+def test_constants_make_no_large_integer_either(body: str) -> None:
+    """Regression: the shift and the power of two constants were left to the interpreter."""
+    with pytest.raises(ConfigError):
+        load_modules("tried", {"__init__.py": body.encode()}, "hn_tried")

@@ -220,7 +220,8 @@ class _Rewriter(ast.NodeTransformer):
 
     def _binary(self, left: ast.expr, op: ast.operator, right: ast.expr) -> ast.expr:
         name = _BINARY.get(type(op))
-        both = _is_small(left) and _is_small(right)
+        grows = isinstance(op, (ast.LShift, ast.Pow))  # also of two constants
+        both = not grows and _is_small(left) and _is_small(right)
         either = _is_small(left) or _is_small(right)
         if name is None or both or (either and isinstance(op, _SMALL_WITH_CONSTANT)):
             return ast.BinOp(left, op, right)
