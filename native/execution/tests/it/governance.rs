@@ -351,7 +351,12 @@ fn test_a_migration_that_fails_later_leaves_the_application_disabled() {
         chain.code(propose(90, "enable", "demo", (3, 2), height)),
         rule("governance.data_differs")
     );
-    assert_eq!(chain.code(propose(91, "upgrade", "demo", (1, 1), height + 1)), ok());
+    // Rows may be moved by half: code of the layout before them cannot simply go on, a further step can.
+    assert_eq!(
+        chain.code(propose(91, "upgrade", "demo", (1, 1), height + 1)),
+        rule("governance.data_between")
+    );
+    assert_eq!(chain.code(propose(92, "upgrade", "demo", (3, 3), height + 2)), ok());
 }
 
 fn supplied(chain: &Chain) -> BlockExecution {
