@@ -8,10 +8,9 @@ from the activation, and lie one inside the other.
 from __future__ import annotations
 
 from hn_medical.chain import Link, read_chain
-from hn_medical.identifiers import drug_code
 from hn_medical.trace_models import Proof
 from hn_medical.trace_state import PACKS, Batch, PackLot, activation_id, load_batch
-from hnnode.plugin_api import Context
+from hnnode.plugin_api import Context, ids
 from hnnode.plugin_api.hashes import verify_inclusion
 
 Chain = list[tuple[bytes, PackLot]]
@@ -125,7 +124,7 @@ class Desk:
         known_codes = self.batch(source.batch).drug_codes
         holder, state = above[-1][1].holder, above[-1][1].state
         for link in reversed(links[:known]):
-            if drug_code(link.code) not in known_codes:
+            if ids.parse_drug_trace_code(link.code).product not in known_codes:
                 tx.fail("medical.code_foreign")
             source_id, source = self._carve(link, source_id, source, holder, state)
         return source

@@ -18,8 +18,8 @@ from xml.parsers import expat
 import msgspec
 
 from hn_medical.chain import Link, write_chain
-from hn_medical.identifiers import is_product_code, is_trace_code
 from hn_medical.trace_models import CHAIN_MAX, CODES_MAX, Activate, Proof
+from hnnode.plugin_api import ids
 from hnnode.plugin_api.hashes import BlockTree
 
 DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
@@ -150,7 +150,7 @@ class _Reader:
 
     def _relation(self, values: dict[str, str]) -> None:
         self._product = values.get("productCode", "")
-        if not is_product_code(self._product):
+        if not ids.is_drug_code(self._product):
             self._fault(f"productCode: got {self._product[:40]!r}, want a product code with its check digit")
 
     def _batch(self, values: dict[str, str]) -> None:
@@ -181,7 +181,7 @@ class _Reader:
             raise RelationError([f"line {line}: more than {CODES_MAX} codes"])
         if not self.batches:
             self._fault("a Code outside of a Batch")
-        elif not is_trace_code(code) or code in self._rows:
+        elif not ids.is_drug_trace_code(code) or code in self._rows:
             self._fault(f"curCode: got {code[:40]!r}, want 20 digits, each code once")
         elif layer not in tuple("12345678") or values.get("flag", "0") != "0":
             self._fault(f"{code}: want packLayer 1 to 8 and flag 0")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hn_medical.identifiers import is_product_code
 from hn_medical.trace_models import Activate, Recall, RegisterProduct, SetTraceParameters
 from hn_medical.trace_state import (
     BATCHES,
@@ -29,7 +28,7 @@ from hnnode.plugin_api import Context, TxInfo, ids
 def register_product(tx: Context, payload: RegisterProduct) -> None:
     """A new drug, or new facts of a known one: it may pass to another holder and get further drug codes."""
     key = payload.product.encode()
-    tx.require("medical.product_code_invalid", is_product_code(payload.product))
+    tx.require("medical.product_code_invalid", ids.is_drug_code(payload.product))
     tx.require("medical.uscc_invalid", ids.is_uscc(payload.uscc))
     holder = bytes.fromhex(payload.holder)
     codes = payload.drug_codes

@@ -1,4 +1,4 @@
-"""What the package may import and use, and that the guides name everything it offers."""
+"""Guides, rules and manifest name everything the package offers; what its code may hold is `hnnode plugin check`'s."""
 
 from __future__ import annotations
 
@@ -9,45 +9,11 @@ from typing import Any
 
 import hn_medical
 import pytest
-from hn_medical.identifiers import drug_code, is_product_code, is_trace_code
 from hn_medical.rules import CONSENT_RULES, HOLD_RULES, RULES, TRACE_RULES
 
 PACKAGE = Path(hn_medical.__file__).parent
 MODULES = sorted(PACKAGE.glob("*.py"))
-OFF_CHAIN = {"relation.py", "fhir.py", "__main__.py", "workload.py", "workload_trace.py", "workload_recognition.py"}
-ALLOWED = {"__future__", "collections", "typing", "msgspec", "hn_medical"}
-ALLOWED_OFF_CHAIN = ALLOWED | {"dataclasses", "datetime", "hashlib", "itertools", "json", "pathlib", "re", "sys", "xml"}
-BANNED_NAMES = {"open", "eval", "exec", "hash", "id", "repr", "float", "getattr", "setattr", "vars", "globals", "input"}
 GUIDES = Path(__file__).resolve().parents[3] / "docs" / "guides"
-
-
-def imports(tree: ast.AST) -> list[str]:
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            found.append(node.module or ".")
-    return found
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
-def test_a_module_imports_the_plugin_api_alone(module: Path) -> None:
-    allowed = ALLOWED_OFF_CHAIN if module.name in OFF_CHAIN else ALLOWED
-    for name in imports(ast.parse(module.read_text("utf-8"))):
-        assert name.startswith("hnnode.plugin_api") or name.partition(".")[0] in allowed, (
-            f"{module.name} imports {name}"
-        )
-
-
-@pytest.mark.parametrize("module", [path for path in MODULES if path.name not in OFF_CHAIN], ids=lambda path: path.name)
-def test_handlers_use_nothing_that_two_hosts_could_see_differently(module: Path) -> None:
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
-        where = f"{module.name}:{getattr(node, 'lineno', 0)}"
-        assert not (isinstance(node, ast.Constant) and isinstance(node.value, float | complex)), f"{where}: a float"
-        assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)), f"{where}: a division"
-        assert not (isinstance(node, ast.Name) and node.id in BANNED_NAMES), f"{where}: {ast.unparse(node)}"
-        assert not isinstance(node, ast.Global | ast.Nonlocal), f"{where}: shared state"
 
 
 @pytest.mark.parametrize("guide", ["medical.md", "medical.zh.md"])
@@ -96,13 +62,3 @@ def test_the_manifest_says_what_is_packed(host: Any) -> None:
     assert manifest["plugin"]["name"] == "medical"
     assert manifest["code"]["entry"] == project["entry-points"]["hnnode.plugins"]["medical"]
     assert set(manifest["privacy"].values()) == {"clear", "committed", "encrypted"}
-
-
-def test_drug_codes() -> None:
-    assert is_product_code("86904879000126")
-    assert not is_product_code("86904879000127")
-    assert not is_product_code("69245618840740")
-    assert is_trace_code("83857930000879766660")
-    assert not is_trace_code("8385793000087976666")
-    assert not is_trace_code("８" * 20)
-    assert drug_code("83857930000879766660") == "8385793"
