@@ -1,4 +1,4 @@
-"""What the package may import and use; the guides and the privacy table name everything it offers."""
+"""The guides and the privacy table name everything the package offers; what its code may hold is `hnnode plugin check`'s."""
 
 from __future__ import annotations
 
@@ -16,29 +16,8 @@ from hn_realestate.rules import RULES
 
 PACKAGE = Path(hn_realestate.__file__).parent
 MODULES = sorted(PACKAGE.glob("*.py"))
-ALLOWED = {"__future__", "collections", "itertools", "typing", "msgspec", "hn_realestate"}
-BANNED_NAMES = {"open", "eval", "exec", "hash", "id", "repr", "float", "getattr", "setattr", "vars", "globals", "input"}
 ROOT = Path(__file__).resolve().parents[3]
 GUIDES = [ROOT / "docs" / "guides" / name for name in ("realestate.md", "realestate.zh.md")]
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
-def test_a_module_imports_the_plugin_api_alone(module: Path) -> None:
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
-        for name in names:
-            assert name.startswith("hnnode.plugin_api") or name.partition(".")[0] in ALLOWED, (module.name, name)
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
-def test_nothing_is_used_that_two_hosts_could_see_differently(module: Path) -> None:
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
-        where = f"{module.name}:{getattr(node, 'lineno', 0)}"
-        assert not (isinstance(node, ast.Constant) and isinstance(node.value, float | complex)), f"{where}: a float"
-        assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)), f"{where}: a division"
-        assert not (isinstance(node, ast.Name) and node.id in BANNED_NAMES), f"{where}: {ast.unparse(node)}"
-        assert not isinstance(node, ast.Global | ast.Nonlocal), f"{where}: shared state"
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
