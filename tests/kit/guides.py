@@ -14,13 +14,27 @@ GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+def blocks(page: str) -> list[str]:
+    """The shell blocks of a guide."""
+    return BLOCK.findall((GUIDES / page).read_text("utf-8"))
+
+
+def block_seconds(text: str, number: int) -> int:
+    """When a block began, in seconds from the start, by what `run_guide` gave."""
+    found = re.search(rf"^#### block {number} at ([0-9]+)$", text, re.MULTILINE)
+    assert found is not None, text[-2_000:]
+    return int(found[1])
+
+
 def run_guide(page: str, tmp_path: Path, work: Path, seconds: float) -> str:
     """What the commands of the page printed, run in `work`; fails with the end of it when one of them does."""
     command = tmp_path / "bin" / "hnnode"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hnnode.cli "$@"\n', "utf-8")
     command.chmod(0o755)
-    script = ["set -e", *(block.rstrip("\n") for block in BLOCK.findall((GUIDES / page).read_text("utf-8")))]
+    script = ["set -e"]
+    for number, block in enumerate(blocks(page)):
+        script += [f"{{ echo '#### block {number} at '$SECONDS; }} 2>/dev/null", block.rstrip("\n")]
     (tmp_path / "guide.sh").write_text("\n".join(script) + "\n", "utf-8")
     environment = {
         **os.environ,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,7 +15,7 @@ T = TypeVar("T")
 PATIENCE_S = 20
 
 
-class LoopThread:
+class LoopThread(ABC):
     """A context manager; `serve` of a derived class runs in the thread, says `ready`, and ends after `stopping`."""
 
     def __init__(self, name: str) -> None:
@@ -22,8 +23,8 @@ class LoopThread:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=name)
 
-    async def serve(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def serve(self) -> None: ...
 
     def ready(self) -> None:
         self._ready.set()
