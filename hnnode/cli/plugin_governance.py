@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from hnnode.cli.options import (
 from hnnode.cli.output import Format, columns, emit, grid
 from hnnode.cli.passphrase import open_signer
 from hnnode.cli.session import key_path, node_home, node_url
+from hnnode.config import load_config
 from hnnode.crypto import read_key_file
 from hnnode.errors import ConfigError
 from hnnode.execution.governance_records import Code, PluginRecord
@@ -184,7 +186,7 @@ def vote(
     output: OutputOption = Format.table,
 ) -> None:
     """Says with the node's key that the proposed code is installed here and approved; checked before it is said."""
-    from hnnode.governance import PluginSources, PluginStore
+    from hnnode.governance import PluginSources, PluginStore, make_host
     from hnnode.governance.voting import check_code, vote_payload
     from hnnode.node.genesis import load_genesis
 
@@ -200,7 +202,14 @@ def vote(
     name, code = proposal["name"], msgspec.convert(proposal, Code)
     if not reject:
         now = plugin_now(url, name)
-        check_code(name, code, now if proposal["kind"] == "upgrade" else None, PluginSources(PluginStore(place.root)))
+        execution = load_config(place.config).execution
+        check_code(
+            name,
+            code,
+            now if proposal["kind"] == "upgrade" else None,
+            PluginSources(PluginStore(place.root), execution),
+            partial(make_host, execution=execution),
+        )
     genesis = load_genesis(place.genesis)
     validators: ValidatorSet = genesis.validators
     payload = vote_payload(read_key_file(place.key), validators, genesis.chain_id, number, code, approve=not reject)

@@ -14,6 +14,7 @@ from hnnode.cli.options import HomeOption, NodeOption, OutputOption, optional
 from hnnode.cli.output import Format, columns, console, emit, grid, notes, value_table
 from hnnode.cli.plugin_governance import NameArgument, governance_query
 from hnnode.cli.session import node_home, node_url
+from hnnode.config import load_config
 from hnnode.errors import ConfigError, HnError
 from hnnode.storage.home import Home
 
@@ -136,7 +137,8 @@ def migrate(
     place = Home(node_home(home))
     place.check()
     store = PluginStore(place.root)
-    sources = PluginSources(store)
+    execution = load_config(place.config).execution
+    sources = PluginSources(store, execution)
     with DiskReader(place.database) as state:
         plugins = decode_set(state.get(state_key("governance", SET_KEY))).plugins
         now = next((plugin for plugin in plugins if plugin.name == name), None)
@@ -163,8 +165,8 @@ def migrate(
             raise ConfigError("PREREQUISITE_MISSING", detail)
         plugin = found[0].manifest.plugin
         code = Code(plugin.version, plugin.api_version, plugin.state_version, found[0].code_hash.hex())
-        former = make_host([sources.find(name, now.code)])
-        host = make_host([sources.find(name, code)])
+        former = make_host([sources.find(name, now.code)], execution=execution)
+        host = make_host([sources.find(name, code)], execution=execution)
         try:
             with notes().status(say("迁移试运行…", "trying the migration …")):
                 tried = rehearse(name, now.data_version, code, (host, former), state)

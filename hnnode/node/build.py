@@ -228,6 +228,7 @@ class ChainNode:
             chain_id=chain_id,
             validators=validators,
             accounts=accounts,
+            block_bytes_max=facts.file.block_bytes_max,
             chain=database,
             batches=self.batches,
             applier=self.consensus,

@@ -26,6 +26,8 @@ MODEL_DEPTH_MAX = 8
 """Nesting of a payload model; with unknown fields refused it bounds the JSON's depth too."""
 FOREIGN_MAX = 16
 """Other applications that one may read."""
+ACTIONS_MAX = 128
+"""Actions of one application: so that whatever plugins a chain may have, the table of all actions holds them."""
 PAGE_LIMIT_MAX = 200
 """Rows of one scan, of a handler or a query."""
 SCAN_ROWS_MAX = 5_000

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hnnode.plugin_api.context import Context, QueryView, TxInfo
-from hnnode.plugin_api.limits import FOREIGN_MAX
+from hnnode.plugin_api.limits import ACTIONS_MAX, FOREIGN_MAX
 from hnnode.plugin_api.model import ModelError, check_model
 from hnnode.plugin_api.privacy.guard import RULE, RULE_TEXTS, Handling, action_handling
 
@@ -102,6 +102,8 @@ class Registry:
         check_model(model, "payload")
         if _name(name, "action") in self.actions:
             raise ModelError(f"action {name}: registered twice")
+        if len(self.actions) == ACTIONS_MAX:
+            raise ModelError(f"action {name}: more than {ACTIONS_MAX} actions of one application")
         named = tuple(sorted({_name(role, "role") for role in roles}))
         self.actions[name] = ActionSpec(name, model, handler, named, keys, execute_batch, title_zh, title_en)
 

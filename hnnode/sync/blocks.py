@@ -55,6 +55,7 @@ class BlockSync:
         chain_id: bytes,
         validators: ValidatorSet,
         accounts: Accounts,
+        block_bytes_max: int,
         chain: Chain,
         batches: Batches,
         applier: BlockApplier,
@@ -84,7 +85,7 @@ class BlockSync:
         self._behind_since: float | None = None
         self._claimed = asyncio.Event()
         self._serving = BlockServing(config, chain, network, metrics)
-        self._check = BlockCheck(chain_id, validators, accounts).check
+        self._check = BlockCheck(chain_id, validators, accounts, block_bytes_max).check
         self._tasks: list[asyncio.Task[None]] = []
         self._random = random.Random(chain_id)
         self.syncing = False
