@@ -1,6 +1,6 @@
 """Runs the transactions of one block that belong to one Python application.
 
-    transactions → group: keys → one get_many → group: packed results → core
+    transactions → group: keys → one get_many → group: keys that follow → one get_many … → group: packed results → core
 
 The executor is the host's side: it reads the state and knows the accounts. `group.py` is the plugin's side, with the
 rules that both keep.
@@ -77,10 +77,11 @@ class Executor:
         gc.disable()  # tens of thousands of objects and no cycle among them
         try:
             group = Group(table.fresh(), height, time_ms)
-            wanted = group.declare(txs)
-            prefix = table.prefix
-            found = state.get_many([prefix + key for key in wanted]) if wanted else []
-            values = dict(zip(wanted, found, strict=True))
+            wanted, prefix = group.declare(txs), table.prefix
+            values: dict[bytes, bytes | None] = {}
+            while wanted:
+                values.update(zip(wanted, state.get_many([prefix + key for key in wanted]), strict=True))
+                wanted = group.follow(values)
             return group.run(values, StateBlockReader(prefix, state, accounts))
         except ReadFailed as failed:
             raise failed.error from failed

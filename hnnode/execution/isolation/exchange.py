@@ -5,7 +5,7 @@ What the process sends is data of a stranger: every body is decoded against its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,9 +22,8 @@ from hnnode.plugin_api.limits import KEY_BYTES_MAX, PAGE_LIMIT_MAX
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
 
-VALUES_BYTES_MAX = 512 * 1024 * 1024
-"""Prefetched values of one block; the rest is read when asked for."""
 KEYS_MAX = 70_000
+"""Keys of one block whose values are asked for together."""
 FAULT_FRAMES_MAX = 64
 SEEN_LIMIT = 4_096
 
@@ -42,17 +41,23 @@ def exchange_block(
 ) -> bytes:
     """Packed results of a block, not checked yet. Errors of `state` pass through; others are FrameError, ValueError."""
     frames.send(Kind.BLOCK, m.encode(block))
+    named = 0
+
+    def fetch(wanted: list[bytes]) -> m.Values:
+        nonlocal named
+        named += len(wanted)
+        if named > KEYS_MAX or (wanted and len(max(wanted, key=len)) > KEY_BYTES_MAX):
+            raise FrameError(f"keys: got {named}, or one that is too long")
+        return m.Values(state.get_many([prefix + key for key in wanted]) if wanted else [], [])
+
     kind, body = frames.receive()
     if kind != Kind.KEYS:
         raise FrameError(f"frame: got kind {kind}, want keys")
-    wanted = m.decode_keys(body)
-    if len(wanted) > KEYS_MAX or any(len(key) > KEY_BYTES_MAX for key in wanted):
-        raise FrameError(f"keys: got {len(wanted)}, or one that is too long")
-    found = state.get_many([prefix + key for key in wanted]) if wanted else []
-    accounts = {sender for _, _, sender, _, _ in block.txs}
-    senders = [(account, reader.sender(account)) for account in sorted(accounts)]
-    frames.send(Kind.VALUES, m.encode(m.Values(found, senders)))
-    return _answer_until(frames, reader, reads, name, (Kind.RESULTS,))[1]
+    found = fetch(m.decode_keys(body))
+    accounts = {tx[2] for tx in block.txs}
+    found.senders.extend((account, reader.sender(account)) for account in sorted(accounts))
+    frames.send(Kind.VALUES, m.encode(found))
+    return _answer_until(frames, reader, reads, name, (Kind.RESULTS,), fetch)[1]
 
 
 def exchange_query(
@@ -108,14 +113,22 @@ class _NoAccounts:
 
 
 def _answer_until(
-    frames: Frames, reader: BlockReader, reads: frozenset[str], name: str, ends: tuple[Kind, ...]
+    frames: Frames,
+    reader: BlockReader,
+    reads: frozenset[str],
+    name: str,
+    ends: tuple[Kind, ...],
+    fetch: Callable[[list[bytes]], m.Values] | None = None,
 ) -> tuple[int, bytes]:
+    """The last frame of a request. fetch: values of many keys, where they may be asked for."""
     told = 0
     while True:
         kind, body = frames.receive()
         if kind == Kind.GET:
             _check_key(body)
             frames.send(Kind.VALUE, m.encode(reader.get(body)))
+        elif kind == Kind.KEYS and fetch is not None:
+            frames.send(Kind.VALUES, m.encode(fetch(m.decode_keys(body))))
         elif kind == Kind.SCAN:
             scan = m.decode_scan(body)
             limit = max(1, min(scan.limit, PAGE_LIMIT_MAX))

@@ -58,6 +58,8 @@ class Frames:
         self._socket = end
         self._receive_bytes_max = receive_bytes_max
         self._patience = patience
+        self.sent = 0
+        """Frames, for whoever measures."""
         if patience is not None:
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 end.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(0, WAIT_MS * 1000))
@@ -65,6 +67,7 @@ class Frames:
     def send(self, kind: int, body: bytes) -> None:
         """Raises: FrameError; what `patience` raises."""
         head = HEAD.pack(kind, len(body))
+        self.sent += 1
         if len(body) < 1 << 16:
             self._send(head + body)
         else:
