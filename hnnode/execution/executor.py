@@ -1,4 +1,4 @@
-"""Runs the transactions of one block that belong to one Python application.
+"""Runs the transactions of one block that belong to Python applications.
 
     transactions → group: keys → one get_many → group: keys that follow → one get_many … → group: packed results → core
 
@@ -9,7 +9,8 @@ rules that both keep.
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import hnnode_native
@@ -34,6 +35,40 @@ class Executor:
 
     def __init__(self, applications: Mapping[str, Application | IsolatedApplication]) -> None:
         self._applications = dict(applications)
+        apart = sum(isinstance(table, IsolatedApplication) for table in applications.values())
+        self._threads = ThreadPoolExecutor(max(1, apart), "plugin-run")  # none is started before it is needed
+
+    def execute_block(
+        self,
+        groups: Sequence[tuple[str, Sequence[ForeignTx]]],
+        state: StateReader,
+        height: int,
+        time_ms: int,
+        accounts: AccountRecords,
+    ) -> Iterator[tuple[str, bytes]]:
+        """(application, packed results) of each group of a block, in the order of `groups`, whichever is ready first.
+
+        Isolated applications run at the same time, each in its process, and beside those of this process: they read the
+        state after the block before, so none sees what another does. What they ask the node for is answered by a thread
+        each.
+
+        Args:
+            state, accounts: may be read by several threads; nobody writes until the last results are taken.
+        Raises: as `execute_packed`, of the first group that fails; the others are left to themselves then.
+        """
+        apart = [name for name, _ in groups if isinstance(self._applications.get(name), IsolatedApplication)]
+        if len(apart) == len(groups):
+            apart = apart[1:]  # this thread has something to do, too
+        running = {
+            name: self._threads.submit(self.execute_packed, name, txs, state, height, time_ms, accounts)
+            for name, txs in groups
+            if name in apart
+        }
+        for name, txs in groups:
+            if name in running:
+                yield name, running[name].result()
+            else:
+                yield name, self.execute_packed(name, txs, state, height, time_ms, accounts)
 
     def execute_group(
         self,
