@@ -45,7 +45,7 @@ def link(tx, p):
 
 def walk(tx, p):
     last = row(tx, row(tx, row(tx, p.at)))
-    tx.require("toy.high", last % 5 != 4)
+    tx.require("toy.high", (last + p.at) % 5 != 4)
     tx.put(b"last", last.to_bytes(2, "big"))
     tx.emit("toy.walked", "x", {"last": last})
 
