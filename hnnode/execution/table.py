@@ -15,7 +15,7 @@ from hnnode.execution.payload import payload_decoder
 from hnnode.plugin_api.migration import Migration
 from hnnode.plugin_api.model import ModelError, json_schema
 from hnnode.plugin_api.privacy.guard import RULE, Handling, action_handling, guard_batch, guard_handler, guarded_texts
-from hnnode.plugin_api.registry import ActionSpec, BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec
+from hnnode.plugin_api.registry import ActionSpec, BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec, ThenKeys
 
 if TYPE_CHECKING:
     from hnnode.execution.metering.meter import Meter
@@ -42,6 +42,7 @@ class Action:
     model: type[msgspec.Struct]
     title_zh: str
     title_en: str
+    then_keys: tuple[ThenKeys, ...] = ()
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -164,4 +165,15 @@ def _action(registry: Registry, spec: ActionSpec) -> Action:
         handler = guard_handler(handler, texts, rule)
         batch = None if batch is None else guard_batch(batch, texts, rule)
     decode = payload_decoder(spec.model)
-    return Action(spec.name, decode, handler, batch, spec.keys, spec.roles, spec.model, spec.title_zh, spec.title_en)
+    return Action(
+        name=spec.name,
+        decode=decode,
+        handler=handler,
+        batch=batch,
+        keys=spec.keys,
+        roles=spec.roles,
+        model=spec.model,
+        title_zh=spec.title_zh,
+        title_en=spec.title_en,
+        then_keys=spec.then_keys,
+    )

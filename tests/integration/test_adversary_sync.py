@@ -16,6 +16,7 @@ from hnnode_native import Batch
 from hnnode.config import SyncConfig, load_config
 from hnnode.errors import CODES, Unavailable
 from hnnode.node.genesis import config_text
+from hnnode.ports import Channel, Kind
 from hnnode.storage import Home
 from hnnode.sync.frames import BlockResponse
 from tests.kit.byzantine import STRANGER, Stranger, block_response, corrupt
@@ -173,9 +174,7 @@ def test_answers_that_nobody_asked_for_buy_a_peer_no_time(tmp_path: Path) -> Non
             for _ in range(4):
                 await c.commit(1)
             c.hub.heal()
-            await c.until(
-                lambda: node.chain.tip().height >= c.node(0).chain.tip().height, "in step again", PATIENCE_S
-            )
+            await c.until(lambda: node.chain.tip().height >= c.node(0).chain.tip().height, "in step again", PATIENCE_S)
             trickling.cancel()
 
     run_cluster(tmp_path, story)

@@ -86,10 +86,10 @@ class Sent:
     """The network of a node that only sends."""
 
     def __init__(self) -> None:
-        self.frames: list[bytes] = []
+        self.frames: asyncio.Queue[bytes] = asyncio.Queue()
 
     def send(self, peer: bytes, channel: object, kind: int, payload: bytes) -> bool:
-        self.frames.append(payload)
+        self.frames.put_nowait(payload)
         return True
 
 
@@ -103,17 +103,14 @@ def test_a_block_is_encoded_once_however_often_it_is_asked_for() -> None:
             for height in (7, 8, 0):
                 for peer in range(4):
                     exchange.on_request(bytes([turn, height, peer]), height.to_bytes(8, "big"))
-        while len(sent.frames) < 40:
-            await asyncio.sleep(0.01)
+        frames = [await sent.frames.get() for _ in range(40)]
         for height in range(10, 10 + KEPT_MAX + 1):
             exchange.on_request(b"p%d" % height, height.to_bytes(8, "big"))
-        while len(sent.frames) < 41 + KEPT_MAX:
-            await asyncio.sleep(0.01)
+        frames += [await sent.frames.get() for _ in range(KEPT_MAX + 1)]
         exchange.on_request(b"again", (7).to_bytes(8, "big"))
-        while len(sent.frames) < 42 + KEPT_MAX:
-            await asyncio.sleep(0.01)
+        frames.append(await sent.frames.get())
         await exchange.stop()
-        return recent.asked, sent.frames
+        return recent.asked, frames
 
     asked, frames = asyncio.run(story())
     assert asked.count(8) == 1

@@ -67,7 +67,7 @@ class Block(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Values(msgspec.Struct, array_like=True, frozen=True):
-    """Answer to the keys: their values in that order, and the senders of the block."""
+    """Answer to keys: their values in that order. senders: those of the block, with the first answer."""
 
     values: list[bytes | None]
     senders: list[tuple[bytes, Sender]]

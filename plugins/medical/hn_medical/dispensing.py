@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hn_medical.desk import Desk
-from hn_medical.packing import pack_keys
+from hn_medical.packing import opened_keys, pack_keys
 from hn_medical.trace_models import Dispense, Pack, Settle
 from hn_medical.trace_state import (
     ALARM_NAMES,
@@ -19,13 +19,17 @@ from hn_medical.trace_state import (
     PackLot,
     require_saleable,
 )
-from hnnode.plugin_api import Context, TxInfo
+from hnnode.plugin_api import Context, Reader, TxInfo
 
 SMALLEST_LAYER = 1
 
 
 def dispense_keys(_: TxInfo, payload: Dispense) -> list[bytes]:
     return pack_keys((Pack(code=payload.code, proof=payload.proof),))
+
+
+def dispensed_keys(_: TxInfo, payload: Dispense, rows: Reader) -> list[bytes]:
+    return opened_keys((Pack(code=payload.code, proof=payload.proof),), rows)
 
 
 def dispense(tx: Context, payload: Dispense) -> None:
