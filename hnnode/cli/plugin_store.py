@@ -27,13 +27,13 @@ def install(
     output: OutputOption = Format.table,
 ) -> None:
     """Takes a signed package into the home; nothing runs until the chain has decided."""
-    from hnnode.governance import PluginStore
+    from hnnode.governance import PluginSources, PluginStore
     from hnnode.packaging import load_trust, read_package
 
     place = Home(node_home(home))
     place.check()
     store = PluginStore(place.root)
-    package = read_package(wheel, load_trust(store.trust))
+    package = read_package(wheel, load_trust(store.trust), owner_of=PluginSources(store).owner_of)
     is_new = store.install(package)
     facts = {
         "name": package.name,

@@ -204,12 +204,19 @@ class QueryView(Model):
     title_en: str
 
 
+class RuleView(Model):
+    rule: str
+    message_zh: str
+    message_en: str
+
+
 class ApplicationView(Model):
     application: str
     plugin: str
     version: str
     actions: list[ActionView]
     queries: list[QueryView]
+    rules: list[RuleView]
 
 
 class Applications(Model):

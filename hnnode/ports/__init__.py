@@ -10,6 +10,7 @@ from hnnode.ports.execution import (
     ActionInfo,
     Applications,
     QueryInfo,
+    RuleInfo,
 )
 from hnnode.ports.mempool import (
     Admission,
@@ -87,6 +88,7 @@ __all__ = [
     "Proofs",
     "QueryInfo",
     "ResultDifferences",
+    "RuleInfo",
     "SignState",
     "StateReader",
     "StoredBlock",

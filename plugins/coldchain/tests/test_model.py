@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from hn_coldchain.state import MOVES, STARTS
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -384,7 +385,7 @@ class Machine(RuleBasedStateMachine):
         assert sum(root.start for root in roots) == sum(kept)
 
 
-def test_the_state_machine_agrees_with_a_naive_twin(make_world: Any) -> None:
+def test_the_state_machine_agrees_with_a_naive_twin(make_world: Any, seen_moves: set[tuple[str, str]]) -> None:
     Machine.make_world = staticmethod(make_world)
     run_state_machine_as_test(
         Machine,
@@ -392,3 +393,6 @@ def test_the_state_machine_agrees_with_a_naive_twin(make_world: Any) -> None:
             max_examples=40, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
+    drawn = {(status, after) for status, following in MOVES.items() for after in (status, *following)}
+    assert seen_moves <= drawn | {("", start) for start in STARTS}
+    assert len(seen_moves) > 15

@@ -8,7 +8,6 @@ from hn_medical.desk import Desk
 from hn_medical.packing import opened_keys, pack_keys
 from hn_medical.trace_models import Dispense, Pack, Settle
 from hn_medical.trace_state import (
-    ALARM_NAMES,
     ALARMS,
     DISPENSED,
     PACKS,
@@ -83,4 +82,7 @@ def _alarm(tx: Context, code: str, pack: PackLot, kind: int, document: str) -> N
         "first_ms": pack.changed_ms,
         "alarms": pack.alarms,
     }
-    tx.emit(f"medical.{ALARM_NAMES[kind]}", code, data)
+    if kind == SCANNED_TWICE:
+        tx.emit("medical.duplicate_scan", code, data)
+    else:
+        tx.emit("medical.duplicate_settlement", code, data)

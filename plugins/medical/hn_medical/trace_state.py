@@ -19,6 +19,16 @@ from hnnode.plugin_api.std.trace import Lot, Trace
 
 COMMISSIONED, SHIPPED, RECEIVED, DISPENSED, RETURNED, DESTROYED = 1, 2, 3, 4, 5, 6
 STATE_NAMES = ("", "commissioned", "shipped", "received", "dispensed", "returned", "destroyed")
+MOVES = {
+    "commissioned": ("shipped", "destroyed"),
+    "shipped": ("received", "returned", "commissioned", "destroyed"),
+    "received": ("shipped", "dispensed", "destroyed"),
+    "dispensed": (),
+    "returned": ("shipped", "destroyed"),
+    "destroyed": (),
+}
+"""What may follow each state of a pack that lies in no container, as the page of the plugin draws it."""
+STARTS = ("commissioned",)
 GENERATIONS_MAX = 8
 
 OPEN, DONE, TAKEN_BACK = 1, 2, 3
