@@ -27,6 +27,7 @@ from hnnode.execution.source import PluginSource, code_hash
 from hnnode.plugin_api.testing import LocalChain
 
 ROGUE = """
+from typing import Annotated
 import ctypes, gc, mmap, os, signal, socket, subprocess, sys, threading, time
 import msgspec
 from hnnode.plugin_api import hookimpl
@@ -36,7 +37,7 @@ class P(msgspec.Struct, forbid_unknown_fields=True):
     pass
 
 class Range(msgspec.Struct, forbid_unknown_fields=True):
-    start: int
+    start: Annotated[int, msgspec.Meta(ge=0, le=4096)]
 
 seen = []
 def good(tx, p):
