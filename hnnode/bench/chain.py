@@ -15,6 +15,7 @@ from typing import Any
 import hnnode_native as native
 
 from hnnode.bench import machine, processes
+from hnnode.bench.asking import warm_up
 from hnnode.bench.budget import Account, budget, step_ms
 from hnnode.bench.fill import Filler
 from hnnode.bench.idle import idle
@@ -46,6 +47,8 @@ class ChainRun:
         runner = LoadRunner(self.net, self.progress, plan.application)
         rest = idle(runner, plan.idle_s) if plan.idle_s else None
         signer = Signer(runner, self.keys, plan)
+        if signer.first_question is not None:
+            warm_up(self.net.doors(), plan.application, signer.first_question)
         filler = Filler(runner, signer)
         preloaded = filler.fill(plan.preload) if plan.preload else 0
         peak = filler.peak_tps(PROBE_S)[0] if plan.rate is None or plan.probe else None
@@ -154,7 +157,8 @@ class ChainRun:
                 1e6 * sum(b.whole_cpu_s - a.whole_cpu_s for a, b in zip(before, after, strict=True)) / committed, 1
             ),
             "plugins_cpu_us_per_tx": round(
-                1e6 * sum(b.children_cpu_s - a.children_cpu_s for a, b in zip(before, after, strict=True)) / committed, 1
+                1e6 * sum(b.children_cpu_s - a.children_cpu_s for a, b in zip(before, after, strict=True)) / committed,
+                1,
             ),
             "budget": budget(before, after, committed),
             "step_ms": step_ms(earlier, later),

@@ -9,7 +9,7 @@ import hnnode_native as native
 
 from hnnode.bench.load import LoadRunner
 from hnnode.bench.workload import PIPELINES, Bundle, Signing, flavour_of, queries_per_tx, workload
-from hnnode.plugin_api.workload import Workload
+from hnnode.plugin_api.workload import AskingWorkload, Question, Workload
 
 VALID_BLOCKS = 500_000
 PROBE_SEED = 1_000_000
@@ -62,6 +62,16 @@ class Signer:
         self.signing = Signing(self.keys, chain_id, self.plan.application)
         load = self.plan.workload(self.plan.seed)
         self.flavour, self.queries_per_tx = flavour_of(load, self.plan.flavour), queries_per_tx(load)
+
+    @property
+    def first_question(self) -> Question | None:
+        """Some question of the load; nothing it asks for has to be there. None for a load that never asks."""
+        load = self.plan.workload(self.plan.seed)
+        if not isinstance(load, AskingWorkload) or not load.query_share:
+            return None
+        accounts = {name: key.account() for name, key in self.keys.items()}
+        asked = (load.question(item) for wave in load.waves(accounts, 1) for item in wave)
+        return next((question for question in asked if question is not None), None)
 
     def sign(self, count: int, base_seed: int = 0) -> list[Bundle]:
         """About `count` transactions, of a seed of their own."""

@@ -15,6 +15,8 @@ _Column = tuple[str, str]
 
 _CHAIN: tuple[_Column, ...] = (
     ("app", "app"),
+    ("flavour", "settings.flavour"),
+    ("isolated", "settings.isolated"),
     ("validators", "nodes"),
     ("cores", "settings.node_cores"),
     ("tx bytes", "tx_bytes"),
@@ -25,7 +27,13 @@ _CHAIN: tuple[_Column, ...] = (
     ("succeeded tx/s", "succeeded_tps"),
     ("p50 ms", "latency_ms.p50"),
     ("p99 ms", "latency_ms.p99"),
+    ("queries/s offered", "queries.offered_per_s"),
+    ("answered", "queries.answered_per_s"),
+    ("failed", "queries.failed_per_s"),
+    ("p50 ms of queries", "queries.latency_ms.p50"),
+    ("p99 ms of queries", "queries.latency_ms.p99"),
     ("CPU µs/tx, all", "cpu_us_per_tx"),
+    ("of it plugins", "plugins_cpu_us_per_tx"),
     ("ledger bytes/tx", "ledger_bytes_per_tx"),
     ("checks/tx and node", "signature_verifications_per_tx_per_node"),
     ("loop p99 ms", "loop_lag_ms_p99_max"),

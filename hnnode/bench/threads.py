@@ -29,6 +29,7 @@ STAGE_OF_THREAD: Mapping[str, str] = {
     "rocksdb": "database",
     "gateway": "gateway",
     "events": "gateway",
+    "AnyIO": "gateway",
 }
 STAGES = (
     "admission",

@@ -151,7 +151,9 @@ class Signing:
                 if depth < len(own) and own[depth]:
                     group, self.next_group = self.next_group, self.next_group + 1
                     signed = self._sign(own[depth], valid_until_height, on_signed)
-                    bundles += self._pack(signed, batch, group, last_group[index], _sampler(pipelines[index], own[depth]))
+                    bundles += self._pack(
+                        signed, batch, group, last_group[index], _sampler(pipelines[index], own[depth])
+                    )
                     last_group[index] = group
         return bundles
 

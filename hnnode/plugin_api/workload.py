@@ -33,15 +33,15 @@ class Question:
 
     query: str
     arguments: bytes
-    expected: Mapping[str, Any]
+    expected: dict[str, Any]
 
     def is_answered_by(self, result: Any) -> bool:
         return _fits(self.expected, result)
 
 
 def _fits(expected: Any, found: Any) -> bool:
-    if isinstance(expected, Mapping):
-        return isinstance(found, Mapping) and all(
+    if isinstance(expected, dict):
+        return isinstance(found, dict) and all(
             name in found and _fits(value, found[name]) for name, value in expected.items()
         )
     if isinstance(expected, (list, tuple)):
