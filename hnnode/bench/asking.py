@@ -124,9 +124,9 @@ class Asker:
         finally:
             for task in self._running:
                 task.cancel()
-            for connections in self._idle.values():
-                for connection in connections:
-                    connection.close()
+            for idle in self._idle.values():
+                for each in idle:
+                    each.close()
 
     def _free(self, turn: Iterable[str]) -> tuple[str, Connection] | None:
         """A connection of the door whose turn it is, or of the next that has one; None when all are busy."""

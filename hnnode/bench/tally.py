@@ -112,8 +112,9 @@ class Tally:
         if any(codes):
             bad = [(code, number) for number, code in zip(numbers, codes, strict=True) if code and number != -1]
             self.failed.update(code for code, _ in bad)
-            for number in {number for _, number in bad} if self.pool is not None else ():
-                self.pool.on_failure(number)
+            if self.pool is not None:
+                for number in {number for _, number in bad}:
+                    self.pool.on_failure(number)
         if self.pool is not None:
             for number, count in counts.items():
                 self.pool.on_commit(number, count, seen_s)

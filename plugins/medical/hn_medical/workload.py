@@ -23,8 +23,7 @@ def make_workload(seed: int, flavour: str) -> Workload | None:
     """The workload of a flavour; None when there is none of that name."""
     match flavour or "mix":
         case "mix":
-            loads = [TraceLoad(seed), RecognitionLoad(seed)]
-            return MedicalWorkload("mix", ALL_ACTORS, loads, QUERIES_PER_TX / len(loads))
+            return MedicalWorkload("mix", ALL_ACTORS, [TraceLoad(seed), RecognitionLoad(seed)], QUERIES_PER_TX / 2)
         case "chain":
             return MedicalWorkload(flavour, ALL_ACTORS, [TraceLoad(seed, asks=False), RecognitionLoad(seed)])
         case "trace":

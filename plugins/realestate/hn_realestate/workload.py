@@ -2,7 +2,7 @@
 
 Flavours: `""` or `mix` takes transfers through their whole life, eight attestations, five steps and one booking each, imports
 the units first, and asks six questions a case (40 % attestations, 25 % steps, 5 % bookings, 30 % queries of what stands
-where). The others only submit: `chain` the same transactions, `declare` imports alone, in one wave. Within a wave every
+where). The others only submit: `chain` the same transactions, `declare` imports alone, a title each, in one wave. Within a wave every
 transaction touches another record, so a wave succeeds in any order.
 """
 
@@ -81,7 +81,7 @@ class RealestateWorkload:
     def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
         """Waves of `count` transactions in all, rounded up to whole cases."""
         if self.flavour == "declare":
-            yield [self._import(n) for n in range(count)]
+            yield [self._import(n, 1) for n in range(count)]
             return
         cases = max(1, -(-count * IMPORTED // (STEPS * IMPORTED + 1)))
         ns = range(cases)
@@ -136,7 +136,7 @@ class RealestateWorkload:
         count = 4 if kind == "agent" else 2
         return WorkItem(f"{kind}_{n % count}", action, _encode(payload))
 
-    def _import(self, n: int) -> WorkItem:
+    def _import(self, n: int, units: int = IMPORTED) -> WorkItem:
         titles = [
             TitleEntry(
                 unit=self.unit(unit),
@@ -146,7 +146,7 @@ class RealestateWorkload:
                     Holding(holder=self.holder("spouse", unit), share=1, of=2),
                 ],
             )
-            for unit in range(n * IMPORTED, (n + 1) * IMPORTED)
+            for unit in range(n * units, (n + 1) * units)
         ]
         return self._item("registrar", n, "import_titles", ImportTitles(titles=titles))
 
