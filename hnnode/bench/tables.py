@@ -16,7 +16,7 @@ _Column = tuple[str, str]
 _CHAIN: tuple[_Column, ...] = (
     ("app", "app"),
     ("flavour", "settings.flavour"),
-    ("isolated", "settings.isolated"),
+    ("plugins", "place"),
     ("validators", "nodes"),
     ("cores", "settings.node_cores"),
     ("tx bytes", "tx_bytes"),
@@ -81,7 +81,7 @@ def markdown(results: Sequence[Result]) -> str:
     """All tables of the given results, in the order given; parts that nothing was measured for are left out."""
     chains = [result for result in results if result["scenario"] == "chain"]
     parts = [_machines(results)]
-    parts += _part("", _CHAIN, chains)
+    parts += _part("", _CHAIN, [{**result, "place": _place(result)} for result in chains])
     budget = next((result["budget"] for result in chains if (result.get("budget") or {}).get("loop_samples")), None)
     if budget is not None:
         rows = [{"stage": stage, "us": us} for stage, us in budget["stages_us"].items()]
@@ -100,6 +100,13 @@ def markdown(results: Sequence[Result]) -> str:
     items = [{"zh": item.zh, "en": item.en, "value": item.value} for item in standard.items(results)]
     parts += _part("JR/T 0193-2020", (("项目", "zh"), ("item", "en"), ("result", "value")), items)
     return "\n".join(parts)
+
+
+def _place(result: Result) -> str | None:
+    """Where plugins ran; None for a native application."""
+    if result.get("app") == "evidence":
+        return None
+    return "isolated" if _get(result, "settings.isolated") else "in process"
 
 
 def into_page(page: str, results: Sequence[Result]) -> str:

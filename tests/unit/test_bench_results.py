@@ -328,7 +328,8 @@ def test_queries_and_the_kind_of_load_stand_in_every_form(tmp_path: Path) -> Non
         assert "evidence · mix" in text
         assert {"28.00", "77.00", "33.50", "78.25"} <= set(re.findall(r"[0-9]+[.][0-9]{2}", text))
     assert "UNSENT 12" in render_text(result)
-    assert "| evidence | mix | yes | 4 |" in tables([result])
+    assert "| evidence | mix | – | 4 |" in tables([result])
+    assert "| medical | mix | isolated | 4 |" in tables([result | {"app": "medical"}])
     assert "| 30 | 28 | 2 | 5 | 77 |" in tables([result])
 
 
