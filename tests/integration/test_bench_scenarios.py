@@ -153,9 +153,22 @@ def test_overload_and_idle_are_reported() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not LOCUST_PYTHON.exists(), reason="no Locust: run `make loadtest-env`")
-def test_locust_loads_a_network_and_the_chain_agrees(tmp_path: Path) -> None:
+@pytest.mark.parametrize("application", ["evidence", "realestate", "medical"])
+def test_locust_loads_a_network_and_the_chain_agrees(application: str, tmp_path: Path) -> None:
     found = _bench(
-        *("locust", "--seconds", "15", "--peak-users", "8", "--presigned", "6000", "--workers", "2"),
+        *(
+            "locust",
+            "--app",
+            application,
+            "--seconds",
+            "15",
+            "--peak-users",
+            "8",
+            "--presigned",
+            "6000",
+            "--workers",
+            "2",
+        ),
         *("--report", str(tmp_path)),
     )
     assert found["lost"] == 0
