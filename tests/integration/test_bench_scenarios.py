@@ -59,7 +59,8 @@ def test_an_application_keeps_its_invariants_under_its_mix(application: str, mor
     assert found["flavour"] == found["settings"]["flavour"] == "mix"
     queries = found["queries"]
     assert queries["answered_per_s"] > 0
-    assert set(queries["failed_by_code"]) <= {"UNSENT"}  # of a machine that stood still
+    # both of a machine that stood still: no connection was free, too many waited for a plugin's process
+    assert set(queries["failed_by_code"]) <= {"UNSENT", "NOT_READY"}
     assert 0 < queries["share"] < 0.5
     assert len(found["series"]["queries"]) == 4
     assert (found["plugins_cpu_us_per_tx"] > 0) == (found["plugins_rss_mb_max"] > 0) == bool(more)
