@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from hnnode.bench import charts, standard
-from hnnode.bench.report import flatten, is_records
+from hnnode.bench.report import application, flatten, is_records
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b2733;--soft:#5d6b7a;--paper:#fff;--rule:#d9e0e7;
@@ -41,9 +41,17 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "unanswered": ("未获应答的交易", "unanswered, tx"),
     "blocks": ("区块数", "blocks"),
     "txs_per_block": ("每块交易数", "transactions a block"),
+    "queries.offered_per_s": ("发出的查询，每秒", "queries offered a second"),
+    "queries.answered_per_s": ("答对的查询，每秒", "queries answered as expected, a second"),
+    "queries.failed_per_s": ("失败的查询，每秒", "queries failed a second"),
+    "queries.share": ("查询占全部请求", "queries among all requests"),
+    "queries.latency_ms.p50": ("查询延迟 p50 毫秒", "latency of queries p50, ms"),
+    "queries.latency_ms.p99": ("查询延迟 p99 毫秒", "latency of queries p99, ms"),
     "cpu_us_per_tx": ("每笔交易 CPU 微秒，全部节点", "CPU µs a transaction, all nodes"),
+    "plugins_cpu_us_per_tx": ("其中插件进程", "of it in processes of plugins"),
     "sender_cpu_us_per_tx": ("发送端每笔交易 CPU 微秒", "CPU µs a transaction, sender"),
     "rss_mb_max": ("最大节点内存 MB", "memory of the largest node, MB"),
+    "plugins_rss_mb_max": ("一个节点的插件进程内存 MB", "memory of one node's plugin processes, MB"),
     "ledger_bytes_per_tx": ("账本每笔交易字节", "ledger bytes a transaction"),
     "fsyncs_per_block": ("每块落盘次数", "fsyncs a block"),
     "signature_verifications_per_tx_per_node": ("每节点每笔验签次数", "signature checks a transaction and node"),
@@ -66,6 +74,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "targets": ("目标", "targets"),
     "overload": ("过载", "overload"),
     "idle": ("空闲", "idle"),
+    "comparison": ("进程内与独立进程", "in process and isolated"),
 }
 """Titles of further parts of a result; others stand under the name they have there."""
 
@@ -75,6 +84,7 @@ STAGES_ZH: Mapping[str, str] = {
     "gossip": "广播",
     "consensus": "共识",
     "execution": "执行",
+    "plugins": "插件进程",
     "receipts": "回执",
     "state tree": "状态树",
     "database": "数据库",
@@ -138,7 +148,7 @@ def _section(result: Mapping[str, Any]) -> str:
 
 def title(result: Mapping[str, Any]) -> str:
     """Scenario and size of a result."""
-    words = [str(result.get("scenario", "")), str(result.get("app", ""))]
+    words = [str(result.get("scenario", "")), application(result)]
     if "nodes" in result:
         words.append(f"{result['nodes']} nodes")
     if "seconds" in result:
@@ -193,6 +203,7 @@ def _charts(result: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         both("吞吐量", "Throughput"),
         charts.lines({"committed": series.get("committed", ())}, "tx/s", "throughput over time"),
     )
+    yield both("查询", "Queries"), charts.lines({"answered": series.get("queries", ())}, "1/s", "queries over time")
     latency = {name.removesuffix("_ms"): series.get(name, ()) for name in ("p50_ms", "p99_ms")}
     yield both("延迟", "Latency"), charts.lines(latency, "ms", "latency over time")
     yield (

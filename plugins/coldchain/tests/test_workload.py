@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import hn_coldchain
+import msgspec
 import pytest
 from hnnode_native import tagged_hash
 
@@ -72,6 +73,23 @@ def test_the_mix_has_the_shares_of_a_working_day(host: Any) -> None:
     assert len(names) == 640
     assert sum(share[name] for name in ("ship_out", "confirm_in", "sell", "split")) in range(55, 67)
     assert share["commit_temperatures"] == 25
+
+
+def test_one_request_in_ten_is_a_trace_query_and_has_its_answer_ever_after(host: Any) -> None:
+    work = host.workload("coldchain", 3, "")
+    assert (work.flavour, work.query_share) == ("mix", 0.1)
+    chain = LocalChain(host, "coldchain")
+    accounts = {name: chain.account(name, *roles) for name, roles in work.actors.items()}
+    questions = []
+    for wave in work.waves(accounts, 130):
+        assert all(outcome.ok for outcome in chain.block([(accounts[i.actor], i.action, i.payload) for i in wave]))
+        questions += [question for item in wave if (question := work.question(item)) is not None]
+        for question in questions:
+            answer = chain.query(question.query, **msgspec.json.decode(question.arguments))
+            assert question.is_answered_by(answer), (question, answer)
+    asked = {question.query for question in questions}
+    assert asked == {"scan", "trace_back", "trace_forward", "holders", "batch"}
+    assert all(host.workload("coldchain", 3, name).query_share == 0 for name in ("chain", "declare"))
 
 
 def test_two_seeds_share_a_chain(host: Any) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import hn_medical
+import msgspec
 import pytest
 from hnnode_native import tagged_hash
 
@@ -19,7 +20,7 @@ from hnnode.execution import Host
 from hnnode.execution.source import PluginSource, code_hash
 from hnnode.plugin_api.testing import LocalChain
 
-FLAVOURS = ("", "chain", "declare", "trace", "recognition")
+FLAVOURS = ("", "mix", "chain", "declare", "trace", "recognition")
 DUMP = """
 import hashlib, sys
 from pathlib import Path
@@ -69,17 +70,35 @@ def test_every_transaction_succeeds_in_any_order_within_a_wave(host: Any, flavou
 
 def test_the_mixes_are_those_of_the_domain(host: Any) -> None:
     _, trace = run(host, "trace", 2_000, 3, 0)
-    total = trace.total()
-    scans = trace["ship"] + trace["receive"] + trace["dispense"]
+    share = host.workload("medical", 3, "trace").query_share
+    total = trace.total() / (1 - share)
+    scans = trace["ship"] + trace["receive"] + trace["dispense"] + trace["settle"]
+    assert share == pytest.approx(0.15)
     assert abs(scans / total - 0.70) < 0.02
     assert abs(trace["aggregate"] / total - 0.15) < 0.01
-    assert abs(trace["settle"] / total - 0.15) < 0.01
     _, reports = run(host, "recognition", 2_000, 3, 0)
     total = reports.total()
     looks = reports["access"] + reports["recognise"] + reports["decline"]
     assert abs(reports["register_index"] / total - 0.40) < 0.02
     assert abs(looks / total - 0.40) < 0.02
     assert abs((reports["grant"] + reports["bind_patient"]) / total - 0.20) < 0.02
+
+
+def test_every_query_of_the_mix_has_its_answer_ever_after(host: Any) -> None:
+    work = host.workload("medical", 3, "")
+    chain = LocalChain(host, "medical")
+    accounts = {name: chain.account(name, *roles) for name, roles in work.actors.items()}
+    questions = []
+    for wave in work.waves(accounts, 300):
+        assert all(outcome.ok for outcome in chain.block([(accounts[i.actor], i.action, i.payload) for i in wave]))
+        questions += [question for item in wave if (question := work.question(item)) is not None]
+        for question in questions:
+            answer = chain.query(question.query, **msgspec.json.decode(question.arguments))
+            assert question.is_answered_by(answer), (question, answer)
+    assert {question.query for question in questions} == {"scan", "code", "recall_reach", "shipment", "batch"}
+    half = 3 / 17 / 2  # as many transactions of the recognition, which nobody asks about
+    assert (work.flavour, work.query_share) == ("mix", pytest.approx(half / (1 + half)))
+    assert all(host.workload("medical", 3, name).query_share == 0 for name in ("chain", "recognition", "declare"))
 
 
 def test_bindings_wait_for_nothing(host: Any) -> None:
