@@ -14,7 +14,15 @@ import msgspec
 from hnnode.execution.payload import payload_decoder
 from hnnode.plugin_api.migration import Migration
 from hnnode.plugin_api.model import ModelError, json_schema
-from hnnode.plugin_api.privacy.guard import RULE, Handling, action_handling, guard_batch, guard_handler, guarded_texts
+from hnnode.plugin_api.privacy.guard import (
+    RULE,
+    Handling,
+    action_handling,
+    exempt_fields,
+    guard_batch,
+    guard_handler,
+    guarded_texts,
+)
 from hnnode.plugin_api.registry import ActionSpec, BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec
 
 if TYPE_CHECKING:
@@ -42,6 +50,7 @@ class Action:
     model: type[msgspec.Struct]
     title_zh: str
     title_en: str
+    exempt: tuple[str, ...]
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -49,7 +58,9 @@ class Action:
 
 
 class ActionFacts(Protocol):
-    """What a node knows of an action, wherever its code runs. schema: JSON Schema of its payload."""
+    """What a node knows of an action, wherever its code runs. schema: JSON Schema of its payload. exempt: its fields that the door
+    does not look through for numbers of people.
+    """
 
     @property
     def name(self) -> str: ...
@@ -61,6 +72,8 @@ class ActionFacts(Protocol):
     def title_zh(self) -> str: ...
     @property
     def title_en(self) -> str: ...
+    @property
+    def exempt(self) -> tuple[str, ...]: ...
 
 
 class ApplicationFacts(Protocol):
@@ -164,4 +177,6 @@ def _action(registry: Registry, spec: ActionSpec) -> Action:
         handler = guard_handler(handler, texts, rule)
         batch = None if batch is None else guard_batch(batch, texts, rule)
     decode = payload_decoder(spec.model)
-    return Action(spec.name, decode, handler, batch, spec.keys, spec.roles, spec.model, spec.title_zh, spec.title_en)
+    exempt = tuple(exempt_fields(spec.model, handling, registry.unguarded))
+    titles = (spec.title_zh, spec.title_en)
+    return Action(spec.name, decode, handler, batch, spec.keys, spec.roles, spec.model, *titles, exempt)

@@ -12,12 +12,14 @@ from hnnode.ports.execution import (
     QueryInfo,
 )
 from hnnode.ports.mempool import (
+    NOTHING,
     Admission,
     Batches,
     BlockApplier,
     Decided,
     HeldBatch,
     Mempool,
+    Personal,
     ResultDifferences,
     SubmitResult,
     TxState,
@@ -57,6 +59,7 @@ from hnnode.ports.storage import (
 )
 
 __all__ = [
+    "NOTHING",
     "ActionInfo",
     "Admission",
     "Applications",
@@ -83,6 +86,7 @@ __all__ = [
     "NodeFacts",
     "PeerAddress",
     "PeerInfo",
+    "Personal",
     "PluginTrouble",
     "Proofs",
     "QueryInfo",
