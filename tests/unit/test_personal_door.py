@@ -197,7 +197,7 @@ def test_any_bytes_have_an_answer(payload: bytes) -> None:
 
 
 def test_random_hexadecimal_is_never_a_person() -> None:
-    """By rule: of a million digests the guard alone would take some thousands for a person's number."""
+    """By rule: of a hundred thousand digests the guard alone would take 350 for a person's number."""
     for count in range(40):
         joined = native.sm3(count.to_bytes(4, "big"))
         hexes = [native.sm3(joined + i.to_bytes(4, "big")).hex() for i in range(500)]
