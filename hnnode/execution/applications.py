@@ -96,6 +96,11 @@ class NodeApplications:
                 )
         return sorted(found, key=lambda info: (info.application, info.action))
 
+    def exempt_fields(self) -> list[tuple[str, str, Sequence[str]]]:
+        """(application, action, fields of its payload) that the door does not look through for numbers of people."""
+        tables = self._applications.values()
+        return [(table.name, row.name, row.exempt) for table in tables for row in table.actions.values() if row.exempt]
+
     def queries(self) -> list[QueryInfo]:
         """Every query, ascending by application and query."""
         return [info for _, (info, _) in sorted(self._answers.items(), key=lambda item: item[0])]

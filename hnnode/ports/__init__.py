@@ -13,12 +13,14 @@ from hnnode.ports.execution import (
     RuleInfo,
 )
 from hnnode.ports.mempool import (
+    NOTHING,
     Admission,
     Batches,
     BlockApplier,
     Decided,
     HeldBatch,
     Mempool,
+    Personal,
     ResultDifferences,
     SubmitResult,
     TxState,
@@ -58,6 +60,7 @@ from hnnode.ports.storage import (
 )
 
 __all__ = [
+    "NOTHING",
     "ActionInfo",
     "Admission",
     "Applications",
@@ -84,6 +87,7 @@ __all__ = [
     "NodeFacts",
     "PeerAddress",
     "PeerInfo",
+    "Personal",
     "PluginTrouble",
     "Proofs",
     "QueryInfo",

@@ -28,8 +28,8 @@ _FOREVER = (1 << 64) - 1
 class Screened(Admission):
     """What the sieve said, and after a forward the node. `frames` are those that go to the node, `good` their places, None for all."""
 
-    frames: bytes
-    good: Sequence[int] | None
+    frames: bytes = b""
+    good: Sequence[int] | None = None
 
 
 class Sieve:

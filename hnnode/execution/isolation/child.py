@@ -174,6 +174,7 @@ def _description(table: Application, missing: list[str]) -> m.Description:
                 row.title_zh,
                 row.title_en,
                 row.batch is not None,
+                row.exempt,
             )
             for row in table.actions.values()
         ),

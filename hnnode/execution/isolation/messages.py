@@ -33,6 +33,7 @@ class ActionMessage(msgspec.Struct, array_like=True, frozen=True):
     title_zh: str
     title_en: str
     has_batch: bool
+    exempt: tuple[str, ...]
 
 
 class QueryMessage(msgspec.Struct, array_like=True, frozen=True):
