@@ -39,6 +39,24 @@ STATUS_NAMES = (
 )
 ENDED = SOLD
 """Statuses from here on are final: nothing is in hand any more."""
+BATCH_MOVES = {
+    "declared": ("arrived", "disposed"),
+    "arrived": ("tested", "disinfected", "coded", "disposed"),
+    "tested": ("disinfected", "coded", "disposed"),
+    "disinfected": ("coded", "disposed"),
+    "coded": ("released", "disposed"),
+    "released": ("in_stock", "disposed"),
+    "in_stock": ("in_transit", "sold", "split", "merged", "processed", "disposed"),
+    "in_transit": ("in_stock", "disposed"),
+    "sold": (),
+    "split": (),
+    "merged": (),
+    "disposed": (),
+    "processed": (),
+}
+"""Which status may follow which, for the reader: each handler checks its own step."""
+BATCH_STARTS = ("declared", "in_stock")
+"""Declared by an importer, or made from other batches."""
 
 TEST_DUTY, DISINFECT_DUTY = 1, 2
 BANDS = {"frozen": (-600, -180), "chilled": (0, 100), "ambient": (-200, 450)}
