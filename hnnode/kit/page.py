@@ -31,7 +31,7 @@ a{color:#1769aa}@media(prefers-color-scheme:dark){a{color:#7cc0f5}}
 .language{float:right;margin-left:1rem}
 body:has(#zh:checked) .en,body:has(#en:checked) .zh{display:none}
 @media print{@page{size:A4;margin:15mm}body{margin:0;padding:0;max-width:none;font-size:10pt}.language,nav{display:none}
-h2,h3{break-after:avoid}tr,figure,pre{break-inside:avoid}svg{min-width:0!important}
+details:not([open]){display:none}h2,h3{break-after:avoid}tr,figure,pre{break-inside:avoid}svg{min-width:0!important}
 th,pre,rect{print-color-adjust:exact}}
 """.strip()
 
