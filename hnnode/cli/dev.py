@@ -228,7 +228,7 @@ def down() -> None:
     "demo",
     help=two(
         "完整演示：存证、冷链、断电、追赶、离线证明",
-        "the whole story: evidence, cold chain, power cut, catch-up, offline proof",
+        "evidence, cold chain, power cut, catch-up, offline proof",
     ),
 )
 def demo(

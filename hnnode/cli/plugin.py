@@ -15,12 +15,6 @@ from hnnode.cli.plugin_diff import diff
 from hnnode.cli.session import node_url
 
 application = typer.Typer(name="plugin", help=two("应用与插件", "applications and plugins"), no_args_is_help=True)
-plugin_governance.register(application)
-plugin_store.register(application)
-plugin_kit.register(application)
-application.command("diff", help=two("两个节点对同一区块的不同结果", "what two nodes had different after a block"))(
-    diff
-)
 
 
 @application.command("list", help=two("启用的插件", "the plugins that are enabled"))
@@ -90,3 +84,12 @@ def show(
             [[q["query"], q[f"title_{current()}"]] for q in wanted["queries"]],
         )
     )
+
+
+# In the order of help: the chain's, the vendor's, the operator's, the validators'.
+plugin_kit.register(application)
+plugin_store.register(application)
+plugin_governance.register(application)
+application.command("diff", help=two("两个节点对同一区块的不同结果", "what two nodes had different after a block"))(
+    diff
+)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+from unicodedata import east_asian_width
 
 import pytest
 
@@ -87,3 +89,19 @@ def test_help_is_framed_in_its_language() -> None:
                 language == "en"
             )
     assert help_in_chinese("Usage: a\n\nOptions:\n  -x  Usage: stays inside\n").endswith("  -x  Usage: stays inside\n")
+
+
+def test_every_help_fits_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In columns of a terminal, where a Chinese letter takes two; and no command is described in half a sentence."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def look(command: Any, name: str, parent: Any) -> None:
+        with command.make_context(name, [], resilient_parsing=True, parent=parent) as context:
+            for line in command.get_help(context).splitlines():
+                assert sum(2 if east_asian_width(letter) in "WF" else 1 for letter in line) <= 80, (name, line)
+                assert not line.endswith("...") or line.startswith(("Usage: ", "用法：")), (name, line)
+            for child, verb in getattr(command, "commands", {}).items():
+                look(verb, child, context)
+
+    for tree in (command_tree("zh"), command_tree("en")):
+        look(tree, "hnnode", None)
