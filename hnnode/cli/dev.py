@@ -184,7 +184,7 @@ def show(net: LocalNet, network: DevNetwork, seconds: float) -> None:
     out.print(
         say(
             f"{len(net.nodes)} 个节点就绪，用时 {seconds:.1f} 秒",
-            f"{len(net.nodes)} nodes are ready after {seconds:.1f} s",
+            f"{len(net.nodes)} {'node is' if len(net.nodes) == 1 else 'nodes are'} ready after {seconds:.1f} s",
         ),
         style="bold green",
     )
