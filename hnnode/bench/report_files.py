@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 
 from hnnode.bench import standard
+from hnnode.bench.names import NAMES
 from hnnode.bench.report import flatten
-from hnnode.bench.report_page import NAMES, page, title, where
+from hnnode.bench.report_page import page, title, where
 
 
 def write_report(place: Path, *results: Mapping[str, Any], language: str = "zh") -> list[Path]:
@@ -42,12 +43,13 @@ def markdown(*results: Mapping[str, Any]) -> str:
         "|---|---|---|",
     ]
     lines += [
-        f"| {i.zh} | {i.en} | {i.value or f'未测量 not measured: `{i.command}`'} |" for i in standard.items(results)
+        f"| {i.zh} | {i.en} | {i.value[1] if i.value else f'未测量 not measured: `{i.command}`'} |"
+        for i in standard.items(results)
     ]
     for result in results:
         figures = dict(flatten(result))
-        lines += ["", f"## {title(result)}", ""]
-        lines += [where(result), ""]
+        lines += ["", f"## {title(result)[1]}", ""]
+        lines += [where(result)[1], ""]
         lines += ["| 数据 | figure | value |", "|---|---|---|"]
         lines += [f"| {zh} | {en} | {_text(figures[name])} |" for name, (zh, en) in NAMES.items() if name in figures]
         lines += _records(result.get("comparison") or [])

@@ -97,7 +97,7 @@ def markdown(results: Sequence[Result]) -> str:
     parts += _part("Catching up", _SYNC, [result for result in results if result["scenario"] == "sync"])
     queries = [result for result in results if result["scenario"] == "query"]
     parts += _part("Queries", _QUERY, [{"kind": kind, **row} for q in queries for kind, row in q["queries"].items()])
-    items = [{"zh": item.zh, "en": item.en, "value": item.value} for item in standard.items(results)]
+    items = [{"zh": item.zh, "en": item.en, "value": item.value and item.value[1]} for item in standard.items(results)]
     parts += _part("JR/T 0193-2020", (("项目", "zh"), ("item", "en"), ("result", "value")), items)
     return "\n".join(parts)
 

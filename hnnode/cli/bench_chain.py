@@ -162,5 +162,5 @@ def _multiples(text: str) -> tuple[int, ...]:
 def register(application: typer.Typer) -> None:
     application.command(
         "chain",
-        help=two("本机多节点链的吞吐与延迟", "throughput and latency of a chain of several nodes on this machine"),
+        help=two("本机多节点链的吞吐与延迟", "throughput and latency of a chain on this machine"),
     )(chain)

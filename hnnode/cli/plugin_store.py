@@ -102,7 +102,45 @@ def info(
     if output is Format.json:
         emit(output, facts, lambda: "")
         return
-    console().print(value_table({**(record or {"name": name, "status": "–"}), "installed": versions}))
+    if record is not None:
+        console().print(grid(_facts(record)))
+        console().print()
+    titles = [say("本机版本", "version here"), say("数据版本", "data"), say("代码摘要", "code hash")]
+    console().print(columns(titles, [list(each.values()) for each in versions]))
+
+
+def _facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
+    code, migration = record["code"], record["migration"]
+    rows = [
+        (say("应用", "application"), record["name"]),
+        (say("状态", "status"), status_name(record["status"])),
+        (say("版本", "version"), code["version"]),
+        (say("代码摘要", "code hash"), code["code_hash"] or say("内置", "native")),
+        (say("接口版本", "API version"), code["api_version"]),
+        (say("数据版本", "data version"), record["data_version"]),
+        (say("自高度", "since height"), record["since_height"]),
+        (say("提案", "proposal"), record["proposal"] or say("创世", "genesis")),
+    ]
+    if code["state_version"] != record["data_version"]:
+        rows.append((say("代码的数据版本", "data version of the code"), code["state_version"]))
+    if migration is not None:
+        done = say(
+            f"{migration['phase']}，已处理 {migration['rows']} 行", f"{migration['phase']}, {migration['rows']} rows"
+        )
+        rows.append((say("迁移", "migration"), done))
+    if record["fault"]:
+        rows.append((say("故障", "fault"), record["fault"]))
+    return rows
+
+
+def status_name(status: str) -> str:
+    """Status of an application in the language of this process."""
+    names = {
+        "enabled": say("启用", "enabled"),
+        "disabled": say("停用", "disabled"),
+        "migrating": say("迁移中", "migrating"),
+    }
+    return names.get(status, status)
 
 
 def migrate(

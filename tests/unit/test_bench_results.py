@@ -282,6 +282,33 @@ def test_page_loads_nothing_and_escapes_what_it_shows() -> None:
     assert text.count("<svg") >= 8
 
 
+def test_page_names_its_figures_in_both_languages() -> None:
+    crowd = {
+        "times": 2,
+        "asked_tps": 9.0,
+        "latency_ms": {"p99": 1.0},
+        "refused_by_code": {"MEMPOOL_FULL": 3},
+        "lost": 0,
+    }
+    parts = {"overload": {"peak_tps": 4.0, "multiples": [crowd]}, "idle": {"cpu_percent_max": 0.2}}
+    text = page([_result(nodes=4, seconds=5, **parts)])
+    chinese = " ".join(re.findall(r'lang="zh">([^<]*)<', text))
+    for words in (
+        "4 个节点",
+        "5 秒",
+        "提交 ",
+        "接受 ",
+        "持续峰值",
+        "延迟 p99 毫秒",
+        "拒绝 MEMPOOL_FULL",
+        "最高节点 CPU %",
+    ):
+        assert words in chinese
+    assert "(offered" not in chinese
+    assert " nodes" not in chinese
+    assert "multiples.0" not in text.partition("<details>")[0]
+
+
 def test_charts_draw_nothing_from_nothing_and_leave_gaps() -> None:
     assert charts.lines({"a": []}, "s", "a") == charts.columns([], "s", "n", "a") == charts.bars({}, "s", "a", {}) == ""
     assert charts.curve([(1.0, None), (2.0, 3.0)], "x", "y", "z") == ""
@@ -295,8 +322,9 @@ def test_charts_draw_nothing_from_nothing_and_leave_gaps() -> None:
 
 def test_items_of_the_standard_name_the_command_that_is_missing() -> None:
     found = {item.en: item for item in standard.items([_result()])}
-    assert "1,000 tx/s" in (found["transaction throughput"].value or "")
-    assert "400 bytes/tx (35 GB a day" in (found["ledger growth"].value or "")
+    assert "1,000 tx/s" in (found["transaction throughput"].value or ("", ""))[1]
+    assert "400 bytes/tx (35 GB a day" in (found["ledger growth"].value or ("", ""))[1]
+    assert "每笔交易 400 字节" in (found["ledger growth"].value or ("", ""))[0]
     assert found["query throughput"].value is None
     assert "hnnode bench query" in markdown(_result())
 

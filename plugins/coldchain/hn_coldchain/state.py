@@ -39,7 +39,7 @@ STATUS_NAMES = (
 )
 ENDED = SOLD
 """Statuses from here on are final: nothing is in hand any more."""
-MOVES = {
+BATCH_MOVES = {
     "declared": ("arrived", "disposed"),
     "arrived": ("tested", "disinfected", "coded", "disposed"),
     "tested": ("disinfected", "coded", "disposed"),
@@ -54,9 +54,9 @@ MOVES = {
     "disposed": (),
     "processed": (),
 }
-"""What may follow each status, as the page of the plugin draws it; the handlers say when."""
-STARTS = ("declared", "in_stock")
-"""A batch is declared, or made of others."""
+"""Which status may follow which, for the reader: each handler checks its own step."""
+BATCH_STARTS = ("declared", "in_stock")
+"""Declared by an importer, or made from other batches."""
 
 TEST_DUTY, DISINFECT_DUTY = 1, 2
 BANDS = {"frozen": (-600, -180), "chilled": (0, 100), "ambient": (-200, 450)}

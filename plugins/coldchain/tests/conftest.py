@@ -10,11 +10,9 @@ from typing import Any
 import hn_coldchain
 import pytest
 from hn_coldchain.audit import violations
-from hn_coldchain.state import BATCHES, STATUS_NAMES
 
 from hnnode.execution import Host
 from hnnode.execution.host import Plugin
-from hnnode.plugin_api import Records
 from hnnode.plugin_api.testing import LocalChain, Outcome
 
 USCC = "11430000006122244L"
@@ -141,19 +139,3 @@ def make_world(host: Host) -> Callable[[], World]:
 @pytest.fixture
 def world(host: Host) -> World:
     return World(host)
-
-
-@pytest.fixture
-def seen_moves(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
-    """(status before, status after) of every batch that was stored; no status before for a new one."""
-    seen: set[tuple[str, str]] = set()
-    put = Records.put
-
-    def noted(self: Any, tx: Any, key: bytes, record: Any) -> None:
-        if self is BATCHES:
-            before = BATCHES.get(tx, key)
-            seen.add((STATUS_NAMES[before.status] if before else "", STATUS_NAMES[record.status]))
-        put(self, tx, key, record)
-
-    monkeypatch.setattr(Records, "put", noted)
-    return seen

@@ -19,20 +19,21 @@ from hnnode.plugin_api.std.trace import Lot, Trace
 
 COMMISSIONED, SHIPPED, RECEIVED, DISPENSED, RETURNED, DESTROYED = 1, 2, 3, 4, 5, 6
 STATE_NAMES = ("", "commissioned", "shipped", "received", "dispensed", "returned", "destroyed")
-MOVES = {
+GENERATIONS_MAX = 8
+
+PACK_MOVES = {
     "commissioned": ("shipped", "destroyed"),
     "shipped": ("received", "returned", "commissioned", "destroyed"),
     "received": ("shipped", "dispensed", "destroyed"),
-    "dispensed": (),
     "returned": ("shipped", "destroyed"),
+    "dispensed": (),
     "destroyed": (),
 }
-"""What may follow each state of a pack that lies in no container, as the page of the plugin draws it."""
-STARTS = ("commissioned",)
-GENERATIONS_MAX = 8
+"""Which state of a pack may follow which, for the reader: each handler checks its own step."""
 
 OPEN, DONE, TAKEN_BACK = 1, 2, 3
 SHIPMENT_NAMES = ("", "open", "received", "taken_back")
+SHIPMENT_MOVES = {"open": ("received", "taken_back"), "received": (), "taken_back": ()}
 
 SCANNED_TWICE, SETTLED_TWICE = 1, 2
 ALARM_NAMES = ("", "duplicate_scan", "duplicate_settlement")
