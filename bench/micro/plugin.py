@@ -21,9 +21,8 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hnnode_native as native
 
@@ -139,8 +138,7 @@ def _until(spent: dict[str, float], part: str, since: float, clock: Callable[[],
     return now
 
 
-@dataclass
-class Run:
+class Run(NamedTuple):
     """Of one pass over all blocks. cpu_us: of this process, and of the plugin's."""
 
     parts_us: dict[str, float]

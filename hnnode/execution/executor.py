@@ -65,11 +65,13 @@ class Executor:
             for name, txs in groups
             if name in apart
         }
-        for name, txs in groups:
-            if name in running:
-                yield name, running[name].result()
-            else:
-                yield name, self.execute_packed(name, txs, state, height, time_ms, accounts)
+        done = {
+            name: self.execute_packed(name, txs, state, height, time_ms, accounts)
+            for name, txs in groups
+            if name not in running
+        }
+        for name, _ in groups:
+            yield name, done[name] if name in done else running[name].result()
 
     def execute_group(
         self,
