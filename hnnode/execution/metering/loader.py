@@ -99,6 +99,8 @@ class Loader:
             PREFIX + "tick": self.meter.tick,
             PREFIX + "enter": self.meter.enter,
             PREFIX + "over": self.meter.over,
+            PREFIX + "paused": self.meter.paused,
+            PREFIX + "resumed": self.meter.resumed,
             PREFIX + "call": self._call,
             PREFIX + "caught": _caught,
             PREFIX + "own": self._own,

@@ -18,6 +18,7 @@ Invariants:
 3. Generator expressions become lists.
 4. An exception that is about the host or ends the transaction passes every `except`.
 5. A private attribute is one of an object whose class the plugin defines.
+6. A generator that rests holds no depth, and nothing of it runs when it is forgotten.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from hnnode.execution.metering.functions import FUNCTIONS
+from hnnode.execution.metering.names import known, within
 from hnnode.execution.metering.nodes import (
     PREFIX,
     assign,
@@ -45,6 +46,7 @@ from hnnode.execution.metering.nodes import (
 from hnnode.execution.metering.refusals import Refusals
 
 CELL = "_hn_cell"
+HELD = "_hn_held"
 _BINARY = {
     ast.Add: "add",
     ast.Sub: "sub",
@@ -68,8 +70,8 @@ def rewrite(tree: ast.Module, where: str, methods: frozenset[str]) -> ast.Module
         where: the file, for refusals. methods: attributes whose use is counted.
     Raises: ConfigError: it holds something that cannot be counted.
     """
-    Refusals(where).visit(tree)
-    made = _Rewriter(methods, _known(tree)).visit(tree)
+    Refusals(where, methods).visit(tree)
+    made = _Rewriter(methods, known(tree)).visit(tree)
     assert isinstance(made, ast.Module)
     start = 0
     for index, node in enumerate(made.body):
@@ -78,27 +80,6 @@ def rewrite(tree: ast.Module, where: str, methods: frozenset[str]) -> ast.Module
             start = index + 1
     made.body.insert(start, assign(CELL, call("enter")))
     return ast.fix_missing_locations(made)
-
-
-def _known(tree: ast.Module) -> frozenset[str]:
-    """Names that are functions or plain classes of this module and nothing else, and counted built-in functions."""
-    defined, bound = set(FUNCTIONS), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.ClassDef) and not node.bases):
-            defined.add(node.name)  # a class with a base may be an enumeration, whose call looks up a value
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            bound.add(node.id)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.alias):
-            bound.add(node.asname or node.name.partition(".")[0])
-        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-            bound.add(node.name)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            bound.add(node.rest)
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.decorator_list:
-            bound.add(node.name)  # it is what the decorator gives
-    return frozenset(defined - bound)
 
 
 class _Rewriter(ast.NodeTransformer):
@@ -130,10 +111,15 @@ class _Rewriter(ast.NodeTransformer):
         _restore(node, annotations)
         node.decorator_list = [self._made(each) for each in node.decorator_list]
         given: Any = ast.Subscript(named(CELL), ast.Constant(1), ast.Store())
-        leave = ast.AugAssign(given, ast.Add(), ast.Constant(1))
         text = node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
         body = node.body[len(text) :] or [ast.Pass()]
-        node.body = [*text, assign(CELL, call("enter")), ast.Try(body, [], [], [leave])]
+        enter: list[ast.stmt] = [assign(CELL, call("enter"))]
+        held: ast.expr = ast.Constant(1)
+        if any(isinstance(each, ast.Yield) for part in body for each in (part, *within(part))):
+            enter.append(assign(HELD, ast.List([held], ast.Load())))
+            held = ast.Subscript(named(HELD), ast.Constant(0), ast.Load())
+        leave = ast.AugAssign(given, ast.Add(), held)
+        node.body = [*text, *enter, ast.Try(body, [], [], [leave])]
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
@@ -208,10 +194,20 @@ class _Rewriter(ast.NodeTransformer):
             return function
         return at(call("made", function), function)
 
-    def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
+    def visit_Yield(self, node: ast.Yield) -> ast.AST:
         self.generic_visit(node)
-        node.value = at(call("each", node.value), node.value)
-        return node
+        node.value = call("paused", named(CELL), named(HELD), node.value or ast.Constant(None))
+        return at(call("resumed", named(CELL), named(HELD), node), node)
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        """`yield from` as a statement is a loop."""
+        if not isinstance(node.value, ast.YieldFrom):
+            self.generic_visit(node)
+            return node
+        self._temporary += 1
+        name = f"{PREFIX}{self._temporary}"
+        body: list[ast.stmt] = [ast.Expr(ast.Yield(named(name)))]
+        return self.visit(at(ast.For(ast.Name(name, ast.Store()), node.value.value, body, []), node))
 
     # -------------------------------------------------------------- operators
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
