@@ -5,11 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from hnnode.execution.metering.functions import FUNCTIONS
+from hnnode.execution.metering.functions import FUNCTIONS, WRAPPERS
 
-_TWINS = frozenset(
-    "bytes bytearray dict frozenset int list set str tuple classmethod property staticmethod".split()
-)
+_TWINS = {each.__name__ for each in (bytes, bytearray, dict, frozenset, int, list, set, str, tuple)} | WRAPPERS
 """Built-in types whose call has a counted twin, also where a method somewhere in the module has the same name."""
 _SCOPES = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
 

@@ -270,6 +270,14 @@ class Refusals(ast.NodeVisitor):
 
     def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
         self._check_name(node, node.rest)
+        for key in node.keys:
+            if not (isinstance(key, ast.Constant) and isinstance(key.value, (str, bytes))):
+                self._refuse(key, "keys of a pattern are texts or bytes")
+        self.generic_visit(node)
+
+    def visit_Delete(self, node: ast.Delete) -> None:
+        if any(isinstance(each, (ast.Tuple, ast.List)) for each in node.targets):
+            self._refuse(node, "del of several things names them one after the other")
         self.generic_visit(node)
 
     def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
