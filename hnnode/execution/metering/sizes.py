@@ -140,6 +140,7 @@ class Sizes:
         if kind is not dict or type(key) is not str:
             self.key(key, where)
             if not isinstance(where, _INDEXED):
+                self.deep(key)
                 _check_parts(where, key)
         return where[key]
 
@@ -241,8 +242,11 @@ def _check_parts(alias: Any, key: Any) -> None:
     Raises: TypeError: an object of the plugin is no part of a type.
     """
     if isinstance(alias, type) or hasattr(type(alias), "__mro_entries__") or type(alias).__module__ == "typing":
-        for each in key if isinstance(key, (tuple, list)) else (key,):
-            if type(each).__module__.startswith(COPY) and not isinstance(each, Enum):
+        waiting = [key]
+        for each in waiting:
+            if isinstance(each, (tuple, list)):
+                waiting.extend(each)
+            elif type(each).__module__.startswith(COPY) and not isinstance(each, Enum):
                 raise TypeError("a type is made of types and of Meta alone")
 
 
