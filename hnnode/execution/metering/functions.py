@@ -128,6 +128,7 @@ class Functions:
         plain = (getattr(builtins, name, None) for name in PLAIN)
         self._known: set[Any] = {each for each in plain if isinstance(each, type)}
         self._known |= {enum.auto, FrozenInstanceError, msgspec.Meta, *_FAULTS}
+        self._known -= self._constructors.keys()
         operations.made = self.made
 
     def table(self) -> dict[str, Any]:
@@ -149,6 +150,8 @@ class Functions:
             return function
         if kind is types.MethodType:
             return self._ops.method(function) if function.__func__ in HOST_METHODS else function
+        if isinstance(function, type) and function in self._known:
+            return function
         function = origin(function)
         if isinstance(function, EnumMeta):
             members = function._value2member_map_

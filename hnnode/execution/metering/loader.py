@@ -88,6 +88,8 @@ class Loader:
         self._codes = codes
         self._copy = f"{COPY}{next(_COPIES)}."
         self._modules: dict[str, types.ModuleType] = {}
+        self._owners: set[type] = set()
+        """Classes whose values may be changed, of those asked for so far."""
         self.meter = Meter()
         operations = Operations(self.meter)
         functions = Functions(self.meter, operations)
@@ -148,10 +150,13 @@ class Loader:
         the plugin made. Everything else may outlive the block.
         """
         kind = type(value)
+        if kind in self._owners:
+            return value
         if not kind.__module__.startswith(self._copy) and not isinstance(value, Struct):
             raise TypeError("attributes of classes, modules, functions and the node's objects are fixed")
         if isinstance(value, type):
             raise TypeError("attributes of classes are fixed once they are made")
+        self._owners.add(kind)
         return value
 
     def _call(self, body: Any) -> Any:

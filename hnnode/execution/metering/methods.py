@@ -189,7 +189,7 @@ class Methods:
 
     def _codec(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
         self._ops.weigh(value)
-        return method(*check_codec(*args, **named))
+        return method(*check_codec(*args, **named)) if args or named else method()
 
     def _digits(self, value: Any, name: str, method: Made) -> bool:
         """Digits of other scripts are added with versions of the interpreter."""

@@ -176,7 +176,12 @@ class Operations(Sizes):
         return not self.contains(item, where)
 
     def compare(self, name: str, a: Any, b: Any) -> Any:
-        if type(a) is int:
+        kind = type(a)
+        if kind is int:
+            return _COMPARE[name](a, b)
+        if kind is type(b) and (kind is str or kind is bytes):
+            if len(a) > 63:
+                self._charge(len(a) >> 6)
             return _COMPARE[name](a, b)
         self.deep(a)
         depth = self.depth

@@ -46,10 +46,13 @@ class Sizes:
     def weigh(self, value: Any) -> None:
         """Count an operand by its size."""
         kind = type(value)
-        if kind is int:
+        if kind is str or kind is bytes:
+            if len(value) > 63:
+                self._charge(len(value) >> 6)
+        elif kind is int:
             if not -SMALL < value < SMALL:
                 self._charge(value.bit_length() >> 9)
-        elif isinstance(value, TEXTS):
+        elif isinstance(value, bytearray):
             self._charge(len(value) >> 6)
         elif isinstance(value, (*SIZED, *VIEWS)):
             self._charge(len(value) >> 3)
@@ -61,7 +64,8 @@ class Sizes:
         if isinstance(like, TEXTS):
             if count > TEXT_BYTES_MAX:
                 self._over()
-            self._charge(count >> 6)
+            if count > 63:
+                self._charge(count >> 6)
         else:
             if count > ITEMS_MAX:
                 self._over()

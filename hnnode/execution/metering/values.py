@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any, cast
 
+from msgspec import Struct
+from msgspec.structs import astuple
+
 LISTS = (list, tuple, deque)
 SETS = (set, frozenset)
 _NOTHING: dict[Any, Any] = {}
@@ -28,6 +31,8 @@ def parts_of(value: Any) -> Iterable[Any] | None:
         return chain(value, value.values())
     if isinstance(value, HOLDERS):
         return value
+    if isinstance(value, Struct) and cast("Any", kind).__eq__ is Struct.__eq__:
+        return astuple(value)
     names = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", None)
     if not names or isinstance(value, type) or cast(Any, kind).__eq__ is object.__eq__:
         return None
