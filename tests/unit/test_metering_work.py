@@ -22,7 +22,8 @@ from enum import Enum, IntEnum
 from itertools import islice
 from operator import itemgetter
 from dataclasses import dataclass
-from msgspec import Struct
+from typing import Union
+from msgspec import Meta, Struct
 from msgspec.structs import fields
 from hnnode.plugin_api import Records, canonical_json
 from hnnode.plugin_api.hashes import sm3
@@ -160,6 +161,12 @@ ENDLESS = {
     "hashes": "d = b'x' * 1_000_000\nfor n in range(100):\n    sm3(d)",
     "json": "return canonical_json({'a': ['x' * 1_000_000] * 60_000})",
     "a record": "Records(b'r', Row).put(None, b'k', Row(twice(listed, 40)))",
+    "powers of a remainder": "n = (1 << 4090) - 1\nfor _ in range(5):\n    pow(n, n, n - 2)",
+    "divisions with rests": "a = (1 << 4090) - 1\nb = (1 << 2040) - 1\nfor _ in range(20_000):\n    divmod(a, b)",
+    "large integers as text": "n = 1 << 4090\nfor _ in range(20_000):\n    f'{n}'",
+    "types": "for n in range(20_000):\n    Union[int, str, None]",
+    "unions": "t = int | str\nfor n in range(2_000):\n    t = t | list[n]",
+    "patterns": "for n in range(2_000):\n    Meta(pattern=f'^a{n}')",
     "divisions": "a = (1 << 4090) - 1\nb = (1 << 2040) - 1\nfor _ in range(20_000):\n    a // b",
 }
 

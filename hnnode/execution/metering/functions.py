@@ -35,7 +35,6 @@ PLAIN = [
     "bool",
     "callable",
     "chr",
-    "divmod",
     "len",
     "next",
     "object",
@@ -89,6 +88,7 @@ COUNTED = [
     "iter",
     "isinstance",
     "issubclass",
+    "divmod",
 ]
 WRAPPERS = frozenset(("classmethod", "property", "staticmethod"))
 _FAULTS = (msgspec.DecodeError, msgspec.EncodeError, msgspec.MsgspecError, msgspec.ValidationError)
@@ -120,6 +120,7 @@ class Functions:
             tuple: self._collection(tuple),
             deque: lambda values=(), maxlen=None: deque(self._ops.items(values), maxlen),
             type: self._type,
+            msgspec.Meta: self._meta,
             functools.partial: self.partial,
             property: self._wrapper(property),
             classmethod: self._wrapper(classmethod),
@@ -127,7 +128,7 @@ class Functions:
         }
         plain = (getattr(builtins, name, None) for name in PLAIN)
         self._known: set[Any] = {each for each in plain if isinstance(each, type)}
-        self._known |= {enum.auto, FrozenInstanceError, msgspec.Meta, *_FAULTS}
+        self._known |= {enum.auto, FrozenInstanceError, *_FAULTS}
         self._known -= self._constructors.keys()
         operations.made = self.made
 
@@ -302,10 +303,14 @@ class Functions:
         return list(self._ops.items(values))[::-1]
 
     def _enumerate(self, values: Any, start: int = 0) -> list[tuple[int, Any]]:
-        return list(enumerate(self._ops.items(values), start))
+        taken = self._ops.items(values)
+        self._meter.charge(len(taken) >> 2)
+        return list(enumerate(taken, start))
 
     def _zip(self, *values: Any, strict: bool = False) -> list[tuple[Any, ...]]:
-        return list(zip(*(self._ops.items(each) for each in values), strict=strict))
+        taken = [self._ops.items(each) for each in values]
+        self._meter.charge(min(map(len, taken), default=0) >> 2)
+        return list(zip(*taken, strict=strict))
 
     def _map(self, function: Callable[..., Any], *values: Any) -> list[Any]:
         tick = self._meter.tick
@@ -321,6 +326,15 @@ class Functions:
 
     def _pow(self, a: Any, b: Any, modulus: Any = None) -> Any:
         return self._ops.pow(a, b, modulus)
+
+    def _divmod(self, a: Any, b: Any) -> Any:
+        return self._ops.divmod(a, b)
+
+    def _meta(self, **named: Any) -> Any:
+        """A pattern is compiled."""
+        pattern = named.get("pattern")
+        self._meter.charge(100 if pattern is None else 1_000 + 16 * len(pattern))
+        return msgspec.Meta(**named)
 
     def _round(self, value: Any) -> int:
         if not isinstance(value, int):

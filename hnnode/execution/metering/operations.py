@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, EnumMeta
 from functools import partial
+from types import UnionType
 from typing import Any, cast
 
 from hnnode.execution.metering.sizes import PLAIN, SIZED, SMALL, TEXTS, Sizes
@@ -80,7 +81,7 @@ class Operations(Sizes):
         if modulus is not None:
             for each in (a, b, modulus):
                 self.integer(each)
-            self._charge((b.bit_length() * (1 + (modulus.bit_length() >> 8))) >> 3)
+            self._charge(b.bit_length() * (1 + ((modulus.bit_length() >> 6) ** 2 >> 5)))
             return pow(a, b, modulus)
         if b < 0:
             raise ValueError("a negative exponent would make a fraction")
@@ -98,6 +99,10 @@ class Operations(Sizes):
     def floordiv(self, a: Any, b: Any) -> Any:
         self._division(a, b)
         return a // b
+
+    def divmod(self, a: Any, b: Any) -> Any:
+        self._division(a, b)
+        return divmod(a, b)
 
     def rshift(self, a: Any, b: Any) -> Any:
         self.weigh(a)
@@ -127,6 +132,9 @@ class Operations(Sizes):
     def bits(self, name: str, a: Any, b: Any) -> Any:
         if not (type(a) is int and type(b) is int):
             a, b = self._operands(a, b)
+            for each in (a, b):
+                if isinstance(each, UnionType):
+                    self._charge(len(each.__args__))
         return getattr(operator, name)(a, b)
 
     def _operands(self, a: Any, b: Any) -> tuple[Any, Any]:
@@ -258,8 +266,9 @@ class Operations(Sizes):
         if kind is str or kind is int or kind is bool or value is None:
             if kind is str:
                 self._charge(len(value) >> 6)
-            elif kind is int:
+            elif kind is int and not -SMALL < value < SMALL:
                 self.integer(value)
+                self._charge((value.bit_length() >> 9) ** 2)
             return value
         if kind is bytes:
             self._charge(len(value) >> 4)

@@ -145,7 +145,9 @@ class Sizes:
             self.key(key, where)
             if not isinstance(where, _INDEXED):
                 self.deep(key)
-                _check_parts(where, key)
+                if _is_type(where):
+                    self._charge(_TYPE_TICKS)
+                    _check_parts(key)
         return where[key]
 
     def given(self, values: Iterable[Any]) -> None:
@@ -237,21 +239,26 @@ class Sizes:
         return made
 
 
+_TYPE_TICKS = 100
+"""What a library takes to make `alias[key]`."""
 _INDEXED = (*SIZED, MappingProxyType)
 
 
-def _check_parts(alias: Any, key: Any) -> None:
+def _is_type(value: Any) -> bool:
+    return isinstance(value, type) or hasattr(type(value), "__mro_entries__") or type(value).__module__ == "typing"
+
+
+def _check_parts(key: Any) -> None:
     """A library that is asked for `alias[key]` may keep the key and compare it with those of other copies of the code.
 
     Raises: TypeError: an object of the plugin is no part of a type.
     """
-    if isinstance(alias, type) or hasattr(type(alias), "__mro_entries__") or type(alias).__module__ == "typing":
-        waiting = [key]
-        for each in waiting:
-            if isinstance(each, (tuple, list)):
-                waiting.extend(each)
-            elif type(each).__module__.startswith(COPY) and not isinstance(each, Enum):
-                raise TypeError("a type is made of types and of Meta alone")
+    waiting = [key]
+    for each in waiting:
+        if isinstance(each, (tuple, list)):
+            waiting.extend(each)
+        elif type(each).__module__.startswith(COPY) and not isinstance(each, Enum):
+            raise TypeError("a type is made of types and of Meta alone")
 
 
 def event_counter(meter: Meter) -> Callable[[Any], None]:
