@@ -31,6 +31,7 @@ import structlog
 
 from hnnode.errors import CODES, FatalError
 from hnnode.execution.faults import causes, fault_text
+from hnnode.execution.metering import event_counter
 from hnnode.execution.table import Action, Application
 from hnnode.plugin_api.context import BlockReader, Context, make_context
 from hnnode.plugin_api.limits import BLOCK_RESULT_BYTES_MAX, KEY_BYTES_MAX, PREFETCH_KEYS_MAX
@@ -194,9 +195,10 @@ class Group:
             reader: everything else after the block before.
         Raises: FatalError: the host is out of memory. ReadFailed of `reader` passes through.
         """
-        tx = make_context(self._height, self._time_ms, values, reader, self._table.reads)
-        self._reader = reader
         meter = self._meter
+        given = None if meter is None else event_counter(meter)
+        tx = make_context(self._height, self._time_ms, values, reader, self._table.reads, given)
+        self._reader = reader
         if meter is not None:
             meter.begin_block()
         begin, commit = tx._begin, tx._commit

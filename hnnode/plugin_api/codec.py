@@ -11,8 +11,8 @@ from hnnode.plugin_api.model import ModelError, check_model
 
 _JSON = msgspec.json.Encoder(order="sorted")
 _PLAIN = frozenset((int, str, bool, type(None)))
-_checked: dict[type, bool] = {}
-
+_CHECKED = "_hn_event"
+"""Stands in the classes that were checked: a table of them would keep every copy of a plugin's code for ever."""
 
 encode_sorted = _JSON.encode
 """The encoding alone, for a mapping whose keys and values are known to be allowed."""
@@ -27,9 +27,9 @@ def canonical_json(data: msgspec.Struct | Mapping[str, Any]) -> bytes:
     """
     if isinstance(data, msgspec.Struct):
         kind = type(data)
-        if kind not in _checked:
+        if _CHECKED not in vars(kind):
             check_model(kind, "event")
-            _checked[kind] = True
+            setattr(kind, _CHECKED, True)
         return _JSON.encode(data)
     plain = _PLAIN
     for key, value in data.items():

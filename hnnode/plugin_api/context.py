@@ -8,7 +8,8 @@ application's state is read with `foreign`, as the block before left it, when th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hnnode_native import TxContext as Context
 
@@ -90,6 +91,7 @@ def make_context(
     values: dict[bytes, bytes | None],
     reader: BlockReader,
     reads: frozenset[str] = frozenset(),
+    given: Callable[[Any], None] | None = None,
 ) -> Context:
     """The context of a block's transactions.
 
@@ -97,8 +99,21 @@ def make_context(
         values: of keys of the application after the block before; takes what the transactions write.
         reader: everything that is not among `values`.
         reads: the applications that `foreign` may name.
+        given: counts an event's data before it is encoded.
     """
-    return Context(height, block_time_ms, values, _LIMITS, reader, reads, canonical_json, encode_sorted, TxRefused)
+    encode: Callable[[Any], bytes] = canonical_json
+    encode_plain: Callable[[Any], bytes] = encode_sorted
+    if given is not None:
+        encode, encode_plain = _after(given, canonical_json), _after(given, encode_sorted)
+    return Context(height, block_time_ms, values, _LIMITS, reader, reads, encode, encode_plain, TxRefused)
+
+
+def _after(given: Callable[[Any], None], encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    def counted(data: Any) -> bytes:
+        given(data)
+        return encode(data)
+
+    return counted
 
 
 class QueryView:

@@ -17,12 +17,25 @@ from hnnode.plugin_api.limits import INTEGER_BITS_MAX, TICKS_MAX
 from hnnode.plugin_api.outcome import TxRefused
 
 HEAD = """
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, namedtuple
 from enum import Enum, IntEnum
 from itertools import islice
 from operator import itemgetter
 from dataclasses import dataclass
-from msgspec import Struct
+from typing import Union
+from msgspec import Meta, Struct
+from msgspec.structs import fields
+from hnnode.plugin_api import Records, canonical_json
+from hnnode.plugin_api.hashes import sm3
+
+P = 2**61 - 1
+
+class Row(Struct):
+    a: list[int]
+
+class Meets:
+    def __hash__(self): return 1
+    def __eq__(self, other): return False
 
 class S(Struct):
     a: object
@@ -116,6 +129,44 @@ ENDLESS = {
     "large integers of a kind": "class I(IntEnum):\n    A = 1 << 4000\nx = 1\nfor _ in range(9):\n    x = I.A * x",
     "sums of a kind": "class I(IntEnum):\n    A = 1 << 4095\nreturn I.A + I.A",
     "shift of a kind": "class I(IntEnum):\n    A = 4090\nreturn I.A << I.A",
+    "integers that meet": "return {n * P: 1 for n in range(20_000)}",
+    "integers stored": "d = {}\nfor n in range(20_000):\n    d[n * P] = 1",
+    "integers got": "d = dict.fromkeys(range(2_000))\nfor n in range(20_000):\n    d.get(n * P)",
+    "a constant got": "d = dict.fromkeys(range(2_000))\nfor n in range(20_000):\n    d[5]",
+    "integers taken out": "d = dict.fromkeys(range(3_000))\nfor n in range(20_000):\n    d[-n] = 1\n    del d[-n]",
+    "integers by a name": "g = itemgetter(5)\nd = dict.fromkeys(range(2_000))\nfor n in range(20_000):\n    g(d)",
+    "integers looked for": "d = {*range(2_000)}\nfor n in range(20_000):\n    n in d",
+    "members that meet": "return {n * P for n in range(20_000)}",
+    "members given": "return set([n * P for n in range(20_000)])",
+    "members added one by one": "s = set()\nfor n in range(20_000):\n    s.add(n * P)",
+    "members joined with others": "s = {*range(2_000)}\nfor n in range(100):\n    s | s",
+    "members compared": "s = {*range(2_000)}\nfor n in range(100):\n    s == s",
+    "integers copied": "d = dict.fromkeys(range(2_000))\nfor n in range(100):\n    {**d}",
+    "integers updated": "d = dict.fromkeys(range(2_000))\nfor n in range(100):\n    d.update(d)",
+    "pairs that meet": "return {(n * P, 1) for n in range(20_000)}",
+    "structs that meet": "return {Frozen(n * P, 1) for n in range(20_000)}",
+    "objects that meet": "return {Meets() for n in range(20_000)}",
+    "stars in a set": "return {*[twice(pair, 40)]}",
+    "classes": "for n in range(20_000):\n    class A: pass",
+    "named tuples": "for n in range(5_000):\n    namedtuple('A', 'x')",
+    "dataclasses": "for n in range(1_000):\n    @dataclass\n    class A: x: int = 1",
+    "fields": "for n in range(20_000):\n    fields(S)",
+    "kinds within kinds": "t = Exception\nfor n in range(40):\n    t = (t, t)\nreturn isinstance(1, t)",
+    "faults within faults": "t = ValueError\nfor n in range(40):\n    t = (t, t)\ntry:\n    [][1]\nexcept t:\n    pass",
+    "starts": "return ('a' * 500_000).startswith(('a' * 499_998 + 'ba',) * 60_000)",
+    "found from behind": "return ('a' * 500_000).rfind('ab' + 'a' * 250_000)",
+    "split from behind": "return ('a' * 500_000).rsplit('ab' + 'a' * 250_000)",
+    "stripped": "return ('a' * 500_000).strip('b' * 500_000 + 'a')",
+    "items deleted": "b = [0] * 60_000\nfor n in range(20_000):\n    del b[0]\n    b.append(0)",
+    "hashes": "d = b'x' * 1_000_000\nfor n in range(100):\n    sm3(d)",
+    "json": "return canonical_json({'a': ['x' * 1_000_000] * 60_000})",
+    "a record": "Records(b'r', Row).put(None, b'k', Row(twice(listed, 40)))",
+    "powers of a remainder": "n = (1 << 4090) - 1\nfor _ in range(5):\n    pow(n, n, n - 2)",
+    "divisions with rests": "a = (1 << 4090) - 1\nb = (1 << 2040) - 1\nfor _ in range(20_000):\n    divmod(a, b)",
+    "large integers as text": "n = 1 << 4090\nfor _ in range(20_000):\n    f'{n}'",
+    "types": "for n in range(20_000):\n    Union[int, str, None]",
+    "unions": "t = int | str\nfor n in range(2_000):\n    t = t | list[n]",
+    "patterns": "for n in range(2_000):\n    Meta(pattern=f'^a{n}')",
     "divisions": "a = (1 << 4090) - 1\nb = (1 << 2040) - 1\nfor _ in range(20_000):\n    a // b",
 }
 
@@ -173,6 +224,37 @@ def test_a_set_comes_out_in_order(body: str) -> None:
 def test_a_set_without_an_order_of_its_own_is_not_gone_through(body: str) -> None:
     module, _ = loaded(indented(body))
     with pytest.raises(TypeError, match="a set of unlike values has no order"):
+        module.f()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return {str(n): n for n in range(5_000)}",
+        "return {n * P: n for n in range(60)}",
+        "return {n: n for n in range(1_000)}",
+        "d = {str(n): n for n in range(5_000)}\nfor n in range(5_000):\n    d[str(n)] += d[f'{n}']\nreturn {**d}",
+        "rows = [[n, n] for n in range(5_000)]\nreturn [row[0] + row[1] for row in rows]",
+    ],
+)
+def test_keys_of_ordinary_code_are_cheap(body: str) -> None:
+    module, _ = loaded(indented(body))
+    module.f()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("return 'a'.encode('cp037')", "want one of"),
+        ("return b'a'.decode(errors='namereplace')", "want one of"),
+        ("return bytes('a', 'idna')", "want one of"),
+        ("return str(b'a', 'cp037')", "want one of"),
+        ("return int('\u0661')", "ASCII digits"),
+    ],
+)
+def test_tables_of_the_interpreter_are_not_used(body: str, reason: str) -> None:
+    module, _ = loaded(indented(body))
+    with pytest.raises(ValueError, match=reason):
         module.f()
 
 
@@ -239,6 +321,11 @@ SAME = {
         True,
         True,
     ],
+    "return ['12'.isdigit(), '\u0661'.isdigit(), '\u0661'.isdecimal()]": [True, False, False],
+    "return ['\u00e4'.encode('utf-8'), b'a'.decode('ascii', 'strict'), str(b'a', 'utf-8')]": [b"\xc3\xa4", "a", "a"],
+    "d = {1: {2: 3}}\nd[1][2] += 4\nd[1][5] = 6\ndel d[1][2], d[1][5]\nd[1][7] = d.get(1)\nreturn len(d[1])": 1,
+    "a = [1, 2, 3]\na[0], a[-1] = a[-1], a[0]\nreturn [a, (4, 5)[1], b'ab'[0], 'ab'[1]]": [[3, 2, 1], 5, 97, "b"],
+    "return [{n % 2: n for n in range(4)}, {*[1], 2}, {**{1: 2}, 3: 4}]": [{0: 2, 1: 3}, {1, 2}, {1: 2, 3: 4}],
     "b = bytearray(b'ab')\nb.extend(b)\nb[1:1] = b'x'\nreturn bytes(b)": b"axbab",
 }
 

@@ -8,5 +8,6 @@ with file, line and reason.
 
 from hnnode.execution.metering.loader import load_modules
 from hnnode.execution.metering.meter import Meter
+from hnnode.execution.metering.sizes import event_counter
 
-__all__ = ["Meter", "load_modules"]
+__all__ = ["Meter", "event_counter", "load_modules"]

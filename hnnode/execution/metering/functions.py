@@ -5,16 +5,24 @@ iterators hides work or depth: `map`, `filter`, `zip`, `enumerate`, `reversed` g
 from __future__ import annotations
 
 import builtins
+import collections
+import enum
 import functools
+import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from enum import EnumMeta
 from types import MappingProxyType
 from typing import Any
 
-from hnnode.execution.metering.bases import build_class, is_closed, origin
+import msgspec
+
+from hnnode.execution.metering.bases import build_class, class_ticks, dataclass, is_callable, origin
+from hnnode.execution.metering.host_methods import HOST_METHODS
 from hnnode.execution.metering.meter import Meter
 from hnnode.execution.metering.operations import Operations
+from hnnode.execution.metering.texts import check_codec
 from hnnode.plugin_api.limits import ITEMS_MAX, TEXT_BYTES_MAX
 
 PLAIN = [
@@ -27,9 +35,6 @@ PLAIN = [
     "bool",
     "callable",
     "chr",
-    "divmod",
-    "isinstance",
-    "issubclass",
     "len",
     "next",
     "object",
@@ -81,9 +86,16 @@ COUNTED = [
     "type",
     "zip",
     "iter",
+    "isinstance",
+    "issubclass",
+    "divmod",
 ]
-_WRAPPERS = frozenset(("classmethod", "property", "staticmethod"))
-FUNCTIONS = frozenset((*PLAIN, *COUNTED)) - _WRAPPERS
+WRAPPERS = frozenset(("classmethod", "property", "staticmethod"))
+_FAULTS = (msgspec.DecodeError, msgspec.EncodeError, msgspec.MsgspecError, msgspec.ValidationError)
+_CLASS_TICKS = 100
+_NAMED_TUPLE_TICKS = 600
+_DATACLASS_TICKS = 3_000
+FUNCTIONS = frozenset((*PLAIN, *COUNTED)) - WRAPPERS
 """Names whose call is counted already or takes bounded work."""
 _MISSING = object()
 
@@ -108,20 +120,23 @@ class Functions:
             tuple: self._collection(tuple),
             deque: lambda values=(), maxlen=None: deque(self._ops.items(values), maxlen),
             type: self._type,
+            msgspec.Meta: self._meta,
             functools.partial: self.partial,
             property: self._wrapper(property),
             classmethod: self._wrapper(classmethod),
             staticmethod: self._wrapper(staticmethod),
         }
         plain = (getattr(builtins, name, None) for name in PLAIN)
-        self._known = frozenset((*(each for each in plain if isinstance(each, type)), OrderedDict, defaultdict))
+        self._known: set[Any] = {each for each in plain if isinstance(each, type)}
+        self._known |= {enum.auto, FrozenInstanceError, *_FAULTS}
+        self._known -= self._constructors.keys()
         operations.made = self.made
 
     def table(self) -> dict[str, Any]:
         made: dict[str, Any] = {name: getattr(builtins, name) for name in PLAIN if hasattr(builtins, name)}
         for name in COUNTED:
             made[name] = getattr(self, f"_{name}")
-        made["__build_class__"] = build_class
+        made["__build_class__"] = self._build_class
         for kind in (bytes, bytearray, dict, frozenset, int, list, set, str, tuple):
             made[kind.__name__] = kind
         return made
@@ -131,15 +146,46 @@ class Functions:
 
         Raises: TypeError: a type of the interpreter that plugins do not call.
         """
+        kind = type(function)
+        if kind is types.FunctionType or kind is types.BuiltinFunctionType:
+            return function
+        if kind is types.MethodType:
+            return self._ops.method(function) if function.__func__ in HOST_METHODS else function
+        if isinstance(function, type) and function in self._known:
+            return function
         function = origin(function)
         if isinstance(function, EnumMeta):
-            return lambda value, *more, **named: function(self._ops.key(value), *more, **named)
+            members = function._value2member_map_
+            return lambda value: function(self._ops.key(value, members))
         if not isinstance(function, type):
             return function
         twin = self._constructors.get(function)
-        if twin is None and is_closed(function, self._known):
-            raise TypeError(f"{function.__name__}: not made by plugins")
-        return function if twin is None else twin
+        if twin is not None:
+            return twin
+        if function not in self._known:
+            if not is_callable(function):
+                raise TypeError(f"{function.__name__}: not made by plugins")
+            self._known.add(function)
+        return function
+
+    def _build_class(self, *args: Any, **named: Any) -> Any:
+        self._meter.charge(_CLASS_TICKS)
+        made = build_class(*args, **named)
+        self._meter.charge(class_ticks(made))
+        return made
+
+    def namedtuple(self, name: str, fields: Any, *, rename: bool = False, defaults: Any = None) -> Any:
+        given = fields.replace(",", " ").split() if isinstance(fields, str) else list(self._ops.items(fields))
+        self._meter.charge(_NAMED_TUPLE_TICKS + 40 * len(given))
+        taken = None if defaults is None else self._ops.items(defaults)
+        return collections.namedtuple(name, given, rename=rename, defaults=taken)
+
+    def dataclass(self, kind: Any = None, /, **named: Any) -> Any:
+        def decorate(each: Any) -> Any:
+            self._meter.charge(_DATACLASS_TICKS + 200 * len(vars(each).get("__annotations__", ())))
+            return dataclass(each, **named)
+
+        return decorate if kind is None else decorate(kind)
 
     def partial(self, function: Any, /, *args: Any, **named: Any) -> Any:
         return functools.partial(self.made(function), *args, **named)
@@ -174,15 +220,16 @@ class Functions:
         """What a dictionary is made of: a dictionary, or pairs of which none is a set."""
         if not isinstance(values, (dict, MappingProxyType)):
             values = [tuple(self._ops.items(pair)) for pair in self._ops.items(values)]
-            for pair in values:
-                self._ops.key(pair[:1])
+            self._ops.keys([pair[0] for pair in values if pair])
+        else:
+            self._ops.crowd(values)
         self._ops.room([], len(values) + len(named))
         return values
 
     def _str(self, value: Any = "", *encoding: Any) -> str:
         if encoding:
             self._ops.weigh(value)
-            return str(value, *encoding)
+            return str(value, *check_codec(*encoding))
         if isinstance(value, bytes):
             raise TypeError("str of bytes: use decode or hex")
         if isinstance(value, Exception):
@@ -191,6 +238,8 @@ class Functions:
 
     def _int(self, value: Any = 0, base: Any = _MISSING) -> int:
         if isinstance(value, (str, bytes)):
+            if not value.isascii():  # digits of other scripts are those of the interpreter's version
+                raise ValueError("a number as text has ASCII digits")
             if len(value) > 1_024:
                 raise ValueError("a number as text has at most 1,024 digits")
             self._meter.charge(len(value) >> 4)
@@ -213,7 +262,7 @@ class Functions:
             return value
         if isinstance(value, str):
             self._ops.weigh(value)
-            return value.encode(*encoding)
+            return value.encode(*check_codec(*encoding))
         return self._ops.items(value)
 
     def _iter(self, values: Any) -> Any:
@@ -254,10 +303,14 @@ class Functions:
         return list(self._ops.items(values))[::-1]
 
     def _enumerate(self, values: Any, start: int = 0) -> list[tuple[int, Any]]:
-        return list(enumerate(self._ops.items(values), start))
+        taken = self._ops.items(values)
+        self._meter.charge(len(taken) >> 2)
+        return list(enumerate(taken, start))
 
     def _zip(self, *values: Any, strict: bool = False) -> list[tuple[Any, ...]]:
-        return list(zip(*(self._ops.items(each) for each in values), strict=strict))
+        taken = [self._ops.items(each) for each in values]
+        self._meter.charge(min(map(len, taken), default=0) >> 2)
+        return list(zip(*taken, strict=strict))
 
     def _map(self, function: Callable[..., Any], *values: Any) -> list[Any]:
         tick = self._meter.tick
@@ -274,6 +327,15 @@ class Functions:
     def _pow(self, a: Any, b: Any, modulus: Any = None) -> Any:
         return self._ops.pow(a, b, modulus)
 
+    def _divmod(self, a: Any, b: Any) -> Any:
+        return self._ops.divmod(a, b)
+
+    def _meta(self, **named: Any) -> Any:
+        """A pattern is compiled."""
+        pattern = named.get("pattern")
+        self._meter.charge(100 if pattern is None else 1_000 + 16 * len(pattern))
+        return msgspec.Meta(**named)
+
     def _round(self, value: Any) -> int:
         if not isinstance(value, int):
             raise TypeError("round takes an integer")
@@ -287,6 +349,18 @@ class Functions:
 
     def _bin(self, value: int) -> str:
         return bin(self._ops.integer(value))
+
+    def kinds(self, kinds: Any) -> Any:
+        """Classes that a value or a fault may be of: tuples of tuples are gone through."""
+        if type(kinds) is tuple:
+            self._ops.deep(kinds)
+        return kinds
+
+    def _isinstance(self, value: Any, kinds: Any) -> bool:
+        return isinstance(value, self.kinds(kinds))
+
+    def _issubclass(self, value: Any, kinds: Any) -> bool:
+        return issubclass(value, self.kinds(kinds))
 
     def _type(self, value: Any) -> Any:
         if isinstance(value, type):

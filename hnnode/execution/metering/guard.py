@@ -13,7 +13,6 @@ import enum
 import functools
 import importlib
 import itertools
-import operator
 import pkgutil
 import string
 import types
@@ -28,16 +27,38 @@ from hnnode.execution.metering import bases
 from hnnode.execution.metering.functions import Functions
 from hnnode.execution.metering.meter import Meter
 from hnnode.execution.metering.operations import Operations
+from hnnode.plugin_api import hooks
 
 API = "hnnode.plugin_api"
 _NOT_FOR_CHAINS = frozenset(("testing",))
 """Parts of `plugin_api` for tests."""
-_HOST_NAMES = frozenset(("ReadFailed", "TxRefused", "make_context"))
-"""Names of `plugin_api` that are the host's."""
+_HOST_NAMES = [
+    "ReadFailed",
+    "TxRefused",
+    "make_context",
+    "action_handling",
+    "bare_schema",
+    "check_model",
+    "guard_batch",
+    "guard_handler",
+    "guarded_texts",
+    "json_schema",
+    "parse_manifest",
+]
+"""Names of `plugin_api` that are the host's or its tools'."""
 _TYPING_LEFT_OUT = frozenset(
     (
         "BinaryIO",
         "ForwardRef",
+        "clear_overloads",
+        "dataclass_transform",
+        "get_args",
+        "get_origin",
+        "get_overloads",
+        "get_protocol_members",
+        "is_protocol",
+        "is_typeddict",
+        "reveal_type",
         "IO",
         "NamedTuple",
         "TextIO",
@@ -49,17 +70,16 @@ _TYPING_LEFT_OUT = frozenset(
         "runtime_checkable",
     )
 )
-"""What evaluates text, or writes into what it is given."""
+"""What evaluates text, writes into what it is given, or shows what the library keeps for all."""
 _PLAIN = (int, str, bytes, tuple, frozenset, dict, types.GenericAlias, types.UnionType, type(typing.List[int]))  # noqa: UP006
 
 _NAMES: dict[str, tuple[Any, str]] = {
-    "abc": (abc, "ABC abstractmethod"),
-    "collections": (collections, "OrderedDict defaultdict namedtuple"),
+    "abc": (abc, "ABC"),
+    "collections": (collections, "OrderedDict defaultdict"),
     "dataclasses": (dataclasses, "field fields replace FrozenInstanceError"),
     "enum": (enum, "Enum Flag IntEnum IntFlag StrEnum auto unique"),
-    "functools": (functools, "cmp_to_key"),
     "msgspec": (msgspec, "DecodeError EncodeError Meta MsgspecError Struct UNSET UnsetType ValidationError field"),
-    "msgspec.structs": (msgspec.structs, "asdict astuple fields replace"),
+    "msgspec.structs": (msgspec.structs, ""),
     "string": (
         string,
         "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits punctuation whitespace",
@@ -71,24 +91,32 @@ def stand_ins(meter: Meter, operations: Operations, functions: Functions) -> dic
     """Every module that may be imported beside the plugin's own, by name."""
     made = {name: _module(name, {n: getattr(real, n) for n in names.split()}) for name, (real, names) in _NAMES.items()}
     public = {name: getattr(typing, name) for name in typing.__all__ if name not in _TYPING_LEFT_OUT}
-    made["typing"] = _module("typing", {**public, "TYPE_CHECKING": False})
+    public.update(dict.fromkeys(("final", "overload", "override"), bases.unmarked), TYPE_CHECKING=False)
+    made["typing"] = _module("typing", public)
+    vars(made["abc"])["abstractmethod"] = bases.abstractmethod
     abstract = {name: getattr(collections.abc, name) for name in collections.abc.__all__}
     made["collections.abc"] = _module("collections.abc", abstract)
-    vars(made["collections"]).update(abc=made["collections.abc"], deque=_deque(operations))
+    vars(made["collections"]).update(
+        abc=made["collections.abc"], deque=_deque(operations), namedtuple=functions.namedtuple
+    )
+    for name in ("asdict", "astuple", "fields", "replace"):
+        vars(made["msgspec.structs"])[name] = _counted(getattr(msgspec.structs, name), operations, 300)
     vars(made["msgspec"])["structs"] = made["msgspec.structs"]
-    vars(made["dataclasses"])["dataclass"] = bases.dataclass
+    vars(made["dataclasses"])["dataclass"] = functions.dataclass
+    made["functools"] = _module("functools", {})
     vars(made["functools"]).update(
+        cmp_to_key=bases.through(functools.cmp_to_key, functions.made),
         partial=functions.partial,
         reduce=bases.through(_reduce(meter, operations), functions.made),
         total_ordering=bases.total_ordering,
     )
-    made["operator"] = _module("operator", {"itemgetter": _itemgetter})
+    made["operator"] = _module("operator", {"itemgetter": _itemgetter(operations)})
     lazy = _itertools(meter, operations)
     for name in ("accumulate", "dropwhile", "groupby", "starmap", "takewhile"):
         lazy[name] = bases.through(lazy[name], functions.made)
     made["itertools"] = _module("itertools", lazy)
     made["hnnode"] = _module("hnnode", {})
-    _add_api(made)
+    _add_api(made, operations)
     return made
 
 
@@ -110,12 +138,12 @@ def api_modules() -> tuple[types.ModuleType, ...]:
     return tuple(importlib.import_module(name) for name in found)
 
 
-def _add_api(made: dict[str, types.ModuleType]) -> None:
+def _add_api(made: dict[str, types.ModuleType], operations: Operations) -> None:
     for real in api_modules():
         name = real.__name__
         own = [each for each, value in vars(real).items() if not each.startswith("_") and _is_own(value)]
         names = getattr(real, "__all__", None) or own
-        values = {each: _fixed(getattr(real, each)) for each in names if each not in _HOST_NAMES}
+        values = {each: _taken(getattr(real, each), operations) for each in names if each not in _HOST_NAMES}
         public = {each: value for each, value in values.items() if not isinstance(value, types.ModuleType)}
         made[name] = _module(name, public)
         above, _, last = name.rpartition(".")
@@ -129,15 +157,40 @@ def _is_own(value: Any) -> bool:
     return isinstance(value, _PLAIN)
 
 
-def _fixed(value: Any) -> Any:
-    """A constant that plugins cannot change for each other."""
+def _taken(value: Any, operations: Operations) -> Any:
+    """A name of the interface: functions count what they are given, and constants are not changed by one for another."""
+    if value is hooks.hookimpl:
+        return bases.hookimpl
+    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType)):
+        return _counted(value, operations)
     return types.MappingProxyType(value) if type(value) is dict else value
 
 
-def _itemgetter(*keys: Any) -> Any:
-    if not all(isinstance(key, (int, str, bytes)) for key in keys):
-        raise TypeError("itemgetter: keys are integers, texts or bytes")
-    return operator.itemgetter(*keys)
+def _counted(function: Callable[..., Any], operations: Operations, ticks: int = 0) -> Callable[..., Any]:
+    """A function that counts its arguments first, and `ticks`."""
+
+    def counted(*args: Any, **named: Any) -> Any:
+        if ticks:
+            operations.charge(ticks)
+        operations.given(args)
+        operations.given(named.values())
+        return function(*args, **named)
+
+    counted.__name__ = function.__name__
+    return counted
+
+
+def _itemgetter(operations: Operations) -> Callable[..., Any]:
+    item = operations.item
+
+    def itemgetter(*keys: Any) -> Callable[[Any], Any]:
+        if not keys or not all(isinstance(key, (int, str, bytes)) for key in keys):
+            raise TypeError("itemgetter: keys are integers, texts or bytes")
+        if len(keys) == 1:
+            return lambda value: item(value, keys[0])
+        return lambda value: tuple(item(value, key) for key in keys)
+
+    return itemgetter
 
 
 def _reduce(meter: Meter, operations: Operations) -> Callable[..., Any]:

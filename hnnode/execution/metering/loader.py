@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from msgspec import Struct
+
 from hnnode.execution.faults import CAUSES_MAX, causes
-from hnnode.execution.metering.bases import owner, typed
+from hnnode.execution.metering.bases import COPY, typed
 from hnnode.execution.metering.functions import Functions
 from hnnode.execution.metering.guard import stand_ins
 from hnnode.execution.metering.meter import Meter
@@ -44,8 +46,11 @@ _OPERATIONS = [
     "format",
     "floordiv",
     "rshift",
+    "charge",
+    "item",
     "key",
     "mapping",
+    "remove",
     "parts",
     "store",
     "subject",
@@ -81,8 +86,10 @@ class Loader:
         self._files = files
         self._package = package
         self._codes = codes
-        self._copy = f"#{next(_COPIES)}."
+        self._copy = f"{COPY}{next(_COPIES)}."
         self._modules: dict[str, types.ModuleType] = {}
+        self._owners: set[type] = set()
+        """Classes whose values may be changed, of those asked for so far."""
         self.meter = Meter()
         operations = Operations(self.meter)
         functions = Functions(self.meter, operations)
@@ -93,12 +100,18 @@ class Loader:
         self._hidden: dict[str, Any] = {
             **{PREFIX + each: getattr(operations, each) for each in _OPERATIONS},
             PREFIX + "attribute": methods.attribute,
+            PREFIX + "kinds": functions.kinds,
             PREFIX + "made": functions.made,
-            PREFIX + "owner": owner,
+            PREFIX + "members": functions.made(set),
+            PREFIX + "pairs": functions.made(dict),
+            PREFIX + "second": _second,
+            PREFIX + "owner": self._owner,
             PREFIX + "typed": typed,
             PREFIX + "tick": self.meter.tick,
             PREFIX + "enter": self.meter.enter,
             PREFIX + "over": self.meter.over,
+            PREFIX + "paused": self.meter.paused,
+            PREFIX + "resumed": self.meter.resumed,
             PREFIX + "call": self._call,
             PREFIX + "caught": _caught,
             PREFIX + "own": self._own,
@@ -130,6 +143,20 @@ class Loader:
         kind = value if isinstance(value, type) else type(value)
         if not kind.__module__.startswith(self._copy):
             raise AttributeError("another object's private attribute")
+        return value
+
+    def _owner(self, value: Any) -> Any:
+        """The object whose attribute is about to be set or deleted: one of the plugin's own classes, or a struct that
+        the plugin made. Everything else may outlive the block.
+        """
+        kind = type(value)
+        if kind in self._owners:
+            return value
+        if not kind.__module__.startswith(self._copy) and not isinstance(value, Struct):
+            raise TypeError("attributes of classes, modules, functions and the node's objects are fixed")
+        if isinstance(value, type):
+            raise TypeError("attributes of classes are fixed once they are made")
+        self._owners.add(kind)
         return value
 
     def _call(self, body: Any) -> Any:
@@ -206,6 +233,10 @@ class Loader:
             if not hasattr(self._allowed[name], each):
                 raise invalid(f"plugin {self._name}: from {name} import {each}: not for plugins")
         return self._allowed[name if fromlist else name.partition(".")[0]]
+
+
+def _second(_: Any, value: Any) -> Any:
+    return value
 
 
 def _raised(error: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hnnode.errors import CODES
 from hnnode.plugin_api.limits import BLOCK_TICKS_MAX, DEPTH_MAX, TICKS_MAX
@@ -74,6 +74,22 @@ class Meter:
         if cell[0] < 0 or cell[1] < 0:
             self.over()
         return cell
+
+    def paused(self, cell: list[int], held: list[int], value: Any) -> Any:
+        """A generator is about to rest at a `yield`: meanwhile it is no call that nests. Whether and when it ends, if
+        nobody goes on with it, depends on the interpreter's memory.
+        """
+        cell[1] += 1
+        held[0] = 0
+        return value
+
+    def resumed(self, cell: list[int], held: list[int], sent: Any) -> Any:
+        """A generator goes on; it gives back what it holds when it ends."""
+        cell[1] -= 1
+        held[0] = 1
+        if cell[1] < 0:
+            self.over()
+        return sent
 
     def over(self) -> NoReturn:
         """The end of this transaction, whatever its code does next."""

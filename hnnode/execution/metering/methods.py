@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hnnode.execution.metering.operations import Operations
+from hnnode.execution.metering.texts import check_codec
 from hnnode.execution.metering.values import ITEMS, KEYS
 from hnnode.plugin_api.limits import INTEGER_BITS_MAX, ITEMS_MAX, TEXT_BYTES_MAX
 
@@ -36,25 +37,18 @@ class Methods:
                     "endswith",
                     "find",
                     "index",
-                    "rfind",
-                    "rindex",
                     "startswith",
                     "partition",
-                    "rpartition",
-                    "strip",
-                    "lstrip",
-                    "rstrip",
-                    "encode",
-                    "decode",
                     "hex",
                     "removeprefix",
                     "removesuffix",
                     "isascii",
-                    "isdigit",
-                    "isdecimal",
                 ],
                 self._linear,
             ),
+            **dict.fromkeys(("rfind", "rindex", "rpartition", "strip", "lstrip", "rstrip"), self._product),
+            **dict.fromkeys(("encode", "decode"), self._codec),
+            **dict.fromkeys(("isdigit", "isdecimal"), self._digits),
             **dict.fromkeys(
                 [
                     "capitalize",
@@ -126,8 +120,10 @@ class Methods:
             "from_bytes": self._from_bytes,
             "fromkeys": self._class_linear,
         }
-        tables = (self._bytearray, self._list, self._set, self._dict, self._int, self._view, self._classes)
-        self.names = frozenset().union(*tables) | REFUSED
+        self._property: dict[str, Made] = dict.fromkeys(("getter", "setter", "deleter"), self._wrapped)
+        tables: list[dict[str, Made]] = [self._bytearray, self._list, self._set, self._dict, self._int, self._view]
+        tables += [self._classes, self._property]
+        self.names = frozenset().union(*tables) | REFUSED | {"register"}
 
     def attribute(self, value: Any, name: str) -> Any:
         if name in self._classes and isinstance(value, _CLASSES):
@@ -148,6 +144,10 @@ class Methods:
             made = self._int.get(name)
         elif isinstance(value, (KEYS, ITEMS)):
             made = self._view.get(name)
+        elif isinstance(value, property):
+            made = self._property.get(name)
+        elif hasattr(type(value), "__mro_entries__") or (isinstance(value, type) and name == "register"):
+            made = self._never  # an alias passes on the methods of its type; registering writes into the class
         elif isinstance(value, type) and issubclass(value, _CLASSES):
             made = self._classes.get(name, self._never)
         else:
@@ -169,23 +169,47 @@ class Methods:
     def _never(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
         raise AttributeError(f"{name}: not for plugins")
 
+    def _wrapped(self, value: Any, name: str, method: Made, function: Any) -> Any:
+        return method(self._ops.made(function))
+
     def _linear(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
         self._ops.deep(value)
         for each in args:
+            if isinstance(each, tuple):
+                self._ops.deep(each)
             self._ops.weigh(each)
         return method(*args, **named)
+
+    def _product(self, value: Any, name: str, method: Made, *args: Any) -> Any:
+        """Each character may be compared with each of the argument."""
+        self._ops.weigh(value)
+        if args and isinstance(args[0], _TEXT_TYPES):
+            self._ops.charge(len(value) * len(args[0]) >> 8)
+        return method(*args)
+
+    def _codec(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
+        self._ops.weigh(value)
+        return method(*check_codec(*args, **named)) if args or named else method()
+
+    def _digits(self, value: Any, name: str, method: Made) -> bool:
+        """Digits of other scripts are added with versions of the interpreter."""
+        self._ops.weigh(value)
+        return bool(value.isascii() and method())
 
     def _all_linear(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
         self._ops.weigh(value)
         taken = [each if isinstance(each, dict) else self._ops.keys(self._ops.items(each)) for each in args]
         self._ops.room([], sum(len(each) for each in taken))
+        self._ops.crowd(value, *taken)
         return method(*taken, **named)
 
     def _update(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> None:
-        method(*(self._ops.made(dict)(each) for each in args), **named)
+        taken = [self._ops.made(dict)(each) for each in args]
+        self._ops.crowd(value, *taken)
+        method(*taken, **named)
 
     def _keyed(self, value: Any, name: str, method: Made, key: Any, *args: Any, **named: Any) -> Any:
-        return method(self._ops.key(key), *args, **named)
+        return method(self._ops.key(key, value), *args, **named)
 
     def _split(self, value: Any, name: str, method: Made, *args: Any, **named: Any) -> Any:
         """The parts, each an object of its own: more than a list may hold are not even made."""
@@ -195,6 +219,8 @@ class Methods:
             found = method(*args, **named)
         else:
             separator = args[0] if args else named.get("sep")
+            if name == "rsplit" and isinstance(separator, _TEXT_TYPES):
+                self._ops.charge(len(value) * len(separator) >> 8)
             most = args[1] if len(args) > 1 else named.get("maxsplit", -1)
             found = method(separator, ITEMS_MAX if most < 0 else min(most, ITEMS_MAX))
         self._ops.room([], len(found) << 2)

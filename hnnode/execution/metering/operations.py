@@ -7,74 +7,35 @@ from __future__ import annotations
 
 import operator
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
-from types import MappingProxyType
-from typing import Any
+from enum import Enum, EnumMeta
+from functools import partial
+from types import UnionType
+from typing import Any, cast
 
-from hnnode.execution.metering.meter import Meter
-from hnnode.execution.metering.values import HOLDERS, ITEMS, KEYS, LISTS, SETS, VALUES, VIEWS, check_order, parts_of
-from hnnode.plugin_api.limits import DEPTH_MAX, INTEGER_BITS_MAX, ITEMS_MAX, TEXT_BYTES_MAX
+from hnnode.execution.metering.sizes import PLAIN, SIZED, SMALL, TEXTS, Sizes
+from hnnode.execution.metering.values import ITEMS, KEYS, LISTS, SETS, TABLES, VALUES, VIEWS
+from hnnode.plugin_api.limits import INTEGER_BITS_MAX, ITEMS_MAX
 
-_SMALL = 1 << 256
-_TEXTS = (str, bytes, bytearray)
-_SIZED = (*_TEXTS, *LISTS, *SETS, dict, range)
-_PLAIN = frozenset((str, bytes, int, bool, type(None)))
 _PLAIN_FORMAT = re.compile(r"(?:[^%]|%%|%[-#0 +]?[0-9]{0,3}(?:\.[0-9]{1,3})?[diuoxXcs])*", re.DOTALL)
 
+_COMPARE = {name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
 Operation = Callable[..., Any]
 Shape = tuple[bool, tuple[tuple[int, Any], ...]]
 """Targets that one value is unpacked into: whether one has a star; index and shape of those that unpack in turn."""
 
 
-class Operations:
+class Operations(Sizes):
     """The operators of one loaded copy of code. Names of methods are those that `rewrite` calls."""
-
-    def __init__(self, meter: Meter) -> None:
-        self._charge = meter.charge
-        self._over = meter.over
-        self._tick = meter.tick
-        self.made: Callable[[Any], Any] = lambda function: function
-        """The counted twin of a callable; `Functions` sets it."""
-
-    def weigh(self, value: Any) -> None:
-        """Count an operand by its size."""
-        kind = type(value)
-        if kind is int:
-            if not -_SMALL < value < _SMALL:
-                self._charge(value.bit_length() >> 9)
-        elif isinstance(value, _TEXTS):
-            self._charge(len(value) >> 6)
-        elif isinstance(value, (*_SIZED, *VIEWS)):
-            self._charge(len(value) >> 3)
-        elif isinstance(value, int):
-            self.integer(int(value))
-
-    def room(self, like: Any, count: int) -> None:
-        """Count a result of this many items before it is made."""
-        if isinstance(like, _TEXTS):
-            if count > TEXT_BYTES_MAX:
-                self._over()
-            self._charge(count >> 6)
-        else:
-            if count > ITEMS_MAX:
-                self._over()
-            self._charge(count >> 3)
-
-    def integer(self, value: Any) -> Any:
-        if isinstance(value, int) and not -_SMALL < value < _SMALL:
-            bits = value.bit_length()
-            if bits > INTEGER_BITS_MAX:
-                self._over()
-            self._charge(bits >> 9)
-        return value
 
     def add(self, a: Any, b: Any) -> Any:
         if type(a) is int and type(b) is int:
             made = a + b
-            return made if -_SMALL < made < _SMALL else self.integer(made)
+            return made if -SMALL < made < SMALL else self.integer(made)
         if isinstance(a, int) and isinstance(b, int):
             return self.integer(int(a) + int(b))
-        if isinstance(a, (*_TEXTS, *LISTS)) and isinstance(b, _SIZED):
+        if isinstance(a, (*TEXTS, *LISTS)) and isinstance(b, SIZED):
             self.room(a, len(a) + len(b))
         return a + b
 
@@ -91,7 +52,7 @@ class Operations:
     def sub(self, a: Any, b: Any) -> Any:
         if type(a) is int and type(b) is int:
             made = a - b
-            return made if -_SMALL < made < _SMALL else self.integer(made)
+            return made if -SMALL < made < SMALL else self.integer(made)
         if isinstance(a, int) and isinstance(b, int):
             return self.integer(int(a) - int(b))
         a, b = self._operands(a, b)
@@ -99,7 +60,7 @@ class Operations:
 
     def mult(self, a: Any, b: Any) -> Any:
         if type(a) is int and type(b) is int:
-            if not (-_SMALL < a < _SMALL and -_SMALL < b < _SMALL):
+            if not (-SMALL < a < SMALL and -SMALL < b < SMALL):
                 bits = a.bit_length() + b.bit_length()
                 if bits > INTEGER_BITS_MAX + 1:
                     self._over()
@@ -107,9 +68,9 @@ class Operations:
             return a * b
         if isinstance(a, int) and isinstance(b, int):
             return self.mult(int(a), int(b))
-        if isinstance(a, int) and isinstance(b, (*_TEXTS, *LISTS)):
+        if isinstance(a, int) and isinstance(b, (*TEXTS, *LISTS)):
             a, b = b, a
-        if isinstance(a, (*_TEXTS, *LISTS)) and isinstance(b, int):
+        if isinstance(a, (*TEXTS, *LISTS)) and isinstance(b, int):
             self.room(a, len(a) * max(b, 0))
         return a * b
 
@@ -120,7 +81,7 @@ class Operations:
         if modulus is not None:
             for each in (a, b, modulus):
                 self.integer(each)
-            self._charge((b.bit_length() * (1 + (modulus.bit_length() >> 8))) >> 3)
+            self._charge(b.bit_length() * (1 + ((modulus.bit_length() >> 6) ** 2 >> 5)))
             return pow(a, b, modulus)
         if b < 0:
             raise ValueError("a negative exponent would make a fraction")
@@ -139,12 +100,16 @@ class Operations:
         self._division(a, b)
         return a // b
 
+    def divmod(self, a: Any, b: Any) -> Any:
+        self._division(a, b)
+        return divmod(a, b)
+
     def rshift(self, a: Any, b: Any) -> Any:
         self.weigh(a)
         return a >> b
 
     def _division(self, a: Any, b: Any) -> None:
-        if isinstance(a, int) and isinstance(b, int) and not -_SMALL < a < _SMALL:
+        if isinstance(a, int) and isinstance(b, int) and not -SMALL < a < SMALL:
             self._charge((a.bit_length() >> 7) + 1)
 
     def mod(self, a: Any, b: Any) -> Any:
@@ -167,6 +132,9 @@ class Operations:
     def bits(self, name: str, a: Any, b: Any) -> Any:
         if not (type(a) is int and type(b) is int):
             a, b = self._operands(a, b)
+            for each in (a, b):
+                if isinstance(each, UnionType):
+                    self._charge(len(each.__args__))
         return getattr(operator, name)(a, b)
 
     def _operands(self, a: Any, b: Any) -> tuple[Any, Any]:
@@ -176,6 +144,8 @@ class Operations:
             self.deep([view for view in (a, b) if isinstance(view, ITEMS)])
         self.weigh(a)
         self.weigh(b)
+        if isinstance(a, TABLES) and isinstance(b, TABLES):
+            self.crowd(a, b)
         return a, b
 
     def bitor(self, a: Any, b: Any) -> Any:
@@ -190,18 +160,22 @@ class Operations:
     def contains(self, item: Any, where: Any) -> bool:
         if isinstance(where, range):  # anything but an integer would be looked for one by one
             return isinstance(item, int) and int(item) in where
-        if isinstance(where, _TEXTS):
+        if isinstance(where, TEXTS):
             self.weigh(where)
         elif isinstance(where, (*LISTS, VALUES)):
-            if type(item) in _PLAIN:
+            if type(item) in PLAIN:
                 self._charge(len(where) >> 3)
                 if isinstance(item, (str, bytes)):
                     self._charge(len(where) * (len(item) >> 8))
             else:
                 self.deep(item)
                 self.deep(where)  # a comparison looks at no more than the smaller of both
+                return bool(self._nested(self.depth, operator.contains, where, item))
         elif isinstance(where, (*SETS, dict, KEYS, ITEMS)):
-            self.key(item)
+            self.key(item, where)
+        elif isinstance(where, EnumMeta):
+            if not isinstance(item, Enum):  # since 3.12 it would be looked for among the values
+                raise TypeError("only a member is in an enumeration or not")
         elif not hasattr(type(where), "__contains__"):
             return any(self._tick() and (each is item or self.compare("eq", each, item)) for each in where)
         return item in where
@@ -210,69 +184,37 @@ class Operations:
         return not self.contains(item, where)
 
     def compare(self, name: str, a: Any, b: Any) -> Any:
-        if type(a) is not int:
-            self.deep(a)
-            self.deep(b)
-        return getattr(operator, name)(a, b)
+        kind = type(a)
+        if kind is int:
+            return _COMPARE[name](a, b)
+        if kind is type(b) and (kind is str or kind is bytes):
+            if len(a) > 63:
+                self._charge(len(a) >> 6)
+            return _COMPARE[name](a, b)
+        self.deep(a)
+        depth = self.depth
+        self.deep(b)
+        return self._nested(max(depth, self.depth), _COMPARE[name], a, b)
 
-    def deep(self, value: Any) -> int:
-        """Count a value with all that it holds, as comparing or hashing it may look at all of it, and at what is held
-        twice two times.
+    def _nested(self, depth: int, function: Callable[..., Any], *args: Any) -> Any:
+        """Go through values that are nested so deep: code of the plugin that is called on the way nests in them."""
+        if depth < 2:
+            return function(*args)
+        cell = self._meter.cell
+        cell[1] -= depth
+        if cell[1] < 0:
+            self._over()
+        try:
+            return function(*args)
+        finally:
+            cell[1] += depth
 
-        Returns: what was counted. Raises: TxRefused: too much, or nested deeper than `DEPTH_MAX`.
-        """
-        self.weigh(value)
-        parts = parts_of(value)
-        if parts is None:
-            return 0
-        counted = 0
-        held = [(parts, 1)]
-        while held:
-            parts, depth = held.pop()
-            if depth > DEPTH_MAX:
-                self._over()
-            for item in parts:
-                if type(item) in _PLAIN:
-                    if type(item) is str or type(item) is bytes:
-                        ticks = len(item) >> 6
-                    else:
-                        continue
-                elif isinstance(item, _TEXTS):
-                    ticks = len(item) >> 6
-                elif (more := parts_of(item)) is not None:
-                    ticks = 1 + (len(item) >> 3 if isinstance(item, HOLDERS) else 0)
-                    held.append((more, depth + 1))
-                else:
-                    continue
-                if ticks:
-                    counted += ticks
-                    self._charge(ticks)
-        return counted
-
-    def key(self, value: Any) -> Any:
-        """A key, index or member; counted by what hashing it looks at. Returns it."""
-        kind = type(value)
-        if kind is str or kind is int or kind is bytes:
-            return value
-        if kind is slice:
-            raise TypeError("a slice is written with colons")
-        self.deep(value)
-        return value
-
-    def keys(self, values: Any) -> Any:
-        """Values that become keys or members, counted. Returns them."""
-        if not isinstance(values, (*_TEXTS, *SETS, dict, range, KEYS)):
-            for value in values:
-                if type(value) not in _PLAIN:
-                    self.deep(value)
-        return values
-
-    def mapping(self, value: Any) -> Any:
-        """What `**` copies, counted. Returns it."""
-        if not isinstance(value, (dict, MappingProxyType)):
-            raise TypeError(f"** takes a dictionary, got {type(value).__name__}")
-        self._charge(len(value) >> 3)
-        return value
+    def remove(self, where: Any, key: Any) -> None:
+        """`del where[key]`: in a list all that is behind it moves."""
+        self.key(key, where)
+        if isinstance(where, (list, bytearray, deque)):
+            self._charge(len(where) >> 6)
+        del where[key]
 
     def subject(self, value: Any, copies: int, *values: Any) -> Any:
         """What `match` looks at: this many of its patterns copy a part of it, and it is compared with these values."""
@@ -283,9 +225,9 @@ class Operations:
         return value
 
     def slice(self, value: Any, start: Any, stop: Any, step: Any) -> Any:
-        if isinstance(value, (*_TEXTS, *LISTS)):
+        if isinstance(value, (*TEXTS, *LISTS)):
             taken = range(*slice(start, stop, step).indices(len(value)))
-            self._charge(len(taken) >> (6 if isinstance(value, _TEXTS) else 3))
+            self._charge(len(taken) >> (6 if isinstance(value, TEXTS) else 3))
         return value[start:stop:step]
 
     def store(self, value: Any, start: Any, stop: Any, step: Any, more: Any) -> None:
@@ -294,21 +236,6 @@ class Operations:
         if isinstance(value, (bytearray, list)):
             self.room(value, len(value) + len(more))
         value[start:stop:step] = more
-
-    def each(self, values: Any) -> Any:
-        """What a loop goes over: a set in ascending order, since its own differs between processes."""
-        if isinstance(values, SETS):
-            self._charge(1 + (len(values) >> 1))
-            if len(values) < 2:
-                return list(values)
-            taken = list(values)
-            kinds = set(map(type, taken))
-            if len(kinds) > 1 or not kinds <= _PLAIN:
-                self.deep(taken)
-                check_order(taken)
-            self._charge(self.deep(taken) * len(taken).bit_length())
-            return sorted(taken)
-        return values
 
     def unpacked(self, values: Any, shape: Shape) -> Any:
         """What a loop goes over whose target unpacks each value."""
@@ -333,29 +260,15 @@ class Operations:
                     value[index] = self.parts(value[index], inner)
         return value
 
-    def items(self, values: Any) -> Any:
-        """A sized, ordered collection of these values; counted."""
-        if isinstance(values, SETS):
-            return self.each(values)
-        if isinstance(values, _SIZED):
-            if isinstance(values, range) and len(values) > ITEMS_MAX:
-                self._over()
-            self.weigh(values)
-            return values
-        tick = self._tick
-        made = [value for value in values if tick()]
-        if len(made) > ITEMS_MAX:
-            self._over()
-        return made
-
     def text(self, value: Any) -> Any:
         """A value that becomes text the same way everywhere: no address, no set, no float. Returns it."""
         kind = type(value)
         if kind is str or kind is int or kind is bool or value is None:
             if kind is str:
                 self._charge(len(value) >> 6)
-            elif kind is int:
+            elif kind is int and not -SMALL < value < SMALL:
                 self.integer(value)
+                self._charge((value.bit_length() >> 9) ** 2)
             return value
         if kind is bytes:
             self._charge(len(value) >> 4)
@@ -373,19 +286,20 @@ class Operations:
         """`sorted`, with the comparisons counted."""
         if key is None:
             self._sorting(values)
-            return sorted(values, reverse=reverse)
+            return cast("list[Any]", self._nested(self.depth, partial(sorted, reverse=reverse), values))
         keys = self._named(values, key)
         self._sorting(keys)
-        return [values[i] for i in sorted(range(len(values)), key=keys.__getitem__, reverse=reverse)]
+        order = partial(sorted, key=keys.__getitem__, reverse=reverse)
+        return [values[i] for i in self._nested(self.depth, order, range(len(values)))]
 
     def extreme(self, choose: Callable[..., Any], values: list[Any], key: Any = None) -> Any:
         """`min` or `max` of at least one value, with the comparisons counted."""
         if key is None:
             self.deep(values)
-            return choose(values)
+            return self._nested(self.depth, choose, values)
         keys = self._named(values, key)
         self.deep(keys)
-        return values[choose(range(len(values)), key=keys.__getitem__)]
+        return values[self._nested(self.depth, partial(choose, key=keys.__getitem__), range(len(values)))]
 
     def _named(self, values: list[Any], key: Any) -> list[Any]:
         key = self.made(key)

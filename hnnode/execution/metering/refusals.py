@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from hnnode.execution.metering.names import names_bound, within
 from hnnode.execution.source import invalid
 
 NAMES = {
@@ -26,7 +27,7 @@ NAMES = {
     ),
 }
 FRAMES = ("gi_", "cr_", "ag_", "tb_", "f_", "co_", "func_")
-ATTRIBUTES = frozenset(("mro", "with_traceback", "add_note", "format", "format_map"))
+ATTRIBUTES = frozenset(("mro", "with_traceback", "add_note", "format", "format_map", "_make"))
 METHODS = frozenset(
     [
         "__init__",
@@ -54,7 +55,11 @@ METHODS = frozenset(
         "__repr__",
     ]
 )
-MODULE_NAMES = frozenset(("__all__", "__slots__", "__name__", "__doc__", "__match_args__"))
+MODULE_NAMES = frozenset(("__all__", "__slots__", "__name__", "__doc__"))
+SUPER = frozenset(("__init__", "__post_init__"))
+"""Methods of a base class that may be called: the others would be those of `object` or of a named tuple, whose results
+differ between processes or whose work is not counted.
+"""
 TOOL_HOOKS = frozenset(("hn_bench_workload", "hn_import"))
 """Hooks that no node calls: they may import when they are called."""
 NODES_MAX = 200_000
@@ -63,8 +68,10 @@ NODES_MAX = 200_000
 class Refusals(ast.NodeVisitor):
     """One pass over a module; raises ConfigError at the first thing that may not be."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, methods: frozenset[str]) -> None:
+        """methods: attributes whose use is counted."""
         self._where = where
+        self._methods = methods
         self._bound: frozenset[str] = frozenset()
         self._functions: list[str] = []
 
@@ -72,18 +79,13 @@ class Refusals(ast.NodeVisitor):
         raise invalid(f"{self._where}:{getattr(node, 'lineno', 1)}: {reason}")
 
     def visit_Module(self, node: ast.Module) -> None:
-        bound = set()
+        bound: set[str] = set()
         for count, each in enumerate(ast.walk(node)):
             if count > NODES_MAX:
                 self._refuse(node, f"more than {NODES_MAX} syntax nodes")
             if getattr(each, "type_params", None):
                 self._refuse(each, "type parameters: the oldest interpreter of a chain does not know them")
-            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
-                bound.add(each.id)
-            elif isinstance(each, ast.arg):
-                bound.add(each.arg)
-            elif isinstance(each, (ast.FunctionDef, ast.ClassDef)):
-                bound.add(each.name)
+            bound.update(names_bound(each))
         self._bound = frozenset(bound)
         self.generic_visit(node)
 
@@ -103,8 +105,7 @@ class Refusals(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         name = node.attr
         own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-        is_super = isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name)
-        is_super = is_super and node.value.func.id == "super" and name in METHODS  # type: ignore[attr-defined]
+        is_super = name in SUPER and self._is_super(node.value)
         if name.startswith("__") and not is_super:
             self._refuse(node, f".{name}: attributes with two underscores are not for plugins")
         if name.startswith("_") and not own and not is_super:
@@ -112,6 +113,17 @@ class Refusals(ast.NodeVisitor):
         if name.startswith(FRAMES) or name in ATTRIBUTES:
             self._refuse(node, f".{name}: reaches into the interpreter")
         self.generic_visit(node)
+
+    def _is_super(self, node: ast.expr) -> bool:
+        """Whether this is the `super()` of the language."""
+        return (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "super"
+            and not node.args
+            and not node.keywords
+            and "super" not in self._bound
+        )
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         if node.name.startswith("__") and node.name not in METHODS:
@@ -169,12 +181,25 @@ class Refusals(ast.NodeVisitor):
         self._check_name(node, node.name)
         self.generic_visit(node)
 
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        if any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in ast.walk(node.body)):
+            self._refuse(node, "yield in a lambda: write a function")
+        self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        self.generic_visit(node.value if isinstance(node.value, ast.YieldFrom) else node)
+
+    def visit_YieldFrom(self, node: ast.YieldFrom) -> None:
+        self._refuse(node, "yield from has no value here; write a loop")
+
     def visit_With(self, node: ast.With) -> None:
         self._refuse(node, "with: its end could hide the end of the transaction; write try and finally")
 
     def visit_Try(self, node: ast.Try) -> None:
         for each in node.finalbody:
             self._check_end(each, False)
+        if node.finalbody and any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in within(node)):
+            self._refuse(node, "yield within try and finally: when a generator that was left ends is not certain")
         self.generic_visit(node)
 
     def _check_end(self, node: ast.AST, in_loop: bool) -> None:
@@ -232,7 +257,32 @@ class Refusals(ast.NodeVisitor):
         for name in node.kwd_attrs:
             if name.startswith("_") or name.startswith(FRAMES):
                 self._refuse(node, f"{name}: another object's private attribute")
+            if name in self._methods or name in ATTRIBUTES:
+                self._refuse(node, f"{name}: a pattern takes a method of built-in types; give it a name and test that")
         self.generic_visit(node)
+
+    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+        self._check_name(node, node.name)
+        self.generic_visit(node)
+
+    def visit_MatchStar(self, node: ast.MatchStar) -> None:
+        self._check_name(node, node.name)
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        self._check_name(node, node.rest)
+        for key in node.keys:
+            if not (isinstance(key, ast.Constant) and isinstance(key.value, (str, bytes))):
+                self._refuse(key, "keys of a pattern are texts or bytes")
+        self.generic_visit(node)
+
+    def visit_Delete(self, node: ast.Delete) -> None:
+        if any(isinstance(each, (ast.Tuple, ast.List)) for each in node.targets):
+            self._refuse(node, "del of several things names them one after the other")
+        self.generic_visit(node)
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
+        for name in node.names:
+            self._check_name(node, name)
 
     def _not_for_plugins(self, node: ast.AST) -> None:
         self._refuse(node, f"{type(node).__name__}: not for plugins")
@@ -248,6 +298,7 @@ class Refusals(ast.NodeVisitor):
         for alias in node.names:
             if alias.name == "*":
                 self._refuse(node, "import *: names must be seen")
+            self._check_name(node, alias.name)
             self._check_import(node, alias)
 
     def _check_import(self, node: ast.AST, alias: ast.alias) -> None:

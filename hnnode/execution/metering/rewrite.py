@@ -18,6 +18,7 @@ Invariants:
 3. Generator expressions become lists.
 4. An exception that is about the host or ends the transaction passes every `except`.
 5. A private attribute is one of an object whose class the plugin defines.
+6. A generator that rests holds no depth, and nothing of it runs when it is forgotten.
 """
 
 from __future__ import annotations
@@ -26,25 +27,31 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from hnnode.execution.metering.functions import FUNCTIONS
+from hnnode.execution.metering.names import known, within
 from hnnode.execution.metering.nodes import (
     PREFIX,
+    annotations_of,
     assign,
     at,
     call,
     compared,
+    crowded,
     gone_over,
     hashed,
     is_plain,
+    is_text,
     listed,
     named,
+    restore,
     shape_node,
     shape_of,
     stored,
+    typed,
 )
 from hnnode.execution.metering.refusals import Refusals
 
 CELL = "_hn_cell"
+HELD = "_hn_held"
 _BINARY = {
     ast.Add: "add",
     ast.Sub: "sub",
@@ -68,8 +75,8 @@ def rewrite(tree: ast.Module, where: str, methods: frozenset[str]) -> ast.Module
         where: the file, for refusals. methods: attributes whose use is counted.
     Raises: ConfigError: it holds something that cannot be counted.
     """
-    Refusals(where).visit(tree)
-    made = _Rewriter(methods, _known(tree)).visit(tree)
+    Refusals(where, methods).visit(tree)
+    made = _Rewriter(methods, known(tree)).visit(tree)
     assert isinstance(made, ast.Module)
     start = 0
     for index, node in enumerate(made.body):
@@ -78,27 +85,6 @@ def rewrite(tree: ast.Module, where: str, methods: frozenset[str]) -> ast.Module
             start = index + 1
     made.body.insert(start, assign(CELL, call("enter")))
     return ast.fix_missing_locations(made)
-
-
-def _known(tree: ast.Module) -> frozenset[str]:
-    """Names that are functions or plain classes of this module and nothing else, and counted built-in functions."""
-    defined, bound = set(FUNCTIONS), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.ClassDef) and not node.bases):
-            defined.add(node.name)  # a class with a base may be an enumeration, whose call looks up a value
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            bound.add(node.id)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.alias):
-            bound.add(node.asname or node.name.partition(".")[0])
-        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-            bound.add(node.name)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            bound.add(node.rest)
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.decorator_list:
-            bound.add(node.name)  # it is what the decorator gives
-    return frozenset(defined - bound)
 
 
 class _Rewriter(ast.NodeTransformer):
@@ -125,15 +111,20 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        annotations = _annotations(node)
+        annotations = annotations_of(node)
         self.generic_visit(node)
-        _restore(node, annotations)
+        restore(node, annotations)
         node.decorator_list = [self._made(each) for each in node.decorator_list]
         given: Any = ast.Subscript(named(CELL), ast.Constant(1), ast.Store())
-        leave = ast.AugAssign(given, ast.Add(), ast.Constant(1))
         text = node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
         body = node.body[len(text) :] or [ast.Pass()]
-        node.body = [*text, assign(CELL, call("enter")), ast.Try(body, [], [], [leave])]
+        enter: list[ast.stmt] = [assign(CELL, call("enter"))]
+        held: ast.expr = ast.Constant(1)
+        if any(isinstance(each, ast.Yield) for part in body for each in (part, *within(part))):
+            enter.append(assign(HELD, ast.List([held], ast.Load())))
+            held = ast.Subscript(named(HELD), ast.Constant(0), ast.Load())
+        leave = ast.AugAssign(given, ast.Add(), held)
+        node.body = [*text, *enter, ast.Try(body, [], [], [leave])]
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
@@ -161,16 +152,16 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_SetComp(self, node: ast.SetComp) -> ast.AST:
+        """The members are made first, and counted together."""
         self.generic_visit(node)
-        node.elt = hashed(node.elt)
         self._comprehension(node.generators)
-        return node
+        return at(call("members", ast.ListComp(node.elt, node.generators)), node)
 
     def visit_DictComp(self, node: ast.DictComp) -> ast.AST:
         self.generic_visit(node)
-        node.key = hashed(node.key)
         self._comprehension(node.generators)
-        return node
+        pair = ast.Tuple([node.key, node.value], ast.Load())
+        return at(call("pairs", ast.ListComp(pair, node.generators)), node)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
         self.generic_visit(node)
@@ -190,17 +181,21 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Set(self, node: ast.Set) -> ast.AST:
         self.generic_visit(node)
-        node.elts = [each if isinstance(each, ast.Starred) else hashed(each) for each in node.elts]
-        return node
+        if any(isinstance(each, ast.Starred) for each in node.elts):
+            return at(call("members", ast.List(node.elts, ast.Load())), node)
+        keys = node.elts
+        node.elts = [hashed(each) for each in keys]
+        return crowded(node, keys)
 
     def visit_Dict(self, node: ast.Dict) -> ast.AST:
         self.generic_visit(node)
+        parts, keys = ast.Constant(node.keys.count(None)), [key for key in node.keys if key is not None]
         for index, key in enumerate(node.keys):
             if key is None:
-                node.values[index] = at(call("mapping", node.values[index]), node)
+                node.values[index] = at(call("mapping", node.values[index], parts), node)
             else:
                 node.keys[index] = hashed(key)
-        return node
+        return crowded(node, keys)
 
     def _made(self, function: ast.expr) -> ast.expr:
         """What is called: it may be a built-in type, whose call has a counted twin."""
@@ -208,10 +203,20 @@ class _Rewriter(ast.NodeTransformer):
             return function
         return at(call("made", function), function)
 
-    def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
+    def visit_Yield(self, node: ast.Yield) -> ast.AST:
         self.generic_visit(node)
-        node.value = at(call("each", node.value), node.value)
-        return node
+        node.value = call("paused", named(CELL), named(HELD), node.value or ast.Constant(None))
+        return at(call("resumed", named(CELL), named(HELD), node), node)
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        """`yield from` as a statement is a loop."""
+        if not isinstance(node.value, ast.YieldFrom):
+            self.generic_visit(node)
+            return node
+        self._temporary += 1
+        name = f"{PREFIX}{self._temporary}"
+        body: list[ast.stmt] = [ast.Expr(ast.Yield(named(name)))]
+        return self.visit(at(ast.For(ast.Name(name, ast.Store()), node.value.value, body, []), node))
 
     # -------------------------------------------------------------- operators
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
@@ -276,19 +281,29 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(node.slice, ast.Slice) and isinstance(node.ctx, ast.Load):
             parts = [part or ast.Constant(None) for part in (node.slice.lower, node.slice.upper, node.slice.step)]
             return at(call("slice", node.value, *parts), node)
-        if not isinstance(node.slice, ast.Slice):
-            node.slice = hashed(node.slice)
+        if isinstance(node.slice, ast.Slice) or is_text(node.slice):
+            return node
+        if isinstance(node.ctx, ast.Load):
+            return at(call("item", node.value, node.slice), node)
+        where = node.value
+        if not isinstance(where, ast.Name):
+            self._temporary += 1
+            where = named(f"{PREFIX}{self._temporary}")
+            node.value = at(ast.NamedExpr(ast.Name(where.id, ast.Store()), node.value), node)
+        node.slice = at(call("key", node.slice, named(where.id)), node.slice)
         return node
 
     def visit_Delete(self, node: ast.Delete) -> Any:
         """A slice or an item that goes moves what is behind it: an empty slice is stored for a slice."""
-        self.generic_visit(node)
         made: list[ast.stmt] = []
         for target in node.targets:
             if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
+                target = self.visit(target)
                 made.append(stored(target, target.slice, ast.Tuple([], ast.Load())))
+            elif isinstance(target, ast.Subscript):
+                made.append(ast.Expr(call("remove", self.visit(target.value), self.visit(target.slice))))
             else:
-                made.append(ast.Delete([target]))
+                made.append(ast.Delete([self.visit(target)]))
         return [at(each, node) for each in made]
 
     def visit_Starred(self, node: ast.Starred) -> ast.AST:
@@ -329,7 +344,7 @@ class _Rewriter(ast.NodeTransformer):
         if node.value is not None:
             node.value = self.visit(node.value)
         node.target = self.visit(node.target)
-        node.annotation = _typed(node.annotation)
+        node.annotation = typed(node.annotation)
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
@@ -363,6 +378,8 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
         self.generic_visit(node)
+        if node.type is not None:
+            node.type = at(call("kinds", node.type), node.type)
         node.body = [ast.Expr(call("caught")), *node.body]
         return node
 
@@ -372,33 +389,3 @@ def _is_small(node: ast.expr) -> bool:
     if isinstance(node, ast.UnaryOp):
         node = node.operand
     return isinstance(node, ast.Constant) and type(node.value) is int and node.value < 1 << 64
-
-
-def _typed(annotation: ast.expr) -> ast.expr:
-    """An annotation of a class, which libraries evaluate: checked when they do. They know `ClassVar` by its text."""
-    outer = annotation.value if isinstance(annotation, ast.Subscript) else annotation
-    if getattr(outer, "id", getattr(outer, "attr", None)) != "ClassVar":
-        return at(call("typed", annotation), annotation)
-    if isinstance(annotation, ast.Subscript):
-        annotation.slice = at(call("typed", annotation.slice), annotation.slice)
-    return annotation
-
-
-def _annotations(node: ast.FunctionDef) -> list[tuple[Any, Any]]:
-    """Annotations stay as they are: they are text, never run. Taken out here, put back by `_restore`."""
-    a = node.args
-    holders: list[Any] = [*a.posonlyargs, *a.args, *a.kwonlyargs, *(x for x in (a.vararg, a.kwarg) if x is not None)]
-    taken = [(each, each.annotation) for each in holders]
-    for each, _ in taken:
-        each.annotation = None
-    taken.append((node, node.returns))
-    node.returns = None
-    return taken
-
-
-def _restore(node: ast.FunctionDef, taken: list[tuple[Any, Any]]) -> None:
-    for each, annotation in taken:
-        if each is node:
-            node.returns = annotation
-        else:
-            each.annotation = annotation

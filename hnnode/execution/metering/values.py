@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any, cast
 
+from msgspec import Struct
+from msgspec.structs import astuple
+
 LISTS = (list, tuple, deque)
 SETS = (set, frozenset)
 _NOTHING: dict[Any, Any] = {}
@@ -15,16 +18,21 @@ VALUES: type[Any] = type(_NOTHING.values())
 ITEMS: type[Any] = type(_NOTHING.items())
 VIEWS = (KEYS, VALUES, ITEMS)
 HOLDERS = (*LISTS, *SETS, *VIEWS, dict)
+TABLES = (*SETS, KEYS, ITEMS, dict)
 ORDERED = (int, str, bytes, tuple)
 
 
 def parts_of(value: Any) -> Iterable[Any] | None:
     """What comparing or hashing this value looks at; None: it holds nothing, or has methods that count themselves."""
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return cast("Iterable[Any]", value)
     if isinstance(value, dict):
         return chain(value, value.values())
     if isinstance(value, HOLDERS):
         return value
-    kind = type(value)
+    if isinstance(value, Struct) and cast("Any", kind).__eq__ is Struct.__eq__:
+        return astuple(value)
     names = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", None)
     if not names or isinstance(value, type) or cast(Any, kind).__eq__ is object.__eq__:
         return None
