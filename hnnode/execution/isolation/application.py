@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -146,7 +147,7 @@ class IsolatedApplication:
 
         Raises: FatalError: the node is stopping. Errors of `state` pass through.
         """
-        indices = [tx[0] for tx in txs]
+        indices = list(map(itemgetter(0), txs))
         reader = StateBlockReader(self.prefix, state, accounts)
         block = m.Block(height, time_ms, list(txs))
 

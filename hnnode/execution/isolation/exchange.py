@@ -46,6 +46,7 @@ def exchange_block(
 ) -> bytes:
     """Packed results of a block, not checked yet. Errors of `state` pass through; others are FrameError, ValueError."""
     frames.send(Kind.BLOCK, m.encode(block))
+    senders = [(account, reader.sender(account)) for account in sorted({tx[2] for tx in block.txs})]  # while it decodes
     named, prefetch = 0, Prefetch(state, prefix)
 
     def fetch(wanted: list[bytes]) -> m.Values:
@@ -59,8 +60,7 @@ def exchange_block(
     if kind != Kind.KEYS:
         raise FrameError(f"frame: got kind {kind}, want keys")
     found = fetch(m.decode_keys(body))
-    accounts = {tx[2] for tx in block.txs}
-    found.senders.extend((account, reader.sender(account)) for account in sorted(accounts))
+    found.senders.extend(senders)
     frames.send(Kind.VALUES, m.encode(found))
     return _answer_until(frames, reader, reads, name, (Kind.RESULTS,), fetch)[1]
 
