@@ -50,6 +50,9 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "multiples": ("各倍峰值", "multiples of the peak"),
     "queries": ("查询", "queries"),
     "comparison": ("进程内与独立进程", "in process and isolated"),
+    "steps": ("各级用户数", "by number of users"),
+    "requests": ("Locust 所见的请求", "requests as Locust saw them"),
+    "failures": ("最多的失败", "most frequent failures"),
 }
 """Titles of further parts of a result; others stand under the name they have there."""
 
@@ -78,7 +81,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "peak_tps": ("持续峰值，每秒", "sustained peak, tx/s"),
     "peak_sender_cores": ("峰值时发送端 CPU 核", "cores of the sender at the peak"),
     "normal_tps": ("正常负载，每秒", "normal load, tx/s"),
-    "times": ("倍数", "times the peak"),
+    "times": ("倍数", "times"),
     "asked_tps": ("要求，每秒", "asked for, tx/s"),
     "offered_tps": ("提交，每秒", "offered, tx/s"),
     "committed_tps": ("上链，每秒", "committed, tx/s"),
@@ -90,6 +93,15 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "rss_mb_per_minute": ("内存增长 MB/分", "memory growth, MB a minute"),
     "recovery_s": ("恢复用时，秒", "recovery, s"),
     "state_roots_equal": ("状态根一致", "state roots equal"),
+    "users": ("用户数", "users"),
+    "p50_ms": ("延迟 p50 毫秒", "latency p50, ms"),
+    "p99_ms": ("延迟 p99 毫秒", "latency p99, ms"),
+    "request": ("请求", "request"),
+    "count": ("次数", "count"),
+    "failures": ("失败", "failures"),
+    "error": ("错误", "error"),
+    "answer_p50_ms": ("应答 p50 毫秒", "answer p50, ms"),
+    "answer_p99_ms": ("应答 p99 毫秒", "answer p99, ms"),
     "per_s": ("每秒", "a second"),
     "cpu_us_per_query": ("每次查询 CPU 微秒", "CPU µs a query"),
 }

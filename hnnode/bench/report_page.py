@@ -23,7 +23,7 @@ h3{font-size:1rem;margin:1.5rem 0 .25rem}p.note{color:var(--soft)}
 .wide{overflow-x:auto}.wide.figures{max-width:40rem}.figures td{text-align:right}.figures+.figures{margin-top:1rem}
 table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
 th{font-weight:600}
-td.number{text-align:right;font-variant-numeric:tabular-nums}
+td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 svg.chart{width:100%;height:auto;min-width:32rem}svg text{font-size:12px;fill:var(--soft)}svg .grid{stroke:var(--rule)}
 polyline{fill:none;stroke-width:2}
 polyline.s0{stroke:var(--s0)}polyline.s1{stroke:var(--s1)}polyline.s2{stroke:var(--s2)}
@@ -129,7 +129,8 @@ def _records(rows: Sequence[Mapping[str, Any]]) -> str:
     if len(names) > max(len(rows), COLUMNS_MAX):
         lines = (f"<th>{both(*field(name))}</th>" + "".join(_cell(row.get(name)) for row in rows) for name in names)
         return _wide("".join(f"<tr>{line}</tr>" for line in lines), "wide figures")
-    head = "".join(f"<th>{both(*field(name))}</th>" for name in names)
+    words = {name for row in rows for name, value in row.items() if isinstance(value, str)}
+    head = "".join(f'<th class="{"" if name in words else "number"}">{both(*field(name))}</th>' for name in names)
     body = "".join("<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>" for row in rows)
     return _wide(f"<tr>{head}</tr>{body}")
 

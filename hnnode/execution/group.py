@@ -234,6 +234,8 @@ class Group:
                 self._refuse(tx, tx_index, action, fault)
             else:
                 commit(tx_index)
+            if meter is not None:
+                meter.spend(tx._steps)
             at += 1
         return tx._take()
 
@@ -253,6 +255,8 @@ class Group:
                 done = tx._result_count - before
                 if done < count:
                     self._refuse(tx, calls[done][0], action, fault)
+                    if self._meter is not None:
+                        self._meter.spend(tx._steps)
                 else:
                     self._raise_host_fault(action, fault)
                     self._report(tx, action, fault)
@@ -320,4 +324,6 @@ class Group:
             if self._reader is not None and self._reader.failed is not None:
                 raise self._reader.failed
             tx._commit(tx_index)
+            if meter is not None:
+                meter.spend(tx._steps)
         tx._begin(b"", b"")  # what the handler writes behind the last one goes nowhere

@@ -40,6 +40,8 @@ built-in counts by the size of what it works on. More ends the transaction with 
 """
 BLOCK_TICKS_MAX = 40_000_000
 """Ticks of all transactions of an application in one block; those behind get STEPS_EXCEEDED."""
+STEP_TICKS = 100
+"""Ticks that a step takes of those of the block: where it is a question to the node it takes 60 µs."""
 DEPTH_MAX = 64
 """Calls of metered code that may nest; values in one another that it compares, hashes or puts in order."""
 TEXT_BYTES_MAX = 1024 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from hnnode.errors import CODES
-from hnnode.plugin_api.limits import BLOCK_TICKS_MAX, DEPTH_MAX, TICKS_MAX
+from hnnode.plugin_api.limits import BLOCK_TICKS_MAX, DEPTH_MAX, STEP_TICKS, TICKS_MAX
 from hnnode.plugin_api.outcome import TxRefused
 
 STEPS_EXCEEDED = CODES["STEPS_EXCEEDED"]
@@ -43,6 +43,10 @@ class Meter:
         self._block_left -= self._given - left
         self._given = self.cell[0] = max(0, min(TICKS_MAX, self._block_left))
         self.exceeded = False
+
+    def spend(self, steps: int) -> None:
+        """Steps of the transaction that ends, for the block's count: reads take time that no loop of the code shows."""
+        self._block_left -= STEP_TICKS * steps
 
     def begin_alone(self, ticks: int) -> None:
         """Work outside of a block begins: loading, a query, a hook of a tool."""

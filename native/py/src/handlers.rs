@@ -394,6 +394,12 @@ impl PyTxContext {
         self.result_count
     }
 
+    /// Steps of the transaction so far.
+    #[getter]
+    fn _steps(&self) -> u32 {
+        self.steps
+    }
+
     /// Bytes of the results so far, packed.
     #[getter]
     fn _packed_bytes(&self) -> usize {
