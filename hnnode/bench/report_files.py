@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ def markdown(*results: Mapping[str, Any]) -> str:
         lines += [where(result)[1], ""]
         lines += ["| 数据 | figure | value |", "|---|---|---|"]
         lines += [f"| {zh} | {en} | {_text(figures[name])} |" for name, (zh, en) in NAMES.items() if name in figures]
+        lines += _records(result.get("comparison") or [])
         stages = (result.get("budget") or {}).get("stages_us")
         if stages:
             lines += [
@@ -61,6 +62,13 @@ def markdown(*results: Mapping[str, Any]) -> str:
                 *(f"| {stage} | {us:.2f} |" for stage, us in stages.items()),
             ]
     return "\n".join(lines) + "\n"
+
+
+def _records(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    lines = ["", "| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
+    return lines + ["| " + " | ".join(_text(value) for value in row.values()) + " |" for row in rows]
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hnnode.bench import charts, standard
 from hnnode.bench.names import NAMES, PARTS, STAGES_ZH, field
-from hnnode.bench.report import flatten, is_records
+from hnnode.bench.report import application, flatten, is_records
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b2733;--soft:#5d6b7a;--paper:#fff;--rule:#d9e0e7;
@@ -96,7 +96,7 @@ def _section(result: Mapping[str, Any]) -> str:
 
 def title(result: Mapping[str, Any]) -> tuple[str, str]:
     """Scenario and size of a result, Chinese and English."""
-    known = [str(result.get("scenario", "")), str(result.get("app", ""))]
+    known = [str(result.get("scenario", "")), application(result)]
     zh, en = list(known), list(known)
     if "nodes" in result:
         zh.append(f"{result['nodes']} 个节点")
@@ -163,6 +163,7 @@ def _charts(result: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         both("吞吐量", "Throughput"),
         charts.lines({"committed": series.get("committed", ())}, "tx/s", "throughput over time"),
     )
+    yield both("查询", "Queries"), charts.lines({"answered": series.get("queries", ())}, "1/s", "queries over time")
     latency = {name.removesuffix("_ms"): series.get(name, ()) for name in ("p50_ms", "p99_ms")}
     yield both("延迟", "Latency"), charts.lines(latency, "ms", "latency over time")
     yield (

@@ -9,8 +9,8 @@ import typer
 from hnnode.cli.bench_scene import (
     AppOption,
     BatchOption,
-    FlavourOption,
     KeepOption,
+    MixOption,
     PayloadOption,
     PreloadOption,
     ReportOption,
@@ -34,7 +34,7 @@ def chain(
     seconds: Annotated[
         int, typer.Option("--seconds", min=2, max=3600, help=two("测量秒数", "length of the measured part"))
     ] = 20,
-    flavour: FlavourOption = "chain",
+    flavour: MixOption = "",
     rate: Annotated[
         int | None,
         typer.Option(

@@ -14,6 +14,7 @@ from hnnode.cli.options import HomeOption, NodeOption, OutputOption, optional
 from hnnode.cli.output import Format, columns, console, emit, grid, notes, value_table
 from hnnode.cli.plugin_governance import NameArgument, governance_query
 from hnnode.cli.session import node_home, node_url
+from hnnode.config import load_config
 from hnnode.errors import ConfigError, HnError
 from hnnode.storage.home import Home
 
@@ -26,13 +27,13 @@ def install(
     output: OutputOption = Format.table,
 ) -> None:
     """Takes a signed package into the home; nothing runs until the chain has decided."""
-    from hnnode.governance import PluginStore
+    from hnnode.governance import PluginSources, PluginStore
     from hnnode.packaging import load_trust, read_package
 
     place = Home(node_home(home))
     place.check()
     store = PluginStore(place.root)
-    package = read_package(wheel, load_trust(store.trust))
+    package = read_package(wheel, load_trust(store.trust), owner_of=PluginSources(store).owner_of)
     is_new = store.install(package)
     facts = {
         "name": package.name,
@@ -174,7 +175,8 @@ def migrate(
     place = Home(node_home(home))
     place.check()
     store = PluginStore(place.root)
-    sources = PluginSources(store)
+    execution = load_config(place.config).execution
+    sources = PluginSources(store, execution)
     with DiskReader(place.database) as state:
         plugins = decode_set(state.get(state_key("governance", SET_KEY))).plugins
         now = next((plugin for plugin in plugins if plugin.name == name), None)
@@ -201,8 +203,8 @@ def migrate(
             raise ConfigError("PREREQUISITE_MISSING", detail)
         plugin = found[0].manifest.plugin
         code = Code(plugin.version, plugin.api_version, plugin.state_version, found[0].code_hash.hex())
-        former = make_host([sources.find(name, now.code)])
-        host = make_host([sources.find(name, code)])
+        former = make_host([sources.find(name, now.code)], execution=execution)
+        host = make_host([sources.find(name, code)], execution=execution)
         try:
             with notes().status(say("迁移试运行…", "trying the migration …")):
                 tried = rehearse(name, now.data_version, code, (host, former), state)

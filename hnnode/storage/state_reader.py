@@ -94,7 +94,8 @@ class FrozenRing:
 
 
 class LiveReader:
-    """ports.StateReader of what was written last, synced or not; for the thread that writes. Reads release the GIL."""
+    """ports.StateReader of what was written last, synced or not; for the thread that writes and those that it waits for.
+    Reads release the GIL."""
 
     def __init__(self, height: int, state: Rdict, tree: Rdict, pages: PagesView) -> None:
         self.height = height

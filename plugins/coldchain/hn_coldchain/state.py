@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hnnode.plugin_api import Context, Records
+from hnnode.plugin_api import Context, Reader, Records
 
 GENERATIONS_MAX = 32
 """Longest chain of splits and merges; bounds the stack of a hold's walk to GENERATIONS_MAX × OUTPUTS_MAX ids."""
@@ -67,8 +67,8 @@ SPREADING, SPREAD, LIFTING, LIFTED = 1, 2, 3, 4
 PHASE_NAMES = ("", "spreading", "spread", "lifting", "lifted")
 
 
-class Batch(msgspec.Struct, array_like=True):
-    """Some grams of one product in one hand. Hashes and accounts are empty where there is none yet."""
+class Origin(msgspec.Struct, array_like=True):
+    """The first fields of a batch: where it comes from."""
 
     status: int
     holder: bytes
@@ -91,6 +91,11 @@ class Batch(msgspec.Struct, array_like=True):
     city: str = ""
     generation: int = 0
     parents: list[str] = []
+
+
+class Batch(Origin, array_like=True):
+    """Some grams of one product in one hand. Hashes and accounts are empty where there is none yet."""
+
     children: list[str] = []
     holds: int = 0
     recalls: int = 0
@@ -168,6 +173,8 @@ class Custody(msgspec.Struct, array_like=True):
 
 
 BATCHES = Records(b"b", Batch)
+ORIGINS = Records(b"b", Origin)
+"""The same rows, to be read only: less of each is decoded."""
 OFFERS = Records(b"o", Offer)
 PRODUCTS = Records(b"g", Product)
 PARAMETERS = Records(b"p", Parameters)
@@ -182,6 +189,18 @@ def batch_key(batch: str) -> bytes:
 
 def code_key(code: str) -> bytes:
     return b"k" + code.encode()
+
+
+def parent_keys(batch: str, rows: Reader) -> list[bytes]:
+    """Keys of a batch's direct parents, as far as its row was fetched: what `require_movable` reads."""
+    origin = ORIGINS.get(rows, batch.encode())
+    return [] if origin is None else [b"b" + parent.encode() for parent in origin.parents]
+
+
+def offer_keys(batch: str, rows: Reader) -> list[bytes]:
+    """Key of a batch's open offer."""
+    found = BATCHES.get(rows, batch.encode())
+    return [] if found is None or not found.receiver else [b"o" + found.receiver + batch.encode()]
 
 
 def holder_key(holder: bytes, batch: str) -> bytes:
