@@ -47,12 +47,12 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "targets": ("目标", "targets"),
     "overload": ("过载", "overload"),
     "idle": ("空闲", "idle"),
-    "multiples": ("各倍峰值", "multiples of the peak"),
-    "queries": ("查询", "queries"),
-    "comparison": ("进程内与独立进程", "in process and isolated"),
     "steps": ("各级用户数", "by number of users"),
     "requests": ("Locust 所见的请求", "requests as Locust saw them"),
     "failures": ("最多的失败", "most frequent failures"),
+    "multiples": ("各倍峰值", "multiples of the peak"),
+    "queries": ("查询", "queries"),
+    "comparison": ("进程内与独立进程", "in process and isolated"),
 }
 """Titles of further parts of a result; others stand under the name they have there."""
 

@@ -102,6 +102,6 @@ def register(application: typer.Typer) -> None:
         "isolation",
         help=two(
             "插件在节点内与在独立进程中各测一次",
-            "what it costs that plugins run in processes of their own: both, and the ratio",
+            "plugins in the node and in processes of their own, compared",
         ),
     )(isolation)
