@@ -160,7 +160,7 @@ def test_results_and_facts_are_those_of_the_same_code_inside(host: Host, tmp_pat
     inside = Host([rogue(tmp_path, isolated=False)], [], tagged_hash)
     assert host.foreign() == inside.foreign()
     assert host.plugins_hash() == inside.plugins_hash()
-    for what in ("actions", "queries", "plugins"):
+    for what in ("actions", "queries", "plugins", "exempt_fields"):
         assert getattr(host.node_applications(), what)() == getattr(inside.node_applications(), what)()
     both = []
     for each in (host, inside):
