@@ -9,8 +9,8 @@ Invariants:
 2. Nothing is written past `write`, `redo` and `write_genesis`. A crash leaves the database at an older height whole; the
    blocks above it are in the block log and are executed again (`redo`).
 3. Snapshots are taken by the writer between two writes, so state and tree of one snapshot belong to one height.
-4. Files that hold a height hold its tree: changed pages wait in memory and are written by the block before
-   memtables go to the files (`FileTurn`).
+4. A height that files hold has its tree in page files: changed pages wait in memory and are written before memtables go
+   to the files (`FileTurn`).
 5. After a failed write or flush every later one fails too.
 """
 
@@ -42,6 +42,8 @@ from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
 LogPosition = Callable[[], tuple[int, int]]
 AUTHOR_COUNT_MAX = 65_536
+PAGES_DIRECTORY = "pages"
+"""Page files of the state tree, inside the directory of RocksDB: copied and lost together."""
 
 
 class Database:
@@ -68,12 +70,13 @@ class Database:
         self._written = self._durable = self._in_files = -1
         with STORAGE:
             self._families = Families(path, config)
-        self._turn = FileTurn(self._families, config.write_buffer_bytes)
+        self._turn = FileTurn(self._families, path / PAGES_DIRECTORY, config.write_buffer_bytes)
         self._places: TxPlaces | None = None
         self._receipts = ReceiptRows(self._receipts_row, self.batch)
         try:
             with STORAGE:
                 self._tip = load_tip(path, self._families)
+                self._turn.open(None if self._tip is None else self._tip.height)
                 if self._tip is not None:
                     self._places = self._open_places()
                     self._places.catch_up(self._tip.height, self._plain_receipts)
@@ -99,6 +102,8 @@ class Database:
             except BaseException:
                 self._families.abandon()
                 raise
+            finally:
+                self._turn.close()
             self._families.close()
 
     def is_empty(self) -> bool:
@@ -211,7 +216,7 @@ class Database:
 
     def pending_state(self) -> StateReader:
         """State after the last `write`; for the writing thread, good until its next write."""
-        return LiveReader(self._written, self._families["state"], self._families["tree"], self._turn.view())
+        return LiveReader(self._written, self._families["state"], self._turn.view())
 
     def pending_height(self) -> int:
         """Height of the last `write`; -1 before genesis."""
@@ -318,7 +323,7 @@ class Database:
         writes: Sequence[tuple[bytes, bytes | None]],
         pages: PageLayer,
     ) -> None:
-        """Add state, tree, stamps and tip, write, and freeze the height."""
+        """Add state, stamps and tip, take up the pages, write, and freeze the height."""
         self._check_usable()
         in_files = max(self._in_files, self._families.persisted)
         try:
@@ -342,8 +347,7 @@ class Database:
 
     def _freeze(self, height: int) -> None:
         with STORAGE:
-            state, tree = self._families.snapshots(("state", "tree"))
-            frozen = Frozen(height, state, tree, self._turn.view())
+            frozen = Frozen(height, self._families.snapshot("state"), self._turn.view())
         with self._lock:
             self._ring.add(frozen)
 

@@ -109,7 +109,7 @@ def test_families_at_different_heights_are_refused(store: Store) -> None:
     store.commit(1)
     store.close()
     store.open()
-    store.database._families["tree"].put(layout.STAMP_KEY, layout.HEIGHT.pack(7))
+    store.database._families["state"].put(layout.STAMP_KEY, layout.HEIGHT.pack(7))
     store.close()
     with pytest.raises(FatalError, match=r"6006.*different heights"):
         store.open()
