@@ -42,8 +42,6 @@ from hnnode.storage.tx_places import SALT_BYTES, TxPlaces
 
 LogPosition = Callable[[], tuple[int, int]]
 AUTHOR_COUNT_MAX = 65_536
-PAGES_DIRECTORY = "pages"
-"""Page files of the state tree, inside the directory of RocksDB: copied and lost together."""
 
 
 class Database:
@@ -70,7 +68,7 @@ class Database:
         self._written = self._durable = self._in_files = -1
         with STORAGE:
             self._families = Families(path, config)
-        self._turn = FileTurn(self._families, path / PAGES_DIRECTORY, config.write_buffer_bytes)
+        self._turn = FileTurn(self._families, path, config.write_buffer_bytes)
         self._places: TxPlaces | None = None
         self._receipts = ReceiptRows(self._receipts_row, self.batch)
         try:

@@ -21,6 +21,8 @@ from hnnode.storage.pending_pages import PagesView, PendingPages
 DUE_SHARE = (0.7, 1.3)
 """Of the write buffer: how much is held before files are due. Another amount each time, so that the validators of a chain,
 which hold nearly the same, do not all write files at the same height."""
+PAGES_DIRECTORY = "pages"
+"""Page files stand inside the directory of RocksDB: copied and lost together."""
 REDO_BLOCKS_MAX = 4_096
 """So many blocks at most are in the block log alone: what a start may have to execute again, beside the bytes of the write
 buffer."""
@@ -29,13 +31,13 @@ buffer."""
 class FileTurn:
     """One thread: `open`, then `begin`, `put_pages`, the write of the block, `wrote`. Callers stand inside `with STORAGE`."""
 
-    def __init__(self, families: Families, directory: Path, buffer_bytes: int) -> None:
-        """directory: of the page files."""
+    def __init__(self, families: Families, path: Path, buffer_bytes: int) -> None:
+        """path: of the families."""
         self._families = families
         self._buffer_bytes = buffer_bytes
         self._due_bytes = self._draw()
         self._memtable_bytes = 0
-        self._pages = PendingPages(directory)
+        self._pages = PendingPages(path / PAGES_DIRECTORY)
         self._is_tree_whole = False
 
     def open(self, height: int | None) -> None:

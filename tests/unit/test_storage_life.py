@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rocksdict import Options, Rdict
 
 from hnnode.config import StorageConfig
 from hnnode.errors import FatalError, Unavailable
@@ -134,6 +135,26 @@ def test_a_head_that_does_not_fit_is_refused(store: Store, damage: str) -> None:
     store.close()
     with pytest.raises(FatalError, match="6006"):
         Database(store.root / "database", store.batches, store.blocks, CONFIG)
+
+
+def test_a_database_with_families_of_another_format_is_refused(store: Store) -> None:
+    store.commit(1)
+    store.close()
+    path = store.root / "database"
+    families = {name: Options(raw_mode=True) for name in layout.FAMILIES}
+    database = Rdict(str(path), Options(raw_mode=True), families)
+    database.create_column_family("tree", Options(raw_mode=True)).close()
+    database.close()
+    with pytest.raises(FatalError, match=r"6006.*families tree are of another format"):
+        Database(path, store.batches, store.blocks, CONFIG)
+
+
+def test_pages_that_are_gone_are_refused(store: Store) -> None:
+    store.commit(1)
+    store.close()
+    shutil.rmtree(store.root / "database" / file_turn.PAGES_DIRECTORY)
+    with pytest.raises(FatalError, match=r"6006.*no pages of the state tree of height 1"):
+        store.open()
 
 
 def test_an_open_database_stays_small(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 //! Sets of page files beside a plain map, through merges, restarts and heights that the database did not come to.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;

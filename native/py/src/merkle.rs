@@ -329,11 +329,7 @@ impl PyPageFiles {
         py.detach(|| self.0.sweep()).map_err(|e| failed(&e))
     }
 
-    fn read<'py>(
-        &self,
-        py: Python<'py>,
-        page_ids: Vec<PyBackedBytes>,
-    ) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
+    fn read<'py>(&self, py: Python<'py>, page_ids: Vec<PyBackedBytes>) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
         let ids: Vec<PageId> = page_ids
             .iter()
             .map(|id| PageId::decode(id).map_err(codec))
