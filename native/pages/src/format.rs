@@ -62,18 +62,57 @@ pub fn id(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Tells changed bytes from written ones; no protection against somebody who changes them on purpose, which the hashes of
-/// the tree are.
+/// the tree are. Four lanes, because one would wait for its own products.
 pub fn sum(parts: &[&[u8]]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut sum = FACTOR;
-    let mut add = |word: u64| sum = (sum ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let mix = |lane: u64, word: u64| (lane ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let mut lanes = [1, 2, 3, 4];
+    let mut add = |words: &[u8; 32]| {
+        for (lane, word) in lanes.iter_mut().zip(words.as_chunks::<8>().0) {
+            *lane = mix(*lane, u64::from_le_bytes(*word));
+        }
+    };
     for part in parts {
-        let (words, rest) = part.as_chunks::<8>();
-        words.iter().for_each(|word| add(u64::from_le_bytes(*word)));
-        let mut last = [0; 8];
+        let (groups, rest) = part.as_chunks::<32>();
+        groups.iter().for_each(&mut add);
+        let mut last = [0; 32];
         last[..rest.len()].copy_from_slice(rest);
-        add(u64::from_le_bytes(last));
-        add(part.len() as u64);
+        add(&last);
+        last = [0; 32];
+        last[..8].copy_from_slice(&(part.len() as u64).to_le_bytes());
+        add(&last);
     }
-    sum
+    lanes.into_iter().fold(0, mix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_sum_depends_on_every_bit_and_on_where_parts_end() {
+        let bytes: Vec<u8> = (0..100).collect();
+        let plain = sum(&[&bytes]);
+        for bit in 0..8 * bytes.len() {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(sum(&[&changed]), plain, "bit {bit}");
+        }
+        for at in 0..=bytes.len() {
+            assert_ne!(sum(&[&bytes[..at], &bytes[at..]]), plain, "parts of {at}");
+        }
+    }
+
+    #[test]
+    fn test_names_tell_spans() {
+        for (after, to) in [(None, 0), (Some(0), 1), (Some(7), u64::MAX)] {
+            let span = Span { after, to };
+            let path = span.path(Path::new("somewhere"));
+            let name = path.file_name().and_then(|name| name.to_str());
+            assert_eq!(name.and_then(Span::of_name), Some(span));
+        }
+        for name in ["", "1-2.pages", "0000000000000000-0000000000000001.new", "x-y.pages"] {
+            assert_eq!(Span::of_name(name), None, "{name}");
+        }
+    }
 }
