@@ -106,9 +106,11 @@ class PendingPages:
                 raise _fatal(e) from e
 
     def _begin(self, height: int) -> None:
-        self._rounds += 1
         self._leaving, self._changing = self._changing, PageLayers()
-        self._writing = self._thread.submit(self._opened().with_layers, self._leaving, height, True)
+        # What follows is little, and is taken up by the next turn's first files.
+        merge = self._rounds == 0
+        self._writing = self._thread.submit(self._opened().with_layers, self._leaving, height, merge)
+        self._rounds += 1
 
     def _settle(self) -> None:
         writing, self._writing = self._writing, None
