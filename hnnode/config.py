@@ -73,6 +73,7 @@ class MempoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     author_bytes_max: Positive = 64 * 1024 * 1024
     requeue_blocks: Positive = 50
     waiters_max: Positive = 100_000
+    refuse_personal: bool = True
 
 
 class ConsensusConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -69,6 +69,14 @@ _TABLE: tuple[tuple[int, str, int, bool, str, str], ...] = (
     (3010, "BATCH_SEQ_INVALID", 400, False, "批次序号未递增", "batch sequence does not rise"),
     (3011, "BATCH_TX_INVALID", 400, False, "批次含无效交易", "batch holds an invalid transaction"),
     (3012, "AUTHOR_QUOTA_EXCEEDED", 429, True, "作者未提交批次过多", "author has too many uncommitted batches"),
+    (
+        3013,
+        "PERSONAL_DATA",
+        422,
+        False,
+        "载荷疑似含身份证号、手机号或银行卡号，未收入交易池",
+        "payload looks like it holds an identity, mobile or card number, not pooled",
+    ),
     (4001, "RULE_VIOLATION", 422, False, "违反业务规则", "rule violation"),
     (4002, "APPLICATION_UNKNOWN", 422, False, "没有这个应用", "unknown application"),
     (4003, "ACTION_UNKNOWN", 422, False, "没有这个动作", "unknown action"),
@@ -82,7 +90,7 @@ _TABLE: tuple[tuple[int, str, int, bool, str, str], ...] = (
     (4011, "STEPS_EXCEEDED", 422, False, "计算步数超过上限", "more computing steps than a transaction may take"),
     (4012, "APPLICATION_DISABLED", 422, False, "应用已停用", "application is disabled"),
     (4013, "APPLICATION_MIGRATING", 422, False, "应用正在迁移数据", "application is migrating its data"),
-    (4014, "PLUGIN_MISSING", 400, False, "缺少应用代码，节点停止", "plugin code is missing, node stops"),
+    (4014, "PLUGIN_MISSING", 400, False, "缺少应用代码", "plugin code is missing"),
     (4016, "PLUGIN_PACKAGE_INVALID", 400, False, "插件包无效", "plugin package is invalid"),
     (5001, "PROPOSAL_MALFORMED", 400, False, "提案编码错误", "proposal is malformed"),
     (5002, "HEADER_VERSION", 400, False, "区块头版本错误", "header version is wrong"),
@@ -168,12 +176,18 @@ CODES: dict[str, int] = {info.name: info.code for info in ERRORS.values()}
 
 
 class HnError(Exception):
-    """Base of every error that carries a code. Text: "what: got X, want Y (where)"."""
+    """Base of every error that carries a code. Text: "what: got X, want Y (where)".
 
-    def __init__(self, name: str, detail: str = "", *, rule: str = "", retry_after_ms: int | None = None) -> None:
+    detail_zh: the same for people who read Chinese, where somebody wrote it; else the English text.
+    """
+
+    def __init__(
+        self, name: str, detail: str = "", *, rule: str = "", retry_after_ms: int | None = None, zh: str = ""
+    ) -> None:
         self.info = ERRORS[CODES[name]]
         self.code = self.info.code
         self.detail = detail
+        self.detail_zh = zh or detail
         self.rule = rule
         self.retry_after_ms = retry_after_ms
         super().__init__(f"{self.info.name} ({self.info.code}): {detail or self.info.en}")

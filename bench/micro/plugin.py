@@ -1,14 +1,16 @@
 """Micro benchmark of Python plugins: blocks of one application's workload through the core and the executor, as JSON.
 
-    python bench/micro/plugin.py [--tiny] [--app NAME] [--isolated] [--to FILE]
+    python bench/micro/plugin.py [--tiny] [--app NAME] [--flavour NAME] [--isolated] [--to FILE]
 
-With `--isolated` each measurement is made twice, in this process and with the plugin in its own; times are then of the
-clock, since work in two processes is none of one thread.
+With `--isolated` everything is run by turns in this process and with the plugin in its own, and times are of the clock,
+since work in two processes is none of one thread. `cpu_us` is the processor time of this process and of the plugin's,
+`answers_a_block` how often a block waited for the node, and `cost_percent` the median over pairs of neighbouring runs.
 
 Each flavour of the workload is one result `execution.execute_group/app=…/flavour=…/n=…`: µs a transaction of the whole
 execution of its blocks on a state in memory, and of its parts: `groups` (transactions leave the core), `execute` (the
 plugin's handlers and everything around them), `complete` (results enter the core), `finish` (receipts, writes, roots).
-`--tiny` runs each on a small input once, as the tests do; `result_hash` shows that the same work was done.
+A wave of the workload becomes blocks of 1,000 transactions at most. `--tiny` runs each on a small input once, as the tests
+do; `result_hash` shows that the same work was done.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hnnode_native as native
 
@@ -33,10 +35,11 @@ CHAIN_ID = bytes(32)
 TIME_MS = 1_700_000_000_000
 BATCH_TX_COUNT = 1_000
 FLAVOURS = {
-    "coldchain": ("declare", "chain"),
+    "coldchain": ("declare", "chain", "mix"),
     "medical": ("trace", "recognition"),
     "realestate": ("mix",),
 }
+TXS = 12_000
 PARTS = ("groups", "execute", "complete", "finish")
 MEASURE_S = 6.0
 
@@ -45,6 +48,7 @@ class Blocks:
     """The blocks of one workload, signed and decoded once, executed from an empty state as often as wanted."""
 
     def __init__(self, application: str, flavour: str, count: int, isolated: bool = False) -> None:
+        self.isolated = isolated
         host = Host.load([application])
         workload = host.workload(application, 1, flavour)
         keys = {name: native.SecretKey.generate(hashlib.sha256(name.encode()).digest()) for name in workload.actors}
@@ -61,6 +65,7 @@ class Blocks:
         self._executor = self.host.executor()
         self._blocks: list[list[native.Batch]] = []
         self.tx_count = 0
+        self._application = application
         pool = native.Pool(CHAIN_ID, 1 << 30, 1_000_000, 1 << 30, BATCH_TX_COUNT, 1 << 20, 1_000, 10)
         accounts = {name: key.account() for name, key in keys.items()}
         for wave in workload.waves(accounts, count):
@@ -70,7 +75,8 @@ class Blocks:
                 nonce, payloads = self.tx_count, [item.payload]
                 key = keys[item.actor]
                 signed += native.build_txs(key, CHAIN_ID, nonce, 900, application, item.action, payloads)
-            self._blocks.append(list(self._sealed(pool, [tx for _, tx in signed])))
+            for at in range(0, len(signed), BATCH_TX_COUNT):
+                self._blocks.append(list(self._sealed(pool, [tx for _, tx in signed[at : at + BATCH_TX_COUNT]])))
 
     def _sealed(self, pool: native.Pool, signed: Sequence[bytes]) -> Iterator[native.Batch]:
         codes = pool.admit(native.DecodedTxs.decode(signed, CHAIN_ID), self._accounts, bytes(len(signed)), 0)
@@ -78,6 +84,22 @@ class Blocks:
             raise RuntimeError(f"not admitted: {next(filter(None, codes))}")
         while (batch := pool.seal(self._author, len(self._blocks))) is not None:
             yield batch
+
+    @property
+    def block_count(self) -> int:
+        return len(self._blocks)
+
+    @property
+    def answers(self) -> int:
+        """What the plugin's process was answered so far, of the blocks and whatever it asked for."""
+        return self._child().frames.sent if self.isolated else 0
+
+    def plugin_cpu_s(self) -> float:
+        """Processor time of the plugin's process so far."""
+        return time.clock_gettime((~self._child().pid << 3) | 2) if self.isolated else 0.0  # as clock_getcpuclockid(3)
+
+    def _child(self) -> Any:
+        return self.host.applications[self._application]._for_blocks
 
     def run(self, clock: Callable[[], float] = time.thread_time) -> tuple[dict[str, float], int, bytes]:
         """Seconds of each part, how many transactions succeeded, and a hash over all receipts and writes."""
@@ -116,39 +138,80 @@ def _until(spent: dict[str, float], part: str, since: float, clock: Callable[[],
     return now
 
 
-def measure(blocks: Blocks, seconds: float, clock: Callable[[], float] = time.thread_time) -> dict[str, Any]:
-    """Medians over repeated runs in µs a transaction; one run alone when `seconds` is 0."""
-    _, succeeded, digest = blocks.run(clock)
-    runs: list[dict[str, float]] = []
+class Run(NamedTuple):
+    """Of one pass over all blocks. cpu_us: of this process, and of the plugin's."""
+
+    parts_us: dict[str, float]
+    cpu_us: tuple[float, float]
+
+    @property
+    def us(self) -> float:
+        return sum(self.parts_us.values())
+
+
+def measure_once(blocks: Blocks, clock: Callable[[], float]) -> Run:
+    us = 1e6 / blocks.tx_count
+    here, there = time.process_time(), blocks.plugin_cpu_s()
+    parts = blocks.run(clock)[0]
+    cpu = (us * (time.process_time() - here), us * (blocks.plugin_cpu_s() - there))
+    return Run({part: us * spent for part, spent in parts.items()}, cpu)
+
+
+def measure(
+    sides: Sequence[Blocks], seconds: float, clock: Callable[[], float] = time.thread_time
+) -> list[dict[str, Any]]:
+    """Medians over repeated runs in µs a transaction, of each side; the sides run by turns, once when `seconds` is 0."""
+    before = [blocks.answers for blocks in sides]
+    first = [blocks.run(clock)[1:] for blocks in sides]
+    asked = [blocks.answers - answered for blocks, answered in zip(sides, before, strict=True)]
+    runs: list[list[Run]] = []
     end = time.perf_counter() + seconds
     while not runs or time.perf_counter() < end:
-        runs.append(blocks.run(clock)[0])
+        runs.append([measure_once(blocks, clock) for blocks in sides])
+    found = []
+    for at, blocks in enumerate(sides):
+        own = [turn[at] for turn in runs]
+        found.append(
+            {
+                "us_per_item": _median([run.us for run in own]),
+                "us_per_item_best": round(min(run.us for run in own), 2),
+                "parts_us": {part: _median([run.parts_us[part] for run in own]) for part in PARTS},
+                "calls": len(own),
+                "txs": blocks.tx_count,
+                "blocks": blocks.block_count,
+                "succeeded": first[at][0],
+                "result_hash": first[at][1].hex(),
+            }
+        )
+        if blocks.isolated:
+            found[-1] |= {
+                "cpu_us": {
+                    "inside": _median([sum(turn[0].cpu_us) for turn in runs]),
+                    "node": _median([run.cpu_us[0] for run in own]),
+                    "plugin": _median([run.cpu_us[1] for run in own]),
+                },
+                "answers_a_block": round(asked[at] / blocks.block_count, 1),
+                "cost_percent": _median([100 * (turn[at].us / turn[0].us - 1) for turn in runs]),
+            }
+    return found
 
-    def median_us(values: list[float]) -> float:
-        return round(1e6 * sorted(values)[len(values) // 2] / blocks.tx_count, 2)
 
-    return {
-        "us_per_item": median_us([sum(run.values()) for run in runs]),
-        "us_per_item_best": round(1e6 * min(sum(run.values()) for run in runs) / blocks.tx_count, 2),
-        "parts_us": {part: median_us([run[part] for run in runs]) for part in PARTS},
-        "calls": len(runs),
-        "txs": blocks.tx_count,
-        "succeeded": succeeded,
-        "result_hash": digest.hex(),
-    }
+def _median(values: Sequence[float]) -> float:
+    return round(sorted(values)[len(values) // 2], 2)
 
 
-def run(*, tiny: bool, application: str = "coldchain", isolated: bool = False) -> dict[str, Any]:
-    count = 24 if tiny else 5_000
+def run(*, tiny: bool, application: str = "coldchain", flavour: str = "", isolated: bool = False) -> dict[str, Any]:
+    count = 24 if tiny else TXS
     results = {}
-    for flavour in FLAVOURS.get(application, ("",)):
-        for apart in (False, True) if isolated else (False,):
-            blocks = Blocks(application, flavour, count, apart)
-            name = f"execution.execute_group/app={application}/flavour={flavour}/n={count}" + "/isolated" * apart
-            try:
-                clock = time.perf_counter if isolated else time.thread_time
-                results[name] = measure(blocks, 0.0 if tiny else MEASURE_S, clock)
-            finally:
+    clock = time.perf_counter if isolated else time.thread_time
+    for each in (flavour,) if flavour else FLAVOURS.get(application, ("",)):
+        sides = [Blocks(application, each, count, apart) for apart in ((False, True) if isolated else (False,))]
+        name = f"execution.execute_group/app={application}/flavour={each}/n={count}"
+        try:
+            for blocks, found in zip(sides, measure(sides, 0.0 if tiny else MEASURE_S, clock), strict=True):
+                results[name + "/isolated" * blocks.isolated] = found
+        finally:
+            for blocks in sides:
                 blocks.host.close()
     return {
         "scenario": "micro",
@@ -170,11 +233,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--app", default="coldchain")
+    parser.add_argument("--flavour", default="")
     parser.add_argument("--isolated", action="store_true")
     parser.add_argument("--to", type=Path)
     options = parser.parse_args()
     native.set_threads(1)
-    text = json.dumps(run(tiny=options.tiny, application=options.app, isolated=options.isolated), indent=2) + "\n"
+    text = (
+        json.dumps(
+            run(tiny=options.tiny, application=options.app, flavour=options.flavour, isolated=options.isolated),
+            indent=2,
+        )
+        + "\n"
+    )
     if options.to is not None:
         options.to.write_text(text, "utf-8")
     sys.stdout.write(text)

@@ -2,8 +2,8 @@
 
 Flow: `/proc` gives the time of every thread, a thread's name gives its stage. Three threads serve several stages and
 are shared out by what the node exports: the event loop by `hn_loop_samples`, the execution thread by the wall time in
-`hn_stage_seconds`, unnamed workers of the compiled core by who had signatures verified. What no thread carries
-(threads that ended, rounding) is `other`, so that the stages always add up to the total.
+`hn_stage_seconds`, unnamed workers of the compiled core by who had signatures verified. Processes that a node started are
+`plugins`. What no thread carries (threads that ended, rounding) is `other`, so that the stages always add up to the total.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from hnnode.bench import processes
 from hnnode.bench.processes import Figures
-from hnnode.bench.threads import LOOP, NATIVE, STAGES, cpu_by_thread, stage_of
+from hnnode.bench.threads import CHILDREN, LOOP, NATIVE, STAGES, cpu_by_thread, stage_of
 
 STAGE_OF_MODULE: Mapping[str, str] = {
     "gateway": "gateway",
@@ -44,16 +44,22 @@ STAGE_OF_STEP: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What one process had used up at a moment."""
+    """What one process had used up at a moment, and apart from it the processes it started."""
 
     cpu_s: float
     threads: Mapping[int, tuple[str, float]]
     figures: Figures
+    children_cpu_s: float = 0.0
 
     @classmethod
     def of(cls, pid: int, figures: Figures) -> Account:
         """Raises OSError when the process is gone."""
-        return cls(processes.cpu_s(pid), cpu_by_thread(pid), figures)
+        used = processes.usage(pid)
+        return cls(used.cpu_s, cpu_by_thread(pid), figures, used.children_cpu_s)
+
+    @property
+    def whole_cpu_s(self) -> float:
+        return self.cpu_s + self.children_cpu_s
 
 
 def budget(before: Sequence[Account], after: Sequence[Account], txs: int) -> dict[str, Any]:
@@ -75,7 +81,10 @@ def budget(before: Sequence[Account], after: Sequence[Account], txs: int) -> dic
         scale = spent_s / carried_s if carried_s else 0.0
         for stage, used_s in own.items():
             stages[stage] += used_s * scale
-        total_s += spent_s
+        children_s = later.children_cpu_s - earlier.children_cpu_s
+        stages[CHILDREN] += children_s
+        threads[CHILDREN] += children_s
+        total_s += spent_s + children_s
         samples += sum(
             processes.label_growth(earlier.figures, later.figures, "hn_loop_samples_total", "module").values()
         )

@@ -15,6 +15,7 @@ from typing import Any
 import hnnode_native as native
 
 from hnnode.bench import machine, processes
+from hnnode.bench.asking import warm_up
 from hnnode.bench.budget import Account, budget, step_ms
 from hnnode.bench.fill import Filler
 from hnnode.bench.idle import idle
@@ -43,39 +44,44 @@ class ChainRun:
     def run(self) -> dict[str, Any]:
         """The result as JSON-ready data. Raises Unavailable when a node dies or nothing commits."""
         plan = self.plan
-        runner = LoadRunner(self.net, self.progress)
+        runner = LoadRunner(self.net, self.progress, plan.application)
         rest = idle(runner, plan.idle_s) if plan.idle_s else None
         signer = Signer(runner, self.keys, plan)
+        if signer.first_question is not None:
+            warm_up(self.net.doors(), plan.application, signer.first_question)
         filler = Filler(runner, signer)
         preloaded = filler.fill(plan.preload) if plan.preload else 0
-        rate = plan.rate
-        if rate is None:
-            rate = max(100, int(filler.peak_tps(PROBE_S)[0] * PROBE_SHARE) // 100 * 100)
+        peak = filler.peak_tps(PROBE_S)[0] if plan.rate is None or plan.probe else None
+        rate = plan.rate or max(100, int((peak or 0.0) * PROBE_SHARE) // 100 * 100)
         result = median_of([self._measure(runner, signer, rate) for _ in range(plan.runs)])
         result |= {
             "result_version": RESULT_VERSION,
             "scenario": "chain",
             "app": plan.application,
+            "flavour": signer.flavour,
             "nodes": len(self.net.nodes),
             "seconds": plan.seconds,
             "deploy_s": dict(self.deploy_s),
             "machine": machine.facts(),
             "commit": machine.commit(),
             "reference": machine.reference(),
-            "settings": self._settings(rate, preloaded),
+            "settings": self._settings(rate, preloaded, signer),
         }
+        if peak is not None:
+            result["peak_tps"] = round(peak, 1)
         if rest is not None:
             result["idle"] = rest
         if plan.overload:
             result["overload"] = Overload(runner, signer, filler, plan).run()
         return result
 
-    def _settings(self, rate: int, preloaded: int) -> dict[str, Any]:
+    def _settings(self, rate: int, preloaded: int, signer: Signer) -> dict[str, Any]:
         plan, config = self.plan, self.net.nodes[0].config
         return {
             "rate": rate,
             "rate_given": plan.rate is not None,
-            "flavour": plan.flavour,
+            "flavour": signer.flavour,
+            "queries_per_tx": round(signer.queries_per_tx, 4),
             "batch": plan.batch,
             "payload_bytes": plan.payload_bytes,
             "hot_percent": plan.hot_percent,
@@ -97,7 +103,7 @@ class ChainRun:
         bundles = signer.sign(rate * plan.seconds)
         tx_bytes = sum(len(b.body) - 4 * len(b.tx_ids) for b in bundles) / sum(len(b.tx_ids) for b in bundles)
         disk_bytes, before = processes.disk_bytes(self.net.nodes[0].home), runner.accounts()
-        loaded = runner.run([Phase(bundles, rate, plan.seconds)])
+        loaded = runner.run([Phase(bundles, rate, plan.seconds, queries_per_tx=signer.queries_per_tx)])
         after, disk_after = runner.accounts(), processes.disk_bytes(self.net.nodes[0].home)
         tally = loaded.tally
         equal = runner.roots_equal()
@@ -122,11 +128,14 @@ class ChainRun:
             "blocks": loaded.blocks,
             "txs_per_block": round(sum(filled) / max(1, len(filled)), 1),
             "rss_mb_max": round(loaded.rss_bytes_max / 2**20, 1),
+            "plugins_rss_mb_max": round(loaded.children_rss_bytes_max / 2**20, 1),
             "ledger_bytes_per_tx": round((disk_after - disk_bytes) / committed, 1),
             "state_roots_equal": equal,
             "committed_per_second": tally.per_second(loaded.start_s, plan.seconds),
             "series": loaded.series(),
         }
+        if signer.queries_per_tx:
+            found["queries"] = loaded.asked.facts(plan.seconds, tally.offered)
         return found | self._costs(before, after, loaded)
 
     def _costs(self, before: Sequence[Account], after: Sequence[Account], loaded: Loaded) -> dict[str, Any]:
@@ -145,7 +154,11 @@ class ChainRun:
         known = [lag for lag in lags if lag is not None]
         return {
             "cpu_us_per_tx": round(
-                1e6 * sum(b.cpu_s - a.cpu_s for a, b in zip(before, after, strict=True)) / committed, 1
+                1e6 * sum(b.whole_cpu_s - a.whole_cpu_s for a, b in zip(before, after, strict=True)) / committed, 1
+            ),
+            "plugins_cpu_us_per_tx": round(
+                1e6 * sum(b.children_cpu_s - a.children_cpu_s for a, b in zip(before, after, strict=True)) / committed,
+                1,
             ),
             "budget": budget(before, after, committed),
             "step_ms": step_ms(earlier, later),

@@ -35,6 +35,7 @@ HIGHER = (
     "times_openssl",
 )
 LOWER = (
+    "failed_per_s",
     "cpu_us_per_tx",
     "sender_cpu_us_per_tx",
     "total_us",
@@ -83,6 +84,10 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Delta]:
     if before.get("scenario") != after.get("scenario"):
         detail = f"scenario: got {after.get('scenario')!r}, want {before.get('scenario')!r} as in the first result"
         raise ConfigError("CONFIG_INVALID", detail)
+    for name in ("app", "settings.flavour"):
+        old, new = (dict(flatten(result)).get(name) for result in (before, after))
+        if None not in (old, new) and old != new:
+            raise ConfigError("CONFIG_INVALID", f"{name}: got {new!r}, want {old!r} as in the first result")
     alike = _place(before) == _place(after)
     later = dict(flatten(after))
     deltas = []

@@ -35,9 +35,9 @@ class Filler:
 
     def peak_tps(self, seconds: int) -> tuple[float, Loaded]:
         """What the chain commits a second when it is offered as much as it takes, the first second left out."""
-        phase = Phase(
-            self.signer.sign(PROBE_TXS * max(1, seconds // 6), PROBE_SEED), UNLIMITED_TPS, seconds, PROBE_OUTSTANDING
-        )
+        bundles = self.signer.sign(PROBE_TXS * max(1, seconds // 6), PROBE_SEED)
+        ratio = self.signer.queries_per_tx
+        phase = Phase(bundles, UNLIMITED_TPS, seconds, PROBE_OUTSTANDING, queries_per_tx=ratio)
         loaded = self.runner.run([phase], "probe")
         peak = loaded.tally.committed_per_s(loaded.start_s + 1.0)
         if peak == 0:

@@ -15,14 +15,17 @@ def idle(runner: LoadRunner, seconds: int) -> dict[str, Any]:
     """CPU in percent of one core and resident megabytes of each node over `seconds` without any request."""
     _wait(runner, SETTLE_S, 0, seconds)
     pids = runner.net.pids()
-    before = [processes.cpu_s(pid) for pid in pids]
+    before = [processes.usage(pid) for pid in pids]
     started_s = time.monotonic()
     _wait(runner, seconds, 0, seconds)
     spent_s = time.monotonic() - started_s
+    after = [processes.usage(pid) for pid in pids]
     percent = [
-        round(100 * (processes.cpu_s(pid) - cpu_s) / spent_s, 2) for pid, cpu_s in zip(pids, before, strict=True)
+        round(100 * (b.cpu_s + b.children_cpu_s - a.cpu_s - a.children_cpu_s) / spent_s, 2)
+        for a, b in zip(before, after, strict=True)
     ]
-    memory = [round(processes.rss_bytes(pid) / 2**20, 1) for pid in pids]
+    memory = [round(used.rss_bytes / 2**20, 1) for used in after]
+    children = [round(used.children_rss_bytes / 2**20, 1) for used in after]
     runner.check_alive()
     return {
         "seconds": seconds,
@@ -31,6 +34,7 @@ def idle(runner: LoadRunner, seconds: int) -> dict[str, Any]:
         "cpu_percent_sum": round(sum(percent), 2),
         "rss_mb_per_node": memory,
         "rss_mb_max": max(memory),
+        "plugins_rss_mb_per_node": children,
     }
 
 

@@ -7,7 +7,7 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -15,9 +15,11 @@ import httpx
 import uvloop
 
 from hnnode.bench import processes
+from hnnode.bench.asking import Asked, Asker
 from hnnode.bench.budget import Account
 from hnnode.bench.follower import Follower
 from hnnode.bench.localnet import LocalNet
+from hnnode.bench.pool import Pool
 from hnnode.bench.sender import CONNECTIONS_PER_NODE, Sender
 from hnnode.bench.tally import Tally, percentiles_ms
 from hnnode.bench.workload import Bundle
@@ -34,17 +36,20 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """All processes of the network at one moment; disk of the first node."""
+    """All processes of the network at one moment; disk of the first node. `cpu_s` is with the processes they started,
+    whose memory is apart."""
 
     at_s: float
     cpu_s: float
     rss_bytes: tuple[int, ...]
     disk_bytes: int
+    children_rss_bytes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A part of a load. `outstanding_max`: accepted and uncommitted transactions above which nothing is sent."""
+    """A part of a load. `outstanding_max`: accepted and uncommitted transactions above which nothing is sent; the rate then
+    follows what commits, and so do the queries."""
 
     bundles: Sequence[Bundle]
     rate: float
@@ -52,6 +57,7 @@ class Phase:
     outstanding_max: int | None = None
     stubborn: bool = False
     connections: int = CONNECTIONS_PER_NODE
+    queries_per_tx: float = 0.0
 
 
 @dataclass(slots=True)
@@ -69,6 +75,7 @@ class Loaded:
     sender_s: float
     errors: list[str]
     phase_cpu_s: list[float]
+    asked: Asked
 
     @property
     def start_s(self) -> float:
@@ -77,6 +84,11 @@ class Loaded:
     @property
     def rss_bytes_max(self) -> int:
         return max((max(sample.rss_bytes) for sample in self.samples), default=0)
+
+    @property
+    def children_rss_bytes_max(self) -> int:
+        """Of the processes that one node started, together."""
+        return max((max(sample.children_rss_bytes, default=0) for sample in self.samples), default=0)
 
     def series(self) -> dict[str, list[Any]]:
         """One value a second; None where nothing was seen."""
@@ -94,6 +106,7 @@ class Loaded:
             ],
             "rss_mb": [round(sum(b.rss_bytes) / 2**20, 1) if b else None for _, b in pairs],
             "disk_mb": [round(b.disk_bytes / 2**20, 1) if b else None for _, b in pairs],
+            **({"queries": self.asked.per_second(self.start_s, self.seconds)} if self.asked.offered else {}),
         }
 
     def _at(self, at_s: float) -> Sample | None:
@@ -107,12 +120,15 @@ class LoadRunner:
 
     net: LocalNet
     progress: Progress
+    application: str = ""
+    pool: Pool = field(default_factory=Pool)
 
     def run(self, phases: Sequence[Phase], stage: str = "send") -> Loaded:
         """Send phase after phase, then wait until everything accepted is seen in a block or DRAIN_S is over. Raises
         Unavailable when a node ends.
         """
-        tally = Tally()
+        tally, asked = Tally(pool=self.pool), Asked()
+        self.pool.expect(bundle for phase in phases for bundle in phase.bundles)
         for phase in phases:
             tally.expect(phase.bundles)
         # Millions of ids and bodies that the collector need not look at again and again.
@@ -120,16 +136,16 @@ class LoadRunner:
         gc.freeze()
         try:
             cpu_s, clock_s = time.process_time(), time.monotonic()
-            starts_s, blocks, samples, errors, phase_cpu_s = uvloop.run(self._load(phases, tally, stage))
+            starts_s, blocks, samples, errors, phase_cpu_s = uvloop.run(self._load(phases, tally, asked, stage))
             cpu_s, clock_s = time.process_time() - cpu_s, time.monotonic() - clock_s
         finally:
             gc.unfreeze()
         self.check_alive()
         seconds = sum(phase.seconds for phase in phases)
-        return Loaded(tally, starts_s, seconds, blocks, samples, cpu_s, clock_s, errors, phase_cpu_s)
+        return Loaded(tally, starts_s, seconds, blocks, samples, cpu_s, clock_s, errors, phase_cpu_s, asked)
 
     async def _load(
-        self, phases: Sequence[Phase], tally: Tally, stage: str
+        self, phases: Sequence[Phase], tally: Tally, asked: Asked, stage: str
     ) -> tuple[list[float], int, list[Sample], list[str], list[float]]:
         samples: list[Sample] = []
         starts_s: list[float] = []
@@ -144,7 +160,13 @@ class LoadRunner:
             for phase in phases:
                 sender = Sender(doors, tally, phase.outstanding_max, phase.connections, phase.stubborn, errors=errors)
                 cpu_s = time.process_time()
-                starts_s.append(await sender.run(phase.bundles, phase.rate, phase.seconds))
+                asker = Asker(doors, self.application, self.pool, asked)
+                asking = asyncio.create_task(asker.run(*_pace(phase, tally)))
+                try:
+                    starts_s.append(await sender.run(phase.bundles, phase.rate, phase.seconds))
+                    await asking
+                finally:
+                    asking.cancel()
                 phase_cpu_s.append(time.process_time() - cpu_s)
             draining = asyncio.create_task(follower.drained())
             await asyncio.wait((draining, following), timeout=DRAIN_S, return_when=asyncio.FIRST_COMPLETED)
@@ -165,9 +187,11 @@ class LoadRunner:
                 disk_bytes = processes.disk_bytes(self.net.nodes[0].home)
             # A node that ends meanwhile is found by `check_alive` after the run.
             with suppress(OSError):
-                cpu_s = sum(processes.cpu_s(pid) for pid in pids)
-                rss_bytes = tuple(processes.rss_bytes(pid) for pid in pids)
-                samples.append(Sample(time.monotonic(), cpu_s, rss_bytes, disk_bytes))
+                used = [processes.usage(pid) for pid in pids]
+                cpu_s = sum(each.cpu_s + each.children_cpu_s for each in used)
+                rss_bytes = tuple(each.rss_bytes for each in used)
+                children = tuple(each.children_rss_bytes for each in used)
+                samples.append(Sample(time.monotonic(), cpu_s, rss_bytes, disk_bytes, children))
             self.progress(stage, tally.committed_count, total)
             await asyncio.sleep(SAMPLE_S)
 
@@ -211,6 +235,16 @@ class LoadRunner:
             if time.monotonic() > deadline_s:
                 return False
             time.sleep(0.1)
+
+
+def _pace(phase: Phase, tally: Tally) -> tuple[Callable[[float], float], float, float | None]:
+    """How many queries are due at a moment, until when, and how many a second where that is fixed."""
+    ratio, start_s, accepted = phase.queries_per_tx, time.monotonic(), tally.accepted_count
+    end_s = start_s + phase.seconds if ratio else start_s
+    if phase.outstanding_max is not None:
+        return (lambda _: ratio * (tally.accepted_count - accepted)), end_s, None
+    rate = ratio * phase.rate
+    return (lambda now_s: rate * (now_s - start_s)), end_s, rate
 
 
 def code_names(codes: dict[int, int]) -> dict[str, int]:

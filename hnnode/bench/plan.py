@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import hnnode_native as native
 
 from hnnode.bench.load import LoadRunner
-from hnnode.bench.workload import PIPELINES, Bundle, Signing, workload
-from hnnode.plugin_api.workload import Workload
+from hnnode.bench.workload import PIPELINES, Bundle, Signing, flavour_of, queries_per_tx, workload
+from hnnode.plugin_api.workload import AskingWorkload, Question, Workload
 
 VALID_BLOCKS = 500_000
 PROBE_SEED = 1_000_000
@@ -18,7 +18,8 @@ PRELOAD_SEED = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`rate` None: probe first and take a share of what committed. `delay_ms` is one way, between validators. `cores` 0: all."""
+    """`flavour` empty: the application's own. `rate` None: probe first and take a share of what committed; `probe`: probe all the
+    same. `delay_ms` is one way, between validators. `cores` 0: all."""
 
     application: str
     flavour: str
@@ -38,6 +39,7 @@ class Plan:
     idle_s: int = 0
     overload: tuple[int, ...] = ()
     overload_s: int = 60
+    probe: bool = False
 
     def workload(self, seed: int) -> Workload:
         return workload(self.application, self.flavour, seed, self.payload_bytes, self.hot_percent)
@@ -51,11 +53,25 @@ class Signer:
     keys: Mapping[str, native.SecretKey]
     plan: Plan
     signing: Signing = field(init=False)
+    flavour: str = field(init=False)
+    queries_per_tx: float = field(init=False)
     _parts: int = field(default=0)
 
     def __post_init__(self) -> None:
         chain_id = bytes.fromhex(self.runner.net.status(0)["chain_id"])
         self.signing = Signing(self.keys, chain_id, self.plan.application)
+        load = self.plan.workload(self.plan.seed)
+        self.flavour, self.queries_per_tx = flavour_of(load, self.plan.flavour), queries_per_tx(load)
+
+    @property
+    def first_question(self) -> Question | None:
+        """Some question of the load; nothing it asks for has to be there. None for a load that never asks."""
+        load = self.plan.workload(self.plan.seed)
+        if not isinstance(load, AskingWorkload) or not load.query_share:
+            return None
+        accounts = {name: key.account() for name, key in self.keys.items()}
+        asked = (load.question(item) for wave in load.waves(accounts, 1) for item in wave)
+        return next((question for question in asked if question is not None), None)
 
     def sign(self, count: int, base_seed: int = 0) -> list[Bundle]:
         """About `count` transactions, of a seed of their own."""

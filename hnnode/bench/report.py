@@ -42,8 +42,10 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("blocks", ""),
     ("txs_per_block", ""),
     ("cpu_us_per_tx", "µs, all nodes"),
+    ("plugins_cpu_us_per_tx", "µs of it in processes of plugins"),
     ("sender_cpu_us_per_tx", "µs, sender and follower"),
     ("rss_mb_max", "MB, largest node"),
+    ("plugins_rss_mb_max", "MB, plugin processes of one node"),
     ("ledger_bytes_per_tx", "bytes, one node"),
     ("fsyncs_per_block", "one node"),
     ("signature_verifications_per_tx_per_node", ""),
@@ -62,13 +64,13 @@ def render(result: Mapping[str, Any], *, budget: bool = False) -> RenderableType
         " · ".join(f"{name} {_number(value)}" for name, value in latency.items()),
         "ms, from the intended send time",
     )
+    if "queries" in result:
+        _add_queries(table, result["queries"])
     machine = result["machine"]
     lines = chart(result["committed_per_second"])
     top = max(result["committed_per_second"], default=0)
     drawn = Text("\n".join(f"{f'{top:,}' if i == 0 else '':>9} {line}" for i, line in enumerate(lines)), style="cyan")
-    title = (
-        f"{result['app']} · {result['nodes']} nodes · {result['seconds']} s · {result['tx_bytes']} bytes a transaction"
-    )
+    title = f"{application(result)} · {result['nodes']} nodes · {result['seconds']} s · {result['tx_bytes']} bytes a transaction"
     where = (
         f"{machine['cpu']} · {machine['cores']} cores · {machine['ram_gb']} GB · {result['commit'] or 'no revision'}"
     )
@@ -88,6 +90,20 @@ def render(result: Mapping[str, Any], *, budget: bool = False) -> RenderableType
         if name in result:
             parts += [Text(""), Text(name, style="bold"), render_facts(result[name])]
     return Group(*parts)
+
+
+def application(result: Mapping[str, Any]) -> str:
+    """Application and kind of load; results of two kinds are not alike."""
+    return " · ".join(filter(None, (str(result.get("app", "")), str(result.get("flavour") or ""))))
+
+
+def _add_queries(table: Table, queries: Mapping[str, Any]) -> None:
+    rates = " · ".join(f"{name} {_number(queries[f'{name}_per_s'])}" for name in ("offered", "answered", "failed"))
+    table.add_row("queries", rates, f"a second, {100 * queries['share']:.1f} % of all requests")
+    if queries["failed_by_code"]:
+        table.add_row("queries failed", " · ".join(f"{k} {v:,}" for k, v in queries["failed_by_code"].items()), "")
+    latency = " · ".join(f"{name} {_number(value)}" for name, value in queries["latency_ms"].items())
+    table.add_row("query latency", latency, "ms, from the time it was due")
 
 
 def budget_table(budget: Mapping[str, Any]) -> Table:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from hnnode.bench import standard
+from hnnode.bench.names import NAMES
 from hnnode.bench.report import flatten
-from hnnode.bench.report_page import NAMES, page, title, where
+from hnnode.bench.report_page import page, title, where
 
 
 def write_report(place: Path, *results: Mapping[str, Any], language: str = "zh") -> list[Path]:
@@ -42,14 +43,16 @@ def markdown(*results: Mapping[str, Any]) -> str:
         "|---|---|---|",
     ]
     lines += [
-        f"| {i.zh} | {i.en} | {i.value or f'未测量 not measured: `{i.command}`'} |" for i in standard.items(results)
+        f"| {i.zh} | {i.en} | {i.value[1] if i.value else f'未测量 not measured: `{i.command}`'} |"
+        for i in standard.items(results)
     ]
     for result in results:
         figures = dict(flatten(result))
-        lines += ["", f"## {title(result)}", ""]
-        lines += [where(result), ""]
+        lines += ["", f"## {title(result)[1]}", ""]
+        lines += [where(result)[1], ""]
         lines += ["| 数据 | figure | value |", "|---|---|---|"]
         lines += [f"| {zh} | {en} | {_text(figures[name])} |" for name, (zh, en) in NAMES.items() if name in figures]
+        lines += _records(result.get("comparison") or [])
         stages = (result.get("budget") or {}).get("stages_us")
         if stages:
             lines += [
@@ -59,6 +62,13 @@ def markdown(*results: Mapping[str, Any]) -> str:
                 *(f"| {stage} | {us:.2f} |" for stage, us in stages.items()),
             ]
     return "\n".join(lines) + "\n"
+
+
+def _records(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    lines = ["", "| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
+    return lines + ["| " + " | ".join(_text(value) for value in row.values()) + " |" for row in rows]
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,8 @@ from html import escape
 from typing import Any
 
 from hnnode.bench import charts, standard
-from hnnode.bench.report import flatten, is_records
+from hnnode.bench.names import NAMES, PARTS, STAGES_ZH, field
+from hnnode.bench.report import application, flatten, is_records
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b2733;--soft:#5d6b7a;--paper:#fff;--rule:#d9e0e7;
@@ -15,10 +16,11 @@ _STYLE = """
 @media (prefers-color-scheme:dark){:root{--ink:#e3e9ef;--soft:#93a1b0;--paper:#14191f;--rule:#313a44;
 --s0:#64b5f6;--s1:#fb923c;--s2:#4ade80}}
 body{font:15px/1.5 "Noto Sans CJK SC","Microsoft YaHei",system-ui,sans-serif;color:var(--ink);
-background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
+background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem;overflow-wrap:break-word}
+.language{float:right}
 h1{font-size:1.5rem}h2{font-size:1.25rem;margin-top:3rem;border-bottom:2px solid var(--rule)}
 h3{font-size:1rem;margin:1.5rem 0 .25rem}p.note{color:var(--soft)}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto}.wide.figures{max-width:40rem}.figures td{text-align:right}.figures+.figures{margin-top:1rem}
 table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
 th{font-weight:600}
 td.number{text-align:right;font-variant-numeric:tabular-nums}
@@ -28,59 +30,13 @@ polyline.s0{stroke:var(--s0)}polyline.s1{stroke:var(--s1)}polyline.s2{stroke:var
 rect.s0,circle.s0{fill:var(--s0)}rect.s1,circle.s1{fill:var(--s1)}rect.s2,circle.s2{fill:var(--s2)}
 input[name=language]{margin-left:1rem}
 body:has(#zh:checked) [lang=en],body:has(#en:checked) [lang=zh]{display:none}
-details{margin-top:.5rem}
+details{margin-top:.5rem}summary{cursor:pointer}
+@media print{@page{size:A4;margin:15mm}body{margin:0;padding:0;max-width:none;font-size:10pt}.language{display:none}
+details:not([open]){display:none}h2,h3{break-after:avoid}tr,svg{break-inside:avoid}svg.chart{min-width:0}rect,circle{print-color-adjust:exact}}
 """
 
-NAMES: Mapping[str, tuple[str, str]] = {
-    "offered_tps": ("提交的交易，每秒", "offered, tx/s"),
-    "accepted_tps": ("接受的交易，每秒", "accepted, tx/s"),
-    "committed_tps": ("上链的交易，每秒", "committed, tx/s"),
-    "succeeded_tps": ("成功的交易，每秒", "succeeded, tx/s"),
-    "refused": ("被拒绝的交易", "refused, tx"),
-    "lost": ("丢失的交易（应为 0）", "lost, tx (has to be 0)"),
-    "unanswered": ("未获应答的交易", "unanswered, tx"),
-    "blocks": ("区块数", "blocks"),
-    "txs_per_block": ("每块交易数", "transactions a block"),
-    "cpu_us_per_tx": ("每笔交易 CPU 微秒，全部节点", "CPU µs a transaction, all nodes"),
-    "sender_cpu_us_per_tx": ("发送端每笔交易 CPU 微秒", "CPU µs a transaction, sender"),
-    "rss_mb_max": ("最大节点内存 MB", "memory of the largest node, MB"),
-    "ledger_bytes_per_tx": ("账本每笔交易字节", "ledger bytes a transaction"),
-    "fsyncs_per_block": ("每块落盘次数", "fsyncs a block"),
-    "signature_verifications_per_tx_per_node": ("每节点每笔验签次数", "signature checks a transaction and node"),
-    "loop_lag_ms_p99_max": ("事件循环延迟 p99 毫秒", "event loop delay p99, ms"),
-    "state_roots_equal": ("各节点状态根一致", "state roots equal"),
-    "latency_ms.p50": ("延迟 p50 毫秒", "latency p50, ms"),
-    "latency_ms.p90": ("延迟 p90 毫秒", "latency p90, ms"),
-    "latency_ms.p99": ("延迟 p99 毫秒", "latency p99, ms"),
-    "latency_ms.p999": ("延迟 p99.9 毫秒", "latency p99.9, ms"),
-    "latency_ms.max": ("最大延迟毫秒", "latency max, ms"),
-    "blocks_per_s": ("每秒同步区块", "blocks synchronised a second"),
-    "tx_per_s": ("每秒同步交易", "transactions synchronised a second"),
-    "sync_s": ("追平用时，秒", "time to equal height, s"),
-    "queries_per_s": ("每秒查询", "queries a second"),
-    "queries_with_proof_per_s": ("每秒带证明查询", "queries with proof a second"),
-}
-"""What the main table shows, of the figures a result has."""
 
-PARTS: Mapping[str, tuple[str, str]] = {
-    "targets": ("目标", "targets"),
-    "overload": ("过载", "overload"),
-    "idle": ("空闲", "idle"),
-}
-"""Titles of further parts of a result; others stand under the name they have there."""
-
-STAGES_ZH: Mapping[str, str] = {
-    "admission": "准入",
-    "batch store": "批次落盘",
-    "gossip": "广播",
-    "consensus": "共识",
-    "execution": "执行",
-    "receipts": "回执",
-    "state tree": "状态树",
-    "database": "数据库",
-    "gateway": "网关",
-    "other": "其他",
-}
+COLUMNS_MAX = 8
 
 
 def both(zh: str, en: str) -> str:
@@ -95,8 +51,8 @@ def page(results: Sequence[Mapping[str, Any]], language: str = "zh") -> str:
         f'<!DOCTYPE html><html lang="{escape(language)}"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>hnnode bench</title>',
         f"<style>{_STYLE}</style></head><body>",
-        f'<p><label><input type="radio" name="language" id="zh"{checked["zh"]}>中文</label>',
-        f'<label><input type="radio" name="language" id="en"{checked["en"]}>English</label></p>',
+        f'<div class="language"><label><input type="radio" name="language" id="zh"{checked["zh"]}>中文</label>',
+        f'<label><input type="radio" name="language" id="en"{checked["en"]}>English</label></div>',
         f"<h1>{both('性能测试报告', 'Performance report')}</h1>",
         _standard(results),
     ]
@@ -108,14 +64,14 @@ def page(results: Sequence[Mapping[str, Any]], language: str = "zh") -> str:
 def _standard(results: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for item in standard.items(results):
-        value = escape(item.value) if item.value else both(f"未测量：{item.command}", f"not measured: {item.command}")
+        value = both(*item.value) if item.value else both(f"未测量：{item.command}", f"not measured: {item.command}")
         rows.append(f"<tr><th>{both(item.zh, item.en)}</th><td>{value}</td></tr>")
     heading = both("JR/T 0193-2020 性能项目", "Performance items of JR/T 0193-2020")
     return f"<h2>{heading}</h2>{_wide(''.join(rows))}"
 
 
 def _section(result: Mapping[str, Any]) -> str:
-    parts = [f"<h2>{escape(title(result))}</h2>", f'<p class="note">{escape(where(result))}</p>']
+    parts = [f"<h2>{both(*title(result))}</h2>", f'<p class="note">{both(*where(result))}</p>']
     figures = dict(flatten(result))
     rows = [(both(*NAMES[name]), figures[name]) for name in NAMES if name in figures]
     parts.append(_table(rows))
@@ -127,8 +83,10 @@ def _section(result: Mapping[str, Any]) -> str:
             parts += [f"<h3>{both(*PARTS.get(name, (name, name)))}</h3>", _records([dict(flatten(r)) for r in rows])]
     for name in ("overload", "idle"):
         if name in result:
-            facts = _table((escape(key), value) for key, value in flatten(result[name]))
+            part = result[name]
+            facts = _table((both(*field(key)), value) for key, value in flatten(_scalars(part)))
             parts += [f"<h3>{both(*PARTS[name])}</h3>", facts]
+            parts += [_records([dict(flatten(row)) for row in rows]) for rows in part.values() if is_records(rows)]
     rest = [
         (escape(key), value) for key, value in figures.items() if not key.startswith(("series.", "latency_histogram"))
     ]
@@ -136,43 +94,54 @@ def _section(result: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def title(result: Mapping[str, Any]) -> str:
-    """Scenario and size of a result."""
-    words = [str(result.get("scenario", "")), str(result.get("app", ""))]
+def title(result: Mapping[str, Any]) -> tuple[str, str]:
+    """Scenario and size of a result, Chinese and English."""
+    known = [str(result.get("scenario", "")), application(result)]
+    zh, en = list(known), list(known)
     if "nodes" in result:
-        words.append(f"{result['nodes']} nodes")
+        zh.append(f"{result['nodes']} 个节点")
+        en.append(f"{result['nodes']} nodes")
     if "seconds" in result:
-        words.append(f"{result['seconds']} s")
-    return " · ".join(filter(None, words))
+        zh.append(f"{result['seconds']} 秒")
+        en.append(f"{result['seconds']} s")
+    return " · ".join(filter(None, zh)), " · ".join(filter(None, en))
 
 
-def where(result: Mapping[str, Any]) -> str:
-    """Machine and revision of a result."""
-    machine = result.get("machine", {})
-    known = [
-        f"{machine.get('cpu')}",
-        f"{machine.get('cores')} cores",
-        f"{machine.get('ram_gb')} GB",
-        f"Linux {machine.get('kernel')}",
-    ]
-    return " · ".join([*(known if machine else []), result.get("commit") or "no revision"])
+def where(result: Mapping[str, Any]) -> tuple[str, str]:
+    """Machine and revision of a result, Chinese and English."""
+
+    def line(cores: str, unknown: str) -> str:
+        machine = result.get("machine", {})
+        known = [machine.get("cpu"), f"{machine.get('cores')} {cores}", f"{machine.get('ram_gb')} GB"]
+        known.append(f"Linux {machine.get('kernel')}")
+        return " · ".join([*(map(str, known) if machine else ()), result.get("commit") or unknown])
+
+    return line("核", "版本不明"), line("cores", "no revision")
+
+
+def _scalars(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if not is_records(value)}
 
 
 def _records(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line a record; a column a record when that is narrower."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    if len(names) > max(len(rows), COLUMNS_MAX):
+        lines = (f"<th>{both(*field(name))}</th>" + "".join(_cell(row.get(name)) for row in rows) for name in names)
+        return _wide("".join(f"<tr>{line}</tr>" for line in lines), "wide figures")
+    head = "".join(f"<th>{both(*field(name))}</th>" for name in names)
     body = "".join("<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>" for row in rows)
     return _wide(f"<tr>{head}</tr>{body}")
 
 
 def _table(rows: Iterable[tuple[str, Any]]) -> str:
     cells = [f"<tr><th>{name}</th>{_cell(value)}</tr>" for name, value in rows]
-    return _wide("".join(cells))
+    return _wide("".join(cells), "wide figures")
 
 
-def _wide(rows: str) -> str:
+def _wide(rows: str, kind: str = "wide") -> str:
     """A table that scrolls by itself on a narrow screen."""
-    return f'<div class="wide"><table>{rows}</table></div>'
+    return f'<div class="{kind}"><table>{rows}</table></div>'
 
 
 def _cell(value: Any) -> str:
@@ -193,6 +162,7 @@ def _charts(result: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         both("吞吐量", "Throughput"),
         charts.lines({"committed": series.get("committed", ())}, "tx/s", "throughput over time"),
     )
+    yield both("查询", "Queries"), charts.lines({"answered": series.get("queries", ())}, "1/s", "queries over time")
     latency = {name.removesuffix("_ms"): series.get(name, ()) for name in ("p50_ms", "p99_ms")}
     yield both("延迟", "Latency"), charts.lines(latency, "ms", "latency over time")
     yield (
@@ -205,7 +175,7 @@ def _charts(result: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     yield both("各阶段 CPU", "CPU by stage"), charts.bars(stages, "µs/tx", "CPU by stage", STAGES_ZH)
     yield (
         both("节点 CPU", "CPU of the nodes"),
-        charts.lines({"cores": series.get("node_cores", ())}, "cores", "node CPU"),
+        charts.lines({"cores": series.get("node_cores", ())}, "CPU", "node CPU"),
     )
     yield both("磁盘（一个节点）", "Disk of one node"), charts.lines({"disk": series.get("disk_mb", ())}, "MB", "disk")
     yield (

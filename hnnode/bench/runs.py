@@ -30,6 +30,8 @@ def median_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "failed_by_code",
     ):
         found[key] = middle[key]
+    if "queries" in middle:
+        found["queries"] = middle["queries"] | {"failed": sum(result["queries"]["failed"] for result in results)}
     found |= {key: sum(result[key] for result in results) for key in SUMMED}
     found["state_roots_equal"] = all(result["state_roots_equal"] for result in results)
     found["runs"] = [

@@ -11,17 +11,17 @@ SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`value` None: not measured; `command` measures it."""
+    """`value`: in Chinese and English; None: not measured, `command` measures it."""
 
     zh: str
     en: str
-    value: str | None
+    value: tuple[str, str] | None
     command: str
 
 
 def items(results: Iterable[Mapping[str, Any]]) -> list[Item]:
     """The items in the order of the standard; a later result fills what an earlier one left open."""
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for result in results:
         for name, value in _of(result).items():
             found.setdefault(name, value)
@@ -37,31 +37,44 @@ _ITEMS = (
 )
 
 
-def _of(result: Mapping[str, Any]) -> dict[str, str]:
+def _of(result: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     scenario = result.get("scenario")
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     if scenario in ("chain", "locust"):
-        p99 = result["latency_ms"]["p99"]
+        names = ("offered_tps", "accepted_tps", "committed_tps", "succeeded_tps")
+        offered, accepted, committed, succeeded = (f"{result[name]:,.0f}" for name in names)
+        p99 = _ms(result["latency_ms"]["p99"])
         found["throughput"] = (
-            f"{result['succeeded_tps']:,.0f} tx/s (offered {result['offered_tps']:,.0f}, accepted "
-            f"{result['accepted_tps']:,.0f}, committed {result['committed_tps']:,.0f}; p99 {_ms(p99)})"
+            f"{succeeded} tx/s（提交 {offered}，接受 {accepted}，上链 {committed}；p99 {p99}）",
+            f"{succeeded} tx/s (offered {offered}, accepted {accepted}, committed {committed}; p99 {p99})",
         )
         if (growth := result.get("ledger_bytes_per_tx")) is not None:
             day_gb = growth * result["succeeded_tps"] * SECONDS_A_DAY / 1e9
-            found["ledger"] = f"{growth:,.0f} bytes/tx ({day_gb:,.0f} GB a day at this rate)"
+            found["ledger"] = (
+                f"每笔交易 {growth:,.0f} 字节（照此每天 {day_gb:,.0f} GB）",
+                f"{growth:,.0f} bytes/tx ({day_gb:,.0f} GB a day at this rate)",
+            )
     if scenario == "query":
         plain, proof = result["queries"]["receipt"], result["queries"]["proof"]
+        rates = f"{plain['per_s']:,.0f}", f"{proof['per_s']:,.0f}"
+        p99s = _ms(plain["latency_ms"]["p99"]), _ms(proof["latency_ms"]["p99"])
         found["queries"] = (
-            f"{plain['per_s']:,.0f} queries/s (p99 {_ms(plain['latency_ms']['p99'])}), with proof "
-            f"{proof['per_s']:,.0f} (p99 {_ms(proof['latency_ms']['p99'])})"
+            f"每秒 {rates[0]} 次（p99 {p99s[0]}），带证明 {rates[1]} 次（p99 {p99s[1]}）",
+            f"{rates[0]} queries/s (p99 {p99s[0]}), with proof {rates[1]} (p99 {p99s[1]})",
         )
     if scenario == "sync":
+        blocks, txs, length = (
+            f"{result['blocks_per_s']:,.0f}",
+            f"{result['tx_per_s']:,.0f}",
+            f"{result['sync_s']:,.1f} s",
+        )
         found["sync"] = (
-            f"{result['blocks_per_s']:,.0f} blocks/s, {result['tx_per_s']:,.0f} tx/s, equal height after "
-            f"{result['sync_s']:,.1f} s"
+            f"每秒 {blocks} 个区块、{txs} 笔交易，{length} 后高度相同",
+            f"{blocks} blocks/s, {txs} tx/s, equal height after {length}",
         )
     if deploy := result.get("deploy_s"):
-        found["deploy"] = f"{deploy['total_s']:.1f} s from nothing to {result['nodes']} ready nodes"
+        total, nodes = f"{deploy['total_s']:.1f} s", result["nodes"]
+        found["deploy"] = (f"从零到 {nodes} 个节点就绪 {total}", f"{total} from nothing to {nodes} ready nodes")
     return found
 
 

@@ -15,6 +15,8 @@ _Column = tuple[str, str]
 
 _CHAIN: tuple[_Column, ...] = (
     ("app", "app"),
+    ("flavour", "settings.flavour"),
+    ("plugins", "place"),
     ("validators", "nodes"),
     ("cores", "settings.node_cores"),
     ("tx bytes", "tx_bytes"),
@@ -25,7 +27,13 @@ _CHAIN: tuple[_Column, ...] = (
     ("succeeded tx/s", "succeeded_tps"),
     ("p50 ms", "latency_ms.p50"),
     ("p99 ms", "latency_ms.p99"),
+    ("queries/s offered", "queries.offered_per_s"),
+    ("answered", "queries.answered_per_s"),
+    ("failed", "queries.failed_per_s"),
+    ("p50 ms of queries", "queries.latency_ms.p50"),
+    ("p99 ms of queries", "queries.latency_ms.p99"),
     ("CPU µs/tx, all", "cpu_us_per_tx"),
+    ("of it plugins", "plugins_cpu_us_per_tx"),
     ("ledger bytes/tx", "ledger_bytes_per_tx"),
     ("checks/tx and node", "signature_verifications_per_tx_per_node"),
     ("loop p99 ms", "loop_lag_ms_p99_max"),
@@ -73,7 +81,7 @@ def markdown(results: Sequence[Result]) -> str:
     """All tables of the given results, in the order given; parts that nothing was measured for are left out."""
     chains = [result for result in results if result["scenario"] == "chain"]
     parts = [_machines(results)]
-    parts += _part("", _CHAIN, chains)
+    parts += _part("", _CHAIN, [{**result, "place": _place(result)} for result in chains])
     budget = next((result["budget"] for result in chains if (result.get("budget") or {}).get("loop_samples")), None)
     if budget is not None:
         rows = [{"stage": stage, "us": us} for stage, us in budget["stages_us"].items()]
@@ -89,9 +97,16 @@ def markdown(results: Sequence[Result]) -> str:
     parts += _part("Catching up", _SYNC, [result for result in results if result["scenario"] == "sync"])
     queries = [result for result in results if result["scenario"] == "query"]
     parts += _part("Queries", _QUERY, [{"kind": kind, **row} for q in queries for kind, row in q["queries"].items()])
-    items = [{"zh": item.zh, "en": item.en, "value": item.value} for item in standard.items(results)]
+    items = [{"zh": item.zh, "en": item.en, "value": item.value and item.value[1]} for item in standard.items(results)]
     parts += _part("JR/T 0193-2020", (("项目", "zh"), ("item", "en"), ("result", "value")), items)
     return "\n".join(parts)
+
+
+def _place(result: Result) -> str | None:
+    """Where plugins ran; None for a native application."""
+    if result.get("app") == "evidence":
+        return None
+    return "isolated" if _get(result, "settings.isolated") else "in process"
 
 
 def into_page(page: str, results: Sequence[Result]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
+from hnnode.bench.pool import Pool
 from hnnode.bench.workload import Bundle
 
 Weighted = tuple[float, int]
@@ -43,6 +44,8 @@ class Tally:
     refused: Counter[int] = field(default_factory=Counter)
     commits: list[Commit] = field(default_factory=list)
     block_tx_counts: list[int] = field(default_factory=list)
+    pool: Pool | None = None
+    """Is told what commits, so that it can be asked about."""
     _owner: dict[bytes, int] = field(default_factory=dict)
     """Number of the bundle of every expected transaction that no block has shown yet."""
     _group: dict[int, int] = field(default_factory=dict)
@@ -107,7 +110,14 @@ class Tally:
                 self._unsettled[self._group[number]] -= count
         self.committed_count += own
         if any(codes):
-            self.failed.update(code for number, code in zip(numbers, codes, strict=True) if code and number != -1)
+            bad = [(code, number) for number, code in zip(numbers, codes, strict=True) if code and number != -1]
+            self.failed.update(code for code, _ in bad)
+            if self.pool is not None:
+                for number in {number for _, number in bad}:
+                    self.pool.on_failure(number)
+        if self.pool is not None:
+            for number, count in counts.items():
+                self.pool.on_commit(number, count, seen_s)
         return own
 
     def outstanding(self) -> set[bytes]:

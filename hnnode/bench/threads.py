@@ -15,6 +15,9 @@ LOOP = "loop"
 NATIVE = "native"
 """Threads that nobody named: the workers of the compiled core."""
 
+CHILDREN = "plugins"
+"""Processes that a node started: those of isolated plugins."""
+
 STAGE_OF_THREAD: Mapping[str, str] = {
     "admission": "admission",
     "verify": "gossip",
@@ -26,6 +29,7 @@ STAGE_OF_THREAD: Mapping[str, str] = {
     "rocksdb": "database",
     "gateway": "gateway",
     "events": "gateway",
+    "AnyIO": "gateway",
 }
 STAGES = (
     "admission",
@@ -33,6 +37,7 @@ STAGES = (
     "gossip",
     "consensus",
     "execution",
+    "plugins",
     "receipts",
     "state tree",
     "database",

@@ -12,7 +12,7 @@ import orjson
 
 from hnnode.errors import ConfigError
 from hnnode.execution.host import Host
-from hnnode.plugin_api.workload import WorkItem, Workload
+from hnnode.plugin_api.workload import AskingWorkload, Question, WorkItem, Workload
 
 EVIDENCE_ACTORS = 8
 PIPELINES = 4
@@ -20,6 +20,12 @@ SIGN_CHUNK = 2_000
 NAME_CHARS_MAX = 200
 PAYLOAD_BYTES_MAX = 64 * 1024
 HOT_RECORDS = 16
+EVIDENCE_FLAVOURS = ("chain", "declare", "mix")
+EVIDENCE_QUERY_SHARE = 0.2
+QUESTIONS_PER_BUNDLE = 16
+
+
+Sampler = Callable[[int, int], tuple[Question, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +41,24 @@ class Bundle:
     after: int
     number: int = 0
     """Unlike that of every other bundle of a run."""
+    questions: tuple[Question, ...] = ()
+    """Of some of the transactions, answerable once all of them are committed."""
 
 
 class EvidenceWorkload:
     """One preserved hash a transaction: pure append, no two touch one key.
 
     `filler` bytes lengthen each payload: in the record's name while it holds them, then as blanks before the last brace.
-    `hot_percent` of the transactions name one of HOT_RECORDS hashes, which all but the first of each find preserved.
+    `hot_percent` of the transactions name one of HOT_RECORDS hashes, which all but the first of each find preserved. Only the
+    flavour `mix` asks: one request in five verifies a hash.
     """
 
     application = "evidence"
     actors: Mapping[str, tuple[str, ...]]
 
-    def __init__(self, seed: int, filler: int = 0, hot_percent: int = 0) -> None:
+    def __init__(self, seed: int, filler: int = 0, hot_percent: int = 0, flavour: str = "chain") -> None:
+        self.flavour = flavour
+        self.query_share = EVIDENCE_QUERY_SHARE if flavour == "mix" else 0.0
         self.actors = {f"writer_{i}": () for i in range(EVIDENCE_ACTORS)}
         self._seed = seed.to_bytes(8, "big")
         self._name = "x" * min(filler, NAME_CHARS_MAX)
@@ -65,6 +76,10 @@ class EvidenceWorkload:
         text = orjson.dumps({"hash": digest.hex(), "algorithm": "sm3", "size": 1_048_576, "name": self._name})
         return text[:-1] + self._blanks
 
+    def question(self, item: WorkItem) -> Question:
+        named = {"hash": orjson.loads(item.payload)["hash"]}
+        return Question("verify", orjson.dumps(named), {"found": True})
+
     def violations(self, view: object) -> list[str]:
         return []
 
@@ -75,19 +90,32 @@ def workload(
     """The workload of an application, deterministic in `seed`. `payload_bytes` sets the payload's length and
     `hot_percent` the share on few keys where the application allows it.
 
-    Raises ConfigError: 4009 for a plugin that is not installed, 9006 for one without a workload, 9001 for a length
-    or share it cannot have.
+    Raises ConfigError: 4009 for a plugin that is not installed, 9006 for one without a workload or flavour, 9001 for a
+    length or share it cannot have.
     """
     if application == "evidence":
+        if (flavour := flavour or EVIDENCE_FLAVOURS[0]) not in EVIDENCE_FLAVOURS:
+            raise ConfigError("PREREQUISITE_MISSING", f"workload: evidence has none called {flavour!r}")
         shortest = len(EvidenceWorkload(seed).payload(0))
         filler = 0 if payload_bytes is None else payload_bytes - shortest
         if not 0 <= filler <= PAYLOAD_BYTES_MAX - shortest:
             detail = f"payload: got {payload_bytes} bytes, want {shortest} to {PAYLOAD_BYTES_MAX}"
             raise ConfigError("CONFIG_INVALID", detail)
-        return EvidenceWorkload(seed, filler, hot_percent)
+        return EvidenceWorkload(seed, filler, hot_percent, flavour)
     if hot_percent or payload_bytes is not None:
         raise ConfigError("CONFIG_INVALID", f"payload, hot keys: {application} sets its own, only evidence can be told")
     return Host.load([application]).workload(application, seed, flavour)
+
+
+def queries_per_tx(load: Workload) -> float:
+    """From the share of queries among all requests."""
+    share = load.query_share if isinstance(load, AskingWorkload) else 0.0
+    return share / (1 - share)
+
+
+def flavour_of(load: Workload, asked_for: str) -> str:
+    """The workload's own name of what it sends."""
+    return load.flavour if isinstance(load, AskingWorkload) else asked_for or "default"
 
 
 @dataclass(slots=True)
@@ -123,7 +151,9 @@ class Signing:
                 if depth < len(own) and own[depth]:
                     group, self.next_group = self.next_group, self.next_group + 1
                     signed = self._sign(own[depth], valid_until_height, on_signed)
-                    bundles += self._pack(signed, batch, group, last_group[index])
+                    bundles += self._pack(
+                        signed, batch, group, last_group[index], _sampler(pipelines[index], own[depth])
+                    )
                     last_group[index] = group
         return bundles
 
@@ -147,11 +177,27 @@ class Signing:
                 on_signed(len(chunk))
         return signed
 
-    def _pack(self, signed: Sequence[tuple[bytes, bytes]], batch: int, group: int, after: int) -> Iterator[Bundle]:
+    def _pack(
+        self, signed: Sequence[tuple[bytes, bytes]], batch: int, group: int, after: int, sample: Sampler
+    ) -> Iterator[Bundle]:
         for start in range(0, len(signed), batch):
             part = signed[start : start + batch]
             number, self.next_number = self.next_number, self.next_number + 1
-            yield Bundle(frames(tx for _, tx in part), tuple(tx_id for tx_id, _ in part), group, after, number)
+            ids = tuple(tx_id for tx_id, _ in part)
+            yield Bundle(frames(tx for _, tx in part), ids, group, after, number, sample(start, start + len(part)))
+
+
+def _sampler(load: Workload, items: Sequence[WorkItem]) -> Sampler:
+    """Gives some questions of the items from one place to another, evenly spread."""
+
+    def sample(start: int, end: int) -> tuple[Question, ...]:
+        if not isinstance(load, AskingWorkload) or not load.query_share:
+            return ()
+        step = max(1, (end - start) // QUESTIONS_PER_BUNDLE)
+        asked = (load.question(items[place]) for place in range(start, end, step))
+        return tuple(question for question in asked if question is not None)
+
+    return sample
 
 
 def frames(txs: Iterable[bytes]) -> bytes:

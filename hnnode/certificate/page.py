@@ -28,29 +28,44 @@ STATES = {
     "mismatch": ("核验不一致", "verified: mismatch"),
     "archived": ("已归档", "archived"),
 }
+_GENERATOR = "hnnode certificate "
+_VERSION = re.compile(rb'<meta name="generator" content="hnnode certificate ([0-9]{1,6})">')
 _BEIJING = timezone(timedelta(hours=8))
 _INSIDE = re.compile(
     rb'<a id="bundle" download="[0-9a-f]{16}\.hncert" href="data:application/octet-stream;base64,([0-9A-Za-z+/=]+)">'
 )
 _STYLE = """
-@page{size:A4;margin:16mm 15mm}
+@page{size:A4;margin:15mm 15mm 18mm}
+:root{color-scheme:light}
 *{box-sizing:border-box}
-body{font:10.5pt/1.45 "Noto Serif CJK SC","Source Han Serif SC","SimSun","Noto Serif",serif;color:#111;background:#fff;
-max-width:180mm;margin:8mm auto;padding:0 4mm}
-header{text-align:center;border-bottom:1.2pt solid #8a1c1c;padding-bottom:3mm;margin-bottom:5mm}
-h1{font-size:20pt;letter-spacing:.25em;margin:0;color:#8a1c1c}
+body{font:10pt/1.45 "Noto Serif CJK SC","Source Han Serif SC","Songti SC","SimSun","Noto Serif",serif;color:#111;background:#fff;
+max-width:188mm;margin:8mm auto;padding:0 4mm;overflow-wrap:anywhere}
+header{text-align:center;border-bottom:1.2pt solid #8a1c1c;padding-bottom:3mm;margin-bottom:4mm}
+h1{font-size:20pt;letter-spacing:.25em;text-indent:.25em;margin:0;color:#8a1c1c}
 header p{margin:1mm 0 0;font-size:11pt}
-h2{font-size:11.5pt;margin:5mm 0 1.5mm;break-after:avoid}
-h2 span,td span,th span,p span{color:#555;font-size:9pt;font-weight:400}
+h2{font-size:11pt;margin:4mm 0 1mm}
+h2,.lead{break-after:avoid}
+[lang=en]{color:#555;font-size:9pt;font-weight:400}
+header [lang=en]{color:inherit;font-size:inherit}
+section{break-inside:avoid}
+section.long{break-inside:auto}
+section.none{margin:3mm 0}
+section.none>*{display:inline;margin-right:2mm}
+p{margin:1mm 0}
 table{border-collapse:collapse;width:100%;table-layout:fixed}
-th,td{border:.6pt solid #999;padding:1.2mm 2mm;text-align:left;vertical-align:top;overflow-wrap:anywhere}
-th{width:38mm;font-weight:600;background:#f5f3ef}
+th,td{border:.6pt solid #999;padding:.9mm 2mm;text-align:left;vertical-align:top}
+th{width:46mm;font-weight:600;background:#f5f3ef}
 tr{break-inside:avoid}
 thead th{width:auto}
-.hex{font:9pt/1.4 "Noto Sans Mono","DejaVu Sans Mono","Consolas",monospace}
-.state{font-size:13pt;font-weight:700}
-footer{margin-top:6mm;border-top:.6pt solid #999;padding-top:2mm;font-size:9pt}
+thead th.by{width:84mm}
+thead th.at{width:61mm}
+.hex{font:9pt/1.5 "Noto Sans Mono","DejaVu Sans Mono","Consolas","Menlo",monospace}
+.state{font-size:13pt}
+.against{color:#a11212}
+footer{margin-top:5mm;border-top:.6pt solid #999;padding-top:2mm;font-size:9pt;break-inside:avoid}
 @media print{body{margin:0;padding:0;max-width:none}#bundle{display:none}*{print-color-adjust:exact}}
+@media screen and (max-width:40em){table,tbody,tr,td,tbody th{display:block;width:auto}thead{display:none}
+th,td{border:0}tr{border:.6pt solid #999}tr+tr{border-top:0}}
 """
 
 
@@ -58,32 +73,51 @@ def render(facts: CertificateFacts, certificate: bytes) -> bytes:
     """The page of a certificate that holds; `certificate` is its file. UTF-8."""
     digest = sm3(certificate).hex()
     link = base64.b64encode(certificate).decode("ascii")
-    state_zh, state_en = STATES[facts.state]
     number = f"{facts.record.tx_id.hex()[:16]}-{facts.height}"
     parts = [
         "<!doctype html>",
-        f'<html lang="zh-CN"><head><meta charset="utf-8"><meta name="generator" content="hnnode certificate {PAGE_VERSION}">',
-        f"<title>存证证明书 {number}</title><style>{_STYLE}</style></head><body>",
-        f"<header><h1>存证证明书</h1><p>Certificate of Evidence</p><p>编号 No. <b>{number}</b></p></header>",
-        _table(_subject(facts, state_zh, state_en)),
+        f'<html lang="zh-CN"><head><meta charset="utf-8"><meta name="generator" content="{_GENERATOR}{PAGE_VERSION}">',
+        '<meta name="viewport" content="width=device-width,initial-scale=1">',
+        f"<title>存证证明书 {number}</title><style>{_STYLE}{_on_each_sheet(number)}</style></head><body>",
+        f"<header><h1>存证证明书</h1><p>{_en('Certificate of Evidence')}</p><p>编号 {_en('No.')} <b>{number}</b></p></header>",
+        f"<section>{_table(_subject(facts))}</section>",
         _circumstances(facts),
         _cosignatures(facts),
         _case(facts),
         _correction(facts),
-        _heading("区块链证明", "What the chain proves"),
-        _table(_chain(facts)),
-        _heading("离线核验", "Verify offline"),
-        "<p>本证明书及其证明文件可离线核验，无需联网：<span>Page and file are checked without any network:</span></p>",
-        '<p class="hex">hnnode evidence verify CERTIFICATE --file FILE --chain-id ' + facts.chain_id.hex() + "</p>",
-        _table([("证明文件 SM3", "SM3 of the file", _hex(digest))]),
-        f'<p><a id="bundle" download="{digest[:16]}.hncert" href="data:application/octet-stream;base64,{link}">',
-        "下载证明文件 Download the file</a></p>",
-        "<footer>上链后数据未被篡改由上述证明推定；上链前的真实性另行审查。文件本身不在链上。"
-        "<br>The proof shows that what is on the chain was not altered since; authenticity before is examined separately. "
-        "The file itself is not on the chain.</footer>",
-        "</body></html>\n",
+        _section("区块链证明", "What the chain proves", _table(_chain(facts))),
+        _section(
+            "离线核验",
+            "Verify offline",
+            f"<p>本证明书及其证明文件可离线核验，无需联网。 {_en('Page and file are checked without any network:')}</p>"
+            f'<p class="hex">hnnode evidence verify CERTIFICATE --file FILE --chain-id {facts.chain_id.hex()}</p>'
+            + _table([("证明文件 SM3", "Proof file", _hex(digest))])
+            + f'<p><a id="bundle" download="{digest[:16]}.hncert" href="data:application/octet-stream;base64,{link}">'
+            "下载证明文件 Download the file</a></p>",
+        ),
+        "<footer>上链后数据未被篡改由上述证明推定；上链前的真实性另行审查。文件本身不在链上。<br>",
+        _en(
+            "The proof shows that what is on the chain was not altered since; authenticity before is examined separately. "
+            "The file itself is not on the chain."
+        ),
+        "</footer></body></html>\n",
     ]
     return "".join(parts).encode("utf-8")
+
+
+def _on_each_sheet(number: str) -> str:
+    """What stands under every printed sheet, so that sheets of one certificate stay together."""
+    font = "font:8pt serif;color:#555"
+    return (
+        f'@page{{@bottom-left{{content:"存证证明书 {number}";{font}}}'
+        f'@bottom-right{{content:counter(page) " / " counter(pages);{font}}}}}'
+    )
+
+
+def version_of(page: bytes) -> int:
+    """Version that a page claims to have; 0 when it claims none."""
+    found = _VERSION.search(page)
+    return int(found[1]) if found else 0
 
 
 def bundle_in(page: bytes) -> bytes:
@@ -100,15 +134,14 @@ def bundle_in(page: bytes) -> bytes:
 Row = tuple[str, str, str]
 
 
-def _subject(facts: CertificateFacts, state_zh: str, state_en: str) -> list[Row]:
+def _subject(facts: CertificateFacts) -> list[Row]:
     record = facts.record
-    size = f"{record.size} 字节 bytes" if record.size else "未声明 not stated"
     return [
-        ("状态", "State", f'<b class="state">{state_zh}</b> <span>{state_en}</span>'),
-        ("文件名称", "Name", _text(record.name) or "未声明 not stated"),
+        ("状态", "State", _state(facts)),
+        ("文件名称", "Name", _stated(_text(record.name))),
         ("摘要算法", "Algorithm", {"sm3": "SM3 (GB/T 32905)", "sha256": "SHA-256"}[record.algorithm]),
         ("文件摘要", "Hash", _hex(facts.digest.hex())),
-        ("文件大小", "Size", size),
+        ("文件大小", "Size", _stated(f"{record.size:,} 字节 {_en('bytes')}" if record.size else "")),
         ("存证单位", "Preserved by", _who(facts, facts.owner)),
         ("存证时间", "Preserved at", _time(record.time_ms)),
         ("存证高度", "Block", str(record.height)),
@@ -117,11 +150,21 @@ def _subject(facts: CertificateFacts, state_zh: str, state_en: str) -> list[Row]
     ]
 
 
+def _state(facts: CertificateFacts) -> str:
+    """The furthest state, and beside it what a reader must not overlook: a court's finding, a correction."""
+    said = [(*STATES[facts.state], facts.state == "mismatch")]
+    if facts.case is not None and facts.case.item.finding is not None and facts.state == "archived":
+        match = facts.case.item.finding.computed == facts.digest
+        said.append((*STATES["match" if match else "mismatch"], not match))
+    if facts.correction is not None:
+        said.append(("已更正", "corrected", True))
+    return " · ".join(f'<b class="state{" against" if bad else ""}">{zh}</b> {_en(en)}' for zh, en, bad in said)
+
+
 def _circumstances(facts: CertificateFacts) -> str:
     found = facts.circumstances
-    heading = _heading("取证环境", "Circumstances")
     if found is None:
-        return heading + "<p>未记录。 <span>None recorded.</span></p>"
+        return _section("取证环境", "Circumstances", f"<p>未记录。 {_en('None recorded.')}</p>", "none")
     listed: list[Row] = []
     if found.mime:
         listed.append(("媒体类型", "Media type", _text(found.mime)))
@@ -136,27 +179,31 @@ def _circumstances(facts: CertificateFacts) -> str:
         listed.append(
             ("可信时间戳", "Time token", f"{_time(found.token_time_ms)}{issuer}<br>{_hex(found.token_hash.hex())}")
         )
-    return heading + _table(listed)
+    return _section("取证环境", "Circumstances", _table(listed))
 
 
 def _cosignatures(facts: CertificateFacts) -> str:
-    heading = _heading("会签", "Co-signatures")
     asked = ""
     if facts.policy is not None:
-        policy = facts.policy.policy
-        met = facts.counted >= policy.needed
+        needed, counted = facts.policy.policy.needed, facts.counted
+        met = counted >= needed
         asked = (
-            f"<p>要求至少 {policy.needed} 个会签，计入 {facts.counted} 个，{'已满足' if met else '未满足'}。 "
-            f"<span>At least {policy.needed} asked for, {facts.counted} count: {'met' if met else 'not met'}.</span></p>"
+            f'<p class="lead">要求至少 {needed} 个会签，计入 {counted} 个，{"已满足" if met else "未满足"}。 '
+            + _en(f"At least {needed} asked for, {counted} count: {'met' if met else 'not met'}.")
+            + "</p>"
         )
     if not facts.cosignatures:
-        return heading + asked + "<p>无。 <span>None.</span></p>"
-    head = "<thead><tr><th>会签单位 <span>By</span></th><th>角色 <span>Role</span></th><th>时间 <span>At</span></th></tr></thead>"
+        return _section("会签", "Co-signatures", f"{asked}<p>无。 {_en('None.')}</p>", "none")
+    head = (
+        f'<thead><tr><th class="by">会签单位 {_en("By")}</th><th>角色 {_en("Role")}</th>'
+        f'<th class="at">时间 {_en("At")}</th></tr></thead>'
+    )
     lines = "".join(
         f"<tr><td>{_who(facts, each.signer)}</td><td>{_text(each.record.role) or '–'}</td><td>{_time(each.record.time_ms)}</td></tr>"
         for each in facts.cosignatures
     )
-    return f"{heading}{asked}<table>{head}<tbody>{lines}</tbody></table>"
+    table = f"{asked}<table>{head}<tbody>{lines}</tbody></table>"
+    return _section("会签", "Co-signatures", table, "long" if len(facts.cosignatures) > 8 else "")
 
 
 def _case(facts: CertificateFacts) -> str:
@@ -166,7 +213,7 @@ def _case(facts: CertificateFacts) -> str:
     record, item = found.record, found.item
     phase = record.phases[item.phase] if item.phase < len(record.phases) else "–"
     listed: list[Row] = [
-        ("事务名称", "Name", _text(record.name) or "未声明 not stated"),
+        ("事务名称", "Name", _stated(_text(record.name))),
         ("事务标识", "Case", _hex(found.case.hex())),
         ("法院", "Court", _who(facts, record.court)),
         ("提交时间", "Submitted at", _time(item.stamp.time_ms)),
@@ -175,29 +222,28 @@ def _case(facts: CertificateFacts) -> str:
     if item.finding is not None:
         match = item.finding.computed == facts.digest
         zh, en = STATES["match" if match else "mismatch"]
-        listed.append(("核验结果", "Finding", f"<b>{zh}</b> <span>{en}</span> · {_time(item.finding.stamp.time_ms)}"))
+        shown = f'<b class="{"" if match else "against"}">{zh}</b> {_en(en)}'
+        listed.append(("核验结果", "Finding", f"{shown} · {_time(item.finding.stamp.time_ms)}"))
         if not match:
-            listed.append(("法院所得摘要", "Hash the court got", _hex(item.finding.computed.hex())))
+            listed.append(("法院所得摘要", "Court's hash", _hex(item.finding.computed.hex())))
         if item.finding.report:
             listed.append(("核验报告 SM3", "Report", _hex(item.finding.report.hex())))
     if found.progress.archived is not None:
         listed.append(("归档时间", "Archived at", _time(found.progress.archived.time_ms)))
-    return _heading("事务", "Case") + _table(listed)
+    return _section("事务", "Case", _table(listed))
 
 
 def _correction(facts: CertificateFacts) -> str:
     found = facts.correction
     if found is None:
-        return (
-            _heading("更正", "Correction")
-            + "<p>截至本证明，该存证未被更正。 <span>Not corrected up to this certificate.</span></p>"
-        )
+        none = f"<p>截至本证明，该存证未被更正。 {_en('Not corrected up to this certificate.')}</p>"
+        return _section("更正", "Correction", none, "none")
     listed: list[Row] = [
         ("更正为", "Corrected by", _hex(found.by.hex())),
         ("更正时间", "At", _time(found.stamp.time_ms)),
         *([("理由摘要", "Reason", _hex(found.reason.hex()))] if found.reason else []),
     ]
-    return _heading("更正", "Correction") + _table(listed)
+    return _section("更正", "Correction", _table(listed))
 
 
 def _chain(facts: CertificateFacts) -> list[Row]:
@@ -209,17 +255,27 @@ def _chain(facts: CertificateFacts) -> list[Row]:
         ("证明高度", "Certified block", str(facts.height)),
         ("区块哈希", "Block hash", _hex(facts.block_hash.hex())),
         ("区块时间", "Block time", _time(facts.time_ms)),
-        ("签署", "Signed by", f"{quorum} <span>{quorum_en}</span>"),
+        ("签署", "Signed by", f"{quorum} {_en(quorum_en)}"),
     ]
 
 
-def _heading(zh: str, en: str) -> str:
-    return f"<h2>{zh} <span>{en}</span></h2>"
+def _section(zh: str, en: str, body: str, kind: str = "") -> str:
+    """A part under its heading, on one sheet unless its kind is `long`; `none`: a line that says there is nothing."""
+    return f'<section class="{kind}"><h2>{zh} {_en(en)}</h2>{body}</section>'
 
 
 def _table(listed: Iterable[Row]) -> str:
-    lines = "".join(f"<tr><th>{zh}<br><span>{en}</span></th><td>{value}</td></tr>" for zh, en, value in listed)
+    lines = "".join(f"<tr><th>{zh} {_en(en)}</th><td>{value}</td></tr>" for zh, en, value in listed)
     return f"<table><tbody>{lines}</tbody></table>"
+
+
+def _en(text: str) -> str:
+    """The English beside the Chinese."""
+    return f'<span lang="en">{text}</span>'
+
+
+def _stated(value: str) -> str:
+    return value or f"未声明 {_en('not stated')}"
 
 
 def _text(value: str) -> str:

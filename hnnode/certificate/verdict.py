@@ -14,7 +14,7 @@ from hnnode_native import verify
 from hnnode.certificate import rows
 from hnnode.certificate.container import MAGIC, Certificate
 from hnnode.certificate.facts import CertificateFacts, Unproven, facts_of, to_json
-from hnnode.certificate.page import bundle_in, render
+from hnnode.certificate.page import PAGE_VERSION, bundle_in, render, version_of
 from hnnode.errors import CODES, ERRORS, Rejected
 from hnnode.primitives.file_hash import Content, hash_content
 from hnnode.primitives.verdict import Reason, Verdict, judge
@@ -122,6 +122,13 @@ def _judge_origin(verdict: Verdict, certificate: Certificate, facts: Certificate
 
 
 def _judge_page(verdict: Verdict, page: bytes, data: bytes, facts: CertificateFacts) -> None:
+    made_by = version_of(page)
+    if made_by > PAGE_VERSION:
+        raise _Failed(
+            "PROOF_SUBJECT",
+            f"页面为第 {made_by} 版，本程序只认得至第 {PAGE_VERSION} 版，无法比对；请升级程序，或核验其证明文件",
+            f"the page is of version {made_by}, this program knows up to {PAGE_VERSION}: upgrade, or verify the file",
+        )
     if page != render(facts, data):
         raise _Failed(
             "PROOF_SUBJECT",

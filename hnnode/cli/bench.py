@@ -9,7 +9,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from hnnode.cli import bench_chain, bench_locust, bench_query, bench_results, bench_sync
+from hnnode.cli import bench_chain, bench_isolation, bench_locust, bench_query, bench_results, bench_sync
 from hnnode.cli.bench_scene import ToOption, save
 from hnnode.cli.dev import Interrupted, interruptible
 from hnnode.cli.language import say, two
@@ -18,7 +18,7 @@ from hnnode.cli.output import Format, console, emit, notes, progress_bar
 from hnnode.errors import HnError
 
 application = typer.Typer(name="bench", help=two("性能测量", "measurements"), no_args_is_help=True)
-for part in (bench_chain, bench_sync, bench_query, bench_results, bench_locust):
+for part in (bench_chain, bench_isolation, bench_sync, bench_query, bench_results, bench_locust):
     part.register(application)
 
 

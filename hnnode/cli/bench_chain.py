@@ -9,8 +9,8 @@ import typer
 from hnnode.cli.bench_scene import (
     AppOption,
     BatchOption,
-    FlavourOption,
     KeepOption,
+    MixOption,
     PayloadOption,
     PreloadOption,
     ReportOption,
@@ -34,7 +34,7 @@ def chain(
     seconds: Annotated[
         int, typer.Option("--seconds", min=2, max=3600, help=two("测量秒数", "length of the measured part"))
     ] = 20,
-    flavour: FlavourOption = "chain",
+    flavour: MixOption = "",
     rate: Annotated[
         int | None,
         typer.Option(
@@ -162,5 +162,5 @@ def _multiples(text: str) -> tuple[int, ...]:
 def register(application: typer.Typer) -> None:
     application.command(
         "chain",
-        help=two("本机多节点链的吞吐与延迟", "throughput and latency of a chain of several nodes on this machine"),
+        help=two("本机多节点链的吞吐与延迟", "throughput and latency of a chain on this machine"),
     )(chain)

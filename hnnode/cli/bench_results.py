@@ -170,6 +170,6 @@ def register(application: typer.Typer) -> None:
         "model",
         help=two(
             "由各线程的 CPU 时间推算 16 核和 64 核机器",
-            "what 16 and 64 cores would reach, from the CPU time of the threads",
+            "what 16 and 64 cores would reach, from CPU time by thread",
         ),
     )(model)

@@ -45,6 +45,18 @@ AppOption = Annotated[str, typer.Option("--app", metavar="evidence|coldchain|…
 FlavourOption = Annotated[
     str, typer.Option("--flavour", help=two("负载的种类（插件自定）", "kind of load, named by the plugin"))
 ]
+MixOption = Annotated[
+    str,
+    typer.Option(
+        "--flavour",
+        metavar="mix|chain|…",
+        show_default=False,
+        help=two(
+            "负载的种类（插件自定），默认为应用的真实混合，含查询；chain 只提交",
+            "kind of load, named by the plugin; without it the application's realistic mix, queries included; chain submits only",
+        ),
+    ),
+]
 BatchOption = Annotated[
     int, typer.Option("--batch", min=1, max=1000, help=two("每个请求的交易数", "transactions in one request"))
 ]
@@ -154,14 +166,19 @@ def save(result: Mapping[str, Any], to: Path | None) -> None:
         to.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
 
 
+def save_report(place: Path, *results: Mapping[str, Any]) -> None:
+    """Write one report of the results, and say where."""
+    from hnnode.bench.report_files import write_report
+
+    for path in write_report(place, *results):
+        notes().print(say(f"已写入 {path}", f"wrote {path}"), markup=False)
+
+
 def deliver(
     result: Mapping[str, Any], output: Format, to: Path | None, report: Path | None, table: Callable[[], RenderableType]
 ) -> None:
     """Print a result, and write it where it was asked for."""
     save(result, to)
     if report is not None:
-        from hnnode.bench.report_files import write_report
-
-        for path in write_report(report, result):
-            notes().print(say(f"已写入 {path}", f"wrote {path}"), markup=False)
+        save_report(report, result)
     emit(output, result, table)

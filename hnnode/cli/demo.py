@@ -42,7 +42,6 @@ from hnnode.errors import HnError
 
 NODES = 4
 VICTIM = 3
-READY_S_WANTED = 10.0
 CATCH_UP_S = 60.0
 PROOF_S = 20.0
 WAIT_S = 30.0

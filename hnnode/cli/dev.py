@@ -184,7 +184,7 @@ def show(net: LocalNet, network: DevNetwork, seconds: float) -> None:
     out.print(
         say(
             f"{len(net.nodes)} 个节点就绪，用时 {seconds:.1f} 秒",
-            f"{len(net.nodes)} nodes are ready after {seconds:.1f} s",
+            f"{len(net.nodes)} {'node is' if len(net.nodes) == 1 else 'nodes are'} ready after {seconds:.1f} s",
         ),
         style="bold green",
     )
@@ -228,7 +228,7 @@ def down() -> None:
     "demo",
     help=two(
         "完整演示：存证、冷链、断电、追赶、离线证明",
-        "the whole story: evidence, cold chain, power cut, catch-up, offline proof",
+        "evidence, cold chain, power cut, catch-up, offline proof",
     ),
 )
 def demo(

@@ -29,7 +29,11 @@ from hnnode.client import Client, Policy, TxResult, certificate_page, verify_cer
 from hnnode.primitives.file_hash import ALGORITHMS, hash_content
 from hnnode.primitives.hex_text import decode_account, decode_hash
 
-application = typer.Typer(name="evidence", help=two("司法存证", "evidence"), no_args_is_help=True)
+application = typer.Typer(
+    name="evidence",
+    help=two("司法存证：存证、会签、证明书", "evidence: preserve, co-sign, certify"),
+    no_args_is_help=True,
+)
 
 HASH_DIGITS, ACCOUNT_DIGITS = 64, 40
 Subject = Annotated[

@@ -38,7 +38,11 @@ from hnnode.cli.session import node_url
 from hnnode.client import Client, Policy, TxResult
 from hnnode.primitives.hex_text import decode_hash
 
-application = typer.Typer(name="case", help=two("司法存证的事务", "cases of evidence"), no_args_is_help=True)
+application = typer.Typer(
+    name="case",
+    help=two("司法存证的事务：提交、核验、归档", "cases of evidence: submit, examine, archive"),
+    no_args_is_help=True,
+)
 
 
 @application.command("open", help=two("开立事务", "open a case"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hnnode.cli.language import say
+from hnnode.cli.rules import words_of
 from hnnode.errors import CODES, ERRORS, ErrorInfo, HnError
 
 OK, ERROR, USAGE, NOT_FOUND, REJECTED, TIMEOUT, UNAVAILABLE = range(7)
@@ -52,21 +53,23 @@ def title(info: ErrorInfo) -> str:
     return say(info.zh, info.en)
 
 
-def line(code: int, detail: str = "", rule: str = "") -> str:
-    """`2008 SIGNATURE_INVALID signature is invalid: detail [rule]`."""
+def line(code: int, detail: str = "", rule: str = "", words: str = "") -> str:
+    """`2008 SIGNATURE_INVALID signature is invalid: detail [rule: what it says]`."""
     info = ERRORS.get(code)
     if info is None:
         return f"{code} {detail}".strip()
     text = f"{info.code} {info.name} {title(info)}"
     if detail and detail not in (info.en, info.zh):
         text += f": {detail}"
-    return f"{text} [{rule}]" if rule else text
+    said = f"{rule}: {words}" if words else rule
+    return f"{text} [{said}]" if rule else text
 
 
 def describe(error: BaseException) -> tuple[str, int]:
     """(line, exit code) of an error that a verb may raise; raises TypeError for one that is a defect."""
     if isinstance(error, HnError):
-        return line(error.code, error.detail, error.rule), exit_code(error.code)
+        words = words_of(error.rule) if error.rule else ""
+        return line(error.code, say(error.detail_zh, error.detail), error.rule, words), exit_code(error.code)
     code = getattr(error, "code", None)
     if isinstance(code, int) and type(error).__name__ == "NativeError":
         return line(code, str(error)), exit_code(code)

@@ -117,6 +117,6 @@ def register(application: typer.Typer) -> None:
         "gateway",
         help=two(
             "网关：在节点前验证签名、合批转发，可任意多个",
-            "a gateway: verifies and bundles submits in front of a node, in any number",
+            "gateways in front of nodes: verify, bundle, forward",
         ),
     )(gateway)

@@ -197,7 +197,7 @@ def export(
     "request",
     help=two(
         "生成账户登记申请，交给链的管理员提交",
-        "make the request by which an administrator of the chain registers this key",
+        "make the request to register this key, for an administrator",
     ),
 )
 def request(

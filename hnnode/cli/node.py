@@ -87,7 +87,6 @@ def status(node: NodeOption = None, output: OutputOption = Format.table) -> None
 
 
 def _status_rows(facts: dict[str, Any]) -> list[tuple[str, Any]]:
-    pool = facts["pool"]
     state = facts["halted"] or (
         say("正在追赶", "catching up")
         if facts["syncing"]
@@ -102,11 +101,16 @@ def _status_rows(facts: dict[str, Any]) -> list[tuple[str, Any]]:
         (say("高度", "height"), f"{facts['height']} · {facts['block_hash']} · {facts['block_time']}"),
         (say("共识", "consensus"), facts["consensus"].get("text", "")),
         (say("节点连接", "peers"), f"{facts['peers_connected']}/{facts['peers_known']}"),
-        (say("交易池", "pool"), f"{pool.get('tx_count', 0)} · {pool.get('bytes', 0)}/{pool.get('bytes_max', 0)} bytes"),
+        (say("交易池", "pool"), _pool(facts["pool"])),
         (say("剩余磁盘", "disk free"), f"{facts['disk_free_bytes'] / 2**30:.1f} GiB"),
         (say("版本", "version"), facts["version"]),
         (say("运行时间", "uptime"), f"{facts['uptime_s']:.0f} s"),
     ]
+
+
+def _pool(pool: dict[str, Any]) -> str:
+    count, held, most = (pool.get(name, 0) for name in ("tx_count", "bytes", "bytes_max"))
+    return say(f"{count:,} 笔", f"{count:,} tx") + f" · {held / 2**20:.1f}/{most / 2**20:.0f} MiB"
 
 
 def peers(node: NodeOption = None, output: OutputOption = Format.table) -> None:

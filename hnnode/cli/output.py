@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from hnnode.cli.language import say
+
 PIPE_WIDTH = 400
 JSON_VERSION = 1
 """Rises when a field of the JSON output changes its meaning or goes away; new fields do not raise it."""
@@ -86,6 +88,8 @@ def columns(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    if not table.row_count:
+        table.add_row(Text(say("（无）", "(none)"), style="dim"))
     return table
 
 

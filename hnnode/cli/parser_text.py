@@ -7,9 +7,12 @@ of the parser's wording costs a translation and never a message.
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
+from unicodedata import east_asian_width
 
 from hnnode.cli.language import Language
 
@@ -54,10 +57,19 @@ _HELP = (
     (re.compile(r"^Options:$", re.MULTILINE), "选项："),
     (re.compile(r"^Commands:$", re.MULTILINE), "命令："),
     (re.compile(r"Show this message and exit\."), "显示此帮助"),
+    (re.compile(r"Install completion for the current shell\."), "为当前 shell 安装命令补全"),
+    (
+        re.compile(r"Show completion for the current shell, to copy it or\s+customize the installation\."),
+        "显示补全脚本，供复制或修改",
+    ),
     (re.compile(r"\[required\]"), "[必填]"),
     (re.compile(r"\[default: "), "[默认："),
     (re.compile(r"\[env var: "), "[环境变量："),
 )
+_DESCRIPTION = re.compile(r"  (?:\S.*?\s{2,}|\s*)(?=\S)")
+"""What stands before the description in a line about an option or command."""
+_WORD = re.compile(r"(?:\[\S*|[\u3400-\u9fff][，。；：、）]*|[^\s[\u3400-\u9fff]+[，。；：、）]*)\s*")
+"""What is not folded inside: a Chinese letter or another word, each with the marks that must not begin a line."""
 
 
 def _said(message: str, rules: Sequence[_Rule]) -> str | None:
@@ -81,7 +93,35 @@ def help_in_chinese(text: str) -> str:
     """A help text with its headings and remarks in Chinese; what a verb says about itself is left alone."""
     for pattern, chinese in _HELP:
         text = pattern.sub(chinese, text)
-    return text
+    return _folded(text, max(50, min(shutil.get_terminal_size().columns, 80) - 2))
+
+
+def _folded(text: str, columns: int) -> str:
+    """The parser folds lines by their letters; Chinese ones take two columns each and have no spaces to fold at."""
+    lines: list[str] = []
+    waiting = deque(text.split("\n"))
+    while waiting:
+        line = waiting.popleft()
+        start = _DESCRIPTION.match(line)
+        if start is None or _columns(line) <= columns:
+            lines.append(line)
+            continue
+        indent = " " * _columns(start[0])
+        while waiting and waiting[0].startswith(indent) and waiting[0][len(indent) :].strip():
+            line = f"{line} {waiting.popleft().strip()}"  # the rest of the same description
+        folded = start[0]
+        for word in _WORD.findall(line[len(start[0]) :]):
+            if _columns(folded + word.rstrip()) > columns:
+                lines.append(folded.rstrip())
+                folded = indent
+            folded += word
+        lines.append(folded.rstrip())
+    return "\n".join(lines)
+
+
+def _columns(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def frame_help(command: Any) -> None:

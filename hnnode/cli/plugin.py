@@ -12,15 +12,13 @@ from hnnode.cli.language import current, say, two
 from hnnode.cli.options import NodeOption, OutputOption
 from hnnode.cli.output import Format, columns, console, emit
 from hnnode.cli.plugin_diff import diff
+from hnnode.cli.plugin_store import status_name
 from hnnode.cli.session import node_url
 
+HASH_LETTERS = 16
+"""Of a code hash in a list; `plugin info` and JSON show all."""
+
 application = typer.Typer(name="plugin", help=two("应用与插件", "applications and plugins"), no_args_is_help=True)
-plugin_governance.register(application)
-plugin_store.register(application)
-plugin_kit.register(application)
-application.command("diff", help=two("两个节点对同一区块的不同结果", "what two nodes had different after a block"))(
-    diff
-)
 
 
 @application.command("list", help=two("启用的插件", "the plugins that are enabled"))
@@ -40,21 +38,12 @@ def list_plugins(node: NodeOption = None, output: OutputOption = Format.table) -
             p["version"],
             p[f"title_{current()}"],
             say("是", "yes") if p["native"] else say("否", "no"),
-            _status(p["status"]),
-            p["code_hash"] or "–",
+            status_name(p["status"]),
+            p["code_hash"][:HASH_LETTERS] or "–",
         ]
         for p in found["plugins"]
     ]
     emit(output, found, lambda: columns(titles, rows))
-
-
-def _status(status: str) -> str:
-    names = {
-        "enabled": say("启用", "enabled"),
-        "disabled": say("停用", "disabled"),
-        "migrating": say("迁移中", "migrating"),
-    }
-    return names.get(status, status)
 
 
 @application.command("show", help=two("一个应用的动作和查询", "actions and queries of an application"))
@@ -77,10 +66,10 @@ def show(
     if output is Format.json:
         emit(output, wanted, lambda: "")
         return
-    titles = [say("动作", "action"), say("角色", "roles"), say("说明", "title")]
+    titles = [say("动作", "action"), say("说明", "title"), say("角色", "roles")]
     console().print(
         columns(
-            titles, [[a["action"], " ".join(a["roles"]) or "–", a[f"title_{current()}"]] for a in wanted["actions"]]
+            titles, [[a["action"], a[f"title_{current()}"], " ".join(a["roles"]) or "–"] for a in wanted["actions"]]
         )
     )
     console().print()
@@ -90,3 +79,12 @@ def show(
             [[q["query"], q[f"title_{current()}"]] for q in wanted["queries"]],
         )
     )
+
+
+# In the order of help: the chain's, the vendor's, the operator's, the validators'.
+plugin_kit.register(application)
+plugin_store.register(application)
+plugin_governance.register(application)
+application.command("diff", help=two("两个节点对同一区块的不同结果", "what two nodes had different after a block"))(
+    diff
+)

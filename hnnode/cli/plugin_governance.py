@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,9 +25,11 @@ from hnnode.cli.options import (
 from hnnode.cli.output import Format, columns, emit, grid
 from hnnode.cli.passphrase import open_signer
 from hnnode.cli.session import key_path, node_home, node_url
+from hnnode.config import load_config
 from hnnode.crypto import read_key_file
 from hnnode.errors import ConfigError
 from hnnode.execution.governance_records import Code, PluginRecord
+from hnnode.packaging import NATIVE_NAMES
 from hnnode.storage.home import Home
 
 AFTER_BLOCKS = 1_000
@@ -90,7 +93,8 @@ def propose(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="WHEEL|NAME", help=two("插件包，或已安装的应用", "a package, or an installed application")
+            metavar="WHEEL|NAME",
+            help=two("插件包，或已安装的应用", "a package, or an application that is installed here"),
         ),
     ],
     code_hash: Annotated[
@@ -115,32 +119,38 @@ def propose(
     from hnnode.governance.voting import propose_payload
 
     url = node_url(node)
-    name, code = _code(what, code_hash, home)
+    name, code = proposed_code(what, code_hash, home)
     kind = "activate" if plugin_now(url, name) is None else "upgrade"
     payload = propose_payload(kind, name, code, _activation(url, height, after))
     facts = _submit(url, "propose", payload, (key_path(key, key_dir), passphrase_fd), timeout)
     _made(url, facts, payload, output)
 
 
-def _code(what: str, code_hash: str | None, home: Path | None) -> tuple[str, Code]:
-    """Name and code of a wheel, or of a version in the store of the home."""
-    from hnnode.governance import PluginStore
-    from hnnode.packaging import read_package
+def proposed_code(what: str, code_hash: str | None, home: Path | None) -> tuple[str, Code]:
+    """Name and code of a wheel, of a version in the store of the home, or of what the node's own environment brings."""
+    from hnnode.governance import PluginSources, PluginStore
+    from hnnode.packaging import read_manifest, read_package
 
     if what.endswith(".whl"):
         package = read_package(Path(what), None)  # who votes checks the signatures when it installs
         manifest, digest = package.manifest, package.code_hash
     else:
-        found = [each for each in PluginStore(Home(node_home(home)).root).list() if each.name == what]
-        found = [each for each in found if each.code_hash.hex().startswith((code_hash or "").lower())]
-        if len(found) != 1:
-            versions = ", ".join(f"{each.version} {each.code_hash.hex()[:16]}" for each in found) or "–"
+        store = PluginStore(Home(node_home(home)).root)
+        found = {each.code_hash: (each.version, each.manifest) for each in store.list() if each.name == what}
+        own = PluginSources(store).environment(what)
+        if own is not None:
+            found.setdefault(own.code_hash, (own.version, read_manifest(own.package)))
+        chosen = [each for each in found.items() if each[0].hex().startswith((code_hash or "").lower())]
+        if len(chosen) != 1:
+            versions = ", ".join(f"{version} {digest.hex()[:16]}" for digest, (version, _) in chosen) or "–"
             detail = say(
-                f"{what}：找到 {len(found)} 个版本（{versions}），用 --code-hash 选一个",
-                f"{what}: found {len(found)} versions ({versions}), choose one with --code-hash",
+                f"{what}：找到 {len(chosen)} 个版本（{versions}），用 --code-hash 选一个",
+                f"{what}: found {len(chosen)} versions ({versions}), choose one with --code-hash",
             )
             raise ConfigError("PREREQUISITE_MISSING", detail)
-        manifest, digest = found[0].manifest, found[0].code_hash
+        digest, (version, manifest) = chosen[0]
+        plugin = manifest.plugin
+        return what, Code(version, plugin.api_version, plugin.state_version, digest.hex())
     plugin = manifest.plugin
     return plugin.name, Code(plugin.version, plugin.api_version, plugin.state_version, digest.hex())
 
@@ -164,7 +174,10 @@ def switch(kind: str) -> Any:
         url = node_url(node)
         now = plugin_now(url, name)
         if now is None:
-            raise ConfigError("PREREQUISITE_MISSING", say(f"插件集合中没有 {name}", f"{name} is not in the plugin set"))
+            detail = say(f"插件集合中没有 {name}", f"{name} is not in the plugin set")
+            if name in NATIVE_NAMES:
+                detail = say(f"{name} 为内置应用，始终启用", f"{name} is an application of the core, always enabled")
+            raise ConfigError("PREREQUISITE_MISSING", detail)
         payload = propose_payload(kind, name, now.code, _activation(url, height, after))
         facts = _submit(url, "propose", payload, (key_path(key, key_dir), passphrase_fd), timeout)
         _made(url, facts, payload, output)
@@ -184,7 +197,7 @@ def vote(
     output: OutputOption = Format.table,
 ) -> None:
     """Says with the node's key that the proposed code is installed here and approved; checked before it is said."""
-    from hnnode.governance import PluginSources, PluginStore
+    from hnnode.governance import PluginSources, PluginStore, make_host
     from hnnode.governance.voting import check_code, vote_payload
     from hnnode.node.genesis import load_genesis
 
@@ -200,7 +213,14 @@ def vote(
     name, code = proposal["name"], msgspec.convert(proposal, Code)
     if not reject:
         now = plugin_now(url, name)
-        check_code(name, code, now if proposal["kind"] == "upgrade" else None, PluginSources(PluginStore(place.root)))
+        execution = load_config(place.config).execution
+        check_code(
+            name,
+            code,
+            now if proposal["kind"] == "upgrade" else None,
+            PluginSources(PluginStore(place.root), execution),
+            partial(make_host, execution=execution),
+        )
     genesis = load_genesis(place.genesis)
     validators: ValidatorSet = genesis.validators
     payload = vote_payload(read_key_file(place.key), validators, genesis.chain_id, number, code, approve=not reject)

@@ -374,5 +374,5 @@ def register(application: typer.Typer) -> None:
     )(docs)
     application.command(
         "dev",
-        help=two("单节点链，保存文件后重新加载", "a one-node chain that loads the plugin again when a file is saved"),
+        help=two("单节点链，保存文件后重新加载", "a one-node chain that reloads the plugin on every save"),
     )(dev)

@@ -14,6 +14,7 @@ from hnnode.cli.options import HomeOption, NodeOption, OutputOption, optional
 from hnnode.cli.output import Format, columns, console, emit, grid, notes, value_table
 from hnnode.cli.plugin_governance import NameArgument, governance_query
 from hnnode.cli.session import node_home, node_url
+from hnnode.config import load_config
 from hnnode.errors import ConfigError, HnError
 from hnnode.storage.home import Home
 
@@ -26,13 +27,13 @@ def install(
     output: OutputOption = Format.table,
 ) -> None:
     """Takes a signed package into the home; nothing runs until the chain has decided."""
-    from hnnode.governance import PluginStore
+    from hnnode.governance import PluginSources, PluginStore
     from hnnode.packaging import load_trust, read_package
 
     place = Home(node_home(home))
     place.check()
     store = PluginStore(place.root)
-    package = read_package(wheel, load_trust(store.trust))
+    package = read_package(wheel, load_trust(store.trust), owner_of=PluginSources(store).owner_of)
     is_new = store.install(package)
     facts = {
         "name": package.name,
@@ -101,7 +102,45 @@ def info(
     if output is Format.json:
         emit(output, facts, lambda: "")
         return
-    console().print(value_table({**(record or {"name": name, "status": "–"}), "installed": versions}))
+    if record is not None:
+        console().print(grid(_facts(record)))
+        console().print()
+    titles = [say("本机版本", "version here"), say("数据版本", "data"), say("代码摘要", "code hash")]
+    console().print(columns(titles, [list(each.values()) for each in versions]))
+
+
+def _facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
+    code, migration = record["code"], record["migration"]
+    rows = [
+        (say("应用", "application"), record["name"]),
+        (say("状态", "status"), status_name(record["status"])),
+        (say("版本", "version"), code["version"]),
+        (say("代码摘要", "code hash"), code["code_hash"] or say("内置", "native")),
+        (say("接口版本", "API version"), code["api_version"]),
+        (say("数据版本", "data version"), record["data_version"]),
+        (say("自高度", "since height"), record["since_height"]),
+        (say("提案", "proposal"), record["proposal"] or say("创世", "genesis")),
+    ]
+    if code["state_version"] != record["data_version"]:
+        rows.append((say("代码的数据版本", "data version of the code"), code["state_version"]))
+    if migration is not None:
+        done = say(
+            f"{migration['phase']}，已处理 {migration['rows']} 行", f"{migration['phase']}, {migration['rows']} rows"
+        )
+        rows.append((say("迁移", "migration"), done))
+    if record["fault"]:
+        rows.append((say("故障", "fault"), record["fault"]))
+    return rows
+
+
+def status_name(status: str) -> str:
+    """Status of an application in the language of this process."""
+    names = {
+        "enabled": say("启用", "enabled"),
+        "disabled": say("停用", "disabled"),
+        "migrating": say("迁移中", "migrating"),
+    }
+    return names.get(status, status)
 
 
 def migrate(
@@ -136,7 +175,8 @@ def migrate(
     place = Home(node_home(home))
     place.check()
     store = PluginStore(place.root)
-    sources = PluginSources(store)
+    execution = load_config(place.config).execution
+    sources = PluginSources(store, execution)
     with DiskReader(place.database) as state:
         plugins = decode_set(state.get(state_key("governance", SET_KEY))).plugins
         now = next((plugin for plugin in plugins if plugin.name == name), None)
@@ -163,8 +203,8 @@ def migrate(
             raise ConfigError("PREREQUISITE_MISSING", detail)
         plugin = found[0].manifest.plugin
         code = Code(plugin.version, plugin.api_version, plugin.state_version, found[0].code_hash.hex())
-        former = make_host([sources.find(name, now.code)])
-        host = make_host([sources.find(name, code)])
+        former = make_host([sources.find(name, now.code)], execution=execution)
+        host = make_host([sources.find(name, code)], execution=execution)
         try:
             with notes().status(say("迁移试运行…", "trying the migration …")):
                 tried = rehearse(name, now.data_version, code, (host, former), state)

@@ -20,11 +20,12 @@ DEFAULT_NODE = "http://127.0.0.1:20200"
 
 @dataclass(slots=True)
 class Session:
-    """Values of the options before the noun; a verb's own option goes first."""
+    """Values of the options before the noun; a verb's own option goes first. `asked`: the node that the verb chose."""
 
     home: Path | None = None
     node: str | None = None
     key_dir: Path | None = None
+    asked: str | None = None
 
 
 session = Session()
@@ -79,7 +80,8 @@ def node_url(option: str | None) -> str:
     if url is None:
         network = dev_network()
         url = network.nodes[0] if network is not None else DEFAULT_NODE
-    return url.rstrip("/")
+    session.asked = url.rstrip("/")
+    return session.asked
 
 
 def node_home(option: Path | None) -> Path:

@@ -19,7 +19,7 @@ application = typer.Typer(
     "reset",
     help=two(
         "移走损坏的数据，节点重新从其他节点获取全链；签名下限保留",
-        "move damaged data aside; the node fetches the chain again from its peers and keeps its sign floor",
+        "move damaged data aside, to fetch the chain from peers again",
     ),
 )
 def reset(home: HomeOption = None, output: OutputOption = Format.table) -> None:

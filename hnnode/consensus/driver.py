@@ -30,7 +30,6 @@ from hnnode.primitives.guard import guarded
 
 log = structlog.get_logger("consensus")
 
-SIGN_FLOOR_AHEAD = 16
 INBOX_MAX = 8_192
 """Consensus frames that wait while effects are carried out; older ones go first."""
 

@@ -21,7 +21,7 @@ from hnnode.plugin_api.limits import QUERY_TICKS_MAX
 from hnnode.plugin_api.model import json_schema
 from hnnode.plugin_api.outcome import QueryRefused, TxRefused
 from hnnode.plugin_api.registry import QuerySpec
-from hnnode.ports import ActionInfo, QueryInfo, StateReader
+from hnnode.ports import ActionInfo, QueryInfo, RuleInfo, StateReader
 
 NATIVE_VERSION = "1"
 """Version of the native applications' rules; not the package's version, so that a rebuilt node keeps its plugins
@@ -96,9 +96,26 @@ class NodeApplications:
                 )
         return sorted(found, key=lambda info: (info.application, info.action))
 
+    def exempt_fields(self) -> list[tuple[str, str, Sequence[str]]]:
+        """(application, action, fields of its payload) that the door does not look through for numbers of people."""
+        tables = self._applications.values()
+        return [(table.name, row.name, row.exempt) for table in tables for row in table.actions.values() if row.exempt]
+
     def queries(self) -> list[QueryInfo]:
         """Every query, ascending by application and query."""
         return [info for _, (info, _) in sorted(self._answers.items(), key=lambda item: item[0])]
+
+    def rules(self) -> list[RuleInfo]:
+        """Every rule that a receipt may name, ascending."""
+        native = {row[0] for row in self._native}
+        found = [
+            RuleInfo(application, rule, *texts)
+            for rule, texts in NATIVE_RULES.items()
+            if (application := rule.partition(".")[0]) in native
+        ]
+        for table in self._applications.values():
+            found += [RuleInfo(table.name, rule.id, rule.zh, rule.en) for rule in table.rules.values()]
+        return sorted(found, key=lambda info: info.rule)
 
     def plugins(self) -> list[Mapping[str, Any]]:
         """name, version, applications, code_hash (hexadecimal; empty for native), native, status (enabled, disabled or
@@ -130,14 +147,6 @@ class NodeApplications:
                 }
             )
         return found
-
-    def rule_text(self, rule_id: str) -> tuple[str, str] | None:
-        """Chinese and English text of a rule; None for an unknown one."""
-        if rule_id in NATIVE_RULES:
-            return NATIVE_RULES[rule_id]
-        table = self._applications.get(rule_id.partition(".")[0])
-        rule = table.rules.get(rule_id) if table else None
-        return (rule.zh, rule.en) if rule else None
 
     def query(self, application: str, query: str, arguments: bytes, state: StateReader) -> Any:
         """Answer a query as a JSON-ready object with `as_of_height`.

@@ -1,6 +1,6 @@
-"""Runs the transactions of one block that belong to one Python application.
+"""Runs the transactions of one block that belong to Python applications.
 
-    transactions → group: keys → one get_many → group: packed results → core
+    transactions → group: keys → one get_many → group: keys that follow → one get_many … → group: packed results → core
 
 The executor is the host's side: it reads the state and knows the accounts. `group.py` is the plugin's side, with the
 rules that both keep.
@@ -9,7 +9,8 @@ rules that both keep.
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import hnnode_native
@@ -17,6 +18,7 @@ import hnnode_native
 from hnnode.errors import FatalError
 from hnnode.execution.group import ForeignTx, Group
 from hnnode.execution.isolation import IsolatedApplication
+from hnnode.execution.prefetch import Prefetch
 from hnnode.execution.reader import AccountRecords, StateBlockReader
 from hnnode.execution.table import Application
 from hnnode.plugin_api.outcome import ReadFailed
@@ -34,6 +36,42 @@ class Executor:
 
     def __init__(self, applications: Mapping[str, Application | IsolatedApplication]) -> None:
         self._applications = dict(applications)
+        apart = sum(isinstance(table, IsolatedApplication) for table in applications.values())
+        self._threads = ThreadPoolExecutor(max(1, apart), "plugin-run")  # none is started before it is needed
+
+    def execute_block(
+        self,
+        groups: Sequence[tuple[str, Sequence[ForeignTx]]],
+        state: StateReader,
+        height: int,
+        time_ms: int,
+        accounts: AccountRecords,
+    ) -> Iterator[tuple[str, bytes]]:
+        """(application, packed results) of each group of a block, in the order of `groups`, whichever is ready first.
+
+        Isolated applications run at the same time, each in its process, and beside those of this process: they read the
+        state after the block before, so none sees what another does. What they ask the node for is answered by a thread
+        each.
+
+        Args:
+            state, accounts: may be read by several threads; nobody writes until the last results are taken.
+        Raises: as `execute_packed`, of the first group that fails; the others are left to themselves then.
+        """
+        apart = [name for name, _ in groups if isinstance(self._applications.get(name), IsolatedApplication)]
+        if len(apart) == len(groups):
+            apart = apart[1:]  # this thread has something to do, too
+        running = {
+            name: self._threads.submit(self.execute_packed, name, txs, state, height, time_ms, accounts)
+            for name, txs in groups
+            if name in apart
+        }
+        done = {
+            name: self.execute_packed(name, txs, state, height, time_ms, accounts)
+            for name, txs in groups
+            if name not in running
+        }
+        for name, _ in groups:
+            yield name, done[name] if name in done else running[name].result()
 
     def execute_group(
         self,
@@ -77,11 +115,12 @@ class Executor:
         gc.disable()  # tens of thousands of objects and no cycle among them
         try:
             group = Group(table.fresh(), height, time_ms)
-            wanted = group.declare(txs)
-            prefix = table.prefix
-            found = state.get_many([prefix + key for key in wanted]) if wanted else []
-            values = dict(zip(wanted, found, strict=True))
-            return group.run(values, StateBlockReader(prefix, state, accounts))
+            wanted, prefetch = group.declare(txs), Prefetch(state, table.prefix)
+            values: dict[bytes, bytes | None] = {}
+            while wanted:
+                values.update(zip(wanted, prefetch.values(wanted), strict=False))
+                wanted = group.follow(values)
+            return group.run(values, StateBlockReader(table.prefix, state, accounts))
         except ReadFailed as failed:
             raise failed.error from failed
         finally:

@@ -1,6 +1,6 @@
 """The transactions of one application in one block, on the side of the plugin.
 
-    host: transactions → declare → keys → host: values of these, read together → run → packed results
+    host: transactions → declare → keys → host: values of these, read together → follow → keys … → run → packed results
 
 A group knows no database: what it needs comes as values or through a `BlockReader`, what it finds leaves as bytes. So a
 group runs in the node's process or in one of its own, with one message each way for the keys and one for the results.
@@ -16,12 +16,14 @@ Invariants:
    recursion of other code is a fault; where exactly the interpreter gives up may differ between hosts, so a handler
    does not recurse by data: loops with a bound instead.
 6. A batch handler decides as its action's single handler would, transaction by transaction.
+7. What was fetched before decides how long a block takes and nothing else. Yet the functions that name keys are code of
+   the plugin: they are called with the same arguments in the same order on every node, isolated or not.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -74,8 +76,23 @@ class DeclaredTx:
         self.sender = b""
 
 
+class FetchedRows:
+    """`Reader` for functions that name keys: the rows that were fetched, and nothing else."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[bytes, bytes | None]) -> None:
+        self._values = values
+
+    def get(self, key: bytes, /) -> bytes | None:
+        return self._values.get(key)
+
+    def scan(self, prefix: bytes, limit: int, after: bytes | None = None) -> list[tuple[bytes, bytes]]:
+        return []
+
+
 class Group:
-    """One use: `declare`, then `run`."""
+    """One use: `declare`, then `follow` until it names nothing, then `run`."""
 
     def __init__(self, table: Application, height: int, time_ms: int) -> None:
         self._table = table
@@ -85,6 +102,8 @@ class Group:
         self._faults: set[str] = set()
         self._meter = table.meter
         self._reader: BlockReader | None = None
+        self._named = self._round = 0
+        self._rounds = max((len(action.then_keys) for action in table.actions.values()), default=0)
 
     def declare(self, txs: Sequence[ForeignTx]) -> list[bytes]:
         """Decode the transactions; the keys that their handlers will most likely read, each once, in order."""
@@ -115,6 +134,39 @@ class Group:
                 break
         for tx_index, tx_id, sender, name, raw in txs[len(calls) :]:
             calls.append(self._call(tx_index, tx_id, sender, name, raw))
+        self._named = len(wanted)
+        return list(wanted)
+
+    def follow(self, values: Mapping[bytes, bytes | None]) -> list[bytes]:
+        """The next keys to fetch: those that follow from the rows fetched so far, each once, in order; none when the
+        group may run.
+
+        Args:
+            values: of all keys named so far.
+        """
+        meter, info, rows = self._meter, DeclaredTx(self._height, self._time_ms), FetchedRows(values)
+        wanted: dict[bytes, None] = {}
+        while not wanted and self._round < self._rounds:
+            at = self._round
+            self._round += 1
+            for call in self._calls:
+                if len(call) == 2 or len(call[3].then_keys) <= at:
+                    continue
+                _, info.tx_id, info.sender, action, payload = call
+                if meter is not None:
+                    meter.begin(KEYS_TICKS_MAX)
+                try:
+                    for key in islice(action.then_keys[at](info, payload, rows), PREFETCH_KEYS_MAX):
+                        if type(key) is bytes and key not in values and len(key) <= KEY_BYTES_MAX:
+                            wanted[key] = None
+                except MemoryError as e:
+                    raise self._out_of_memory(action) from e
+                except (Exception, TxRefused):  # noqa: BLE001 - as in `declare`
+                    continue
+                if self._named + len(wanted) >= BLOCK_KEYS_MAX:
+                    self._round = self._rounds
+                    break
+        self._named += len(wanted)
         return list(wanted)
 
     def _call(self, tx_index: int, tx_id: bytes, sender: bytes, name: str, raw: bytes) -> _Call | _Refusal:
@@ -138,7 +190,7 @@ class Group:
         """Results of the transactions, one each, in order, packed.
 
         Args:
-            values: of the keys that `declare` gave, after the block before; taken over.
+            values: of the keys that `declare` and `follow` gave, after the block before; taken over.
             reader: everything else after the block before.
         Raises: FatalError: the host is out of memory. ReadFailed of `reader` passes through.
         """

@@ -24,8 +24,10 @@ from hnnode.execution.loading import Copies, Loaded, load, register, source_file
 from hnnode.execution.metering.loader import Codes
 from hnnode.execution.metering.meter import UNBOUND
 from hnnode.execution.migrating import Moved, Phase, move_page
-from hnnode.execution.source import RESERVED, PluginSource, TaggedHash, code_hash, discover, invalid
+from hnnode.execution.source import PluginSource, code_hash, discover, invalid
 from hnnode.execution.table import Application
+from hnnode.packaging.code_hash import TaggedHash
+from hnnode.packaging.package import NATIVE_NAMES
 from hnnode.plugin_api.hooks import API_VERSION
 from hnnode.plugin_api.migration import Row
 from hnnode.plugin_api.model import bare_schema
@@ -80,7 +82,7 @@ class Host:
         self.applications: dict[str, Application | IsolatedApplication] = {}
         try:
             for plugin in sorted(plugins, key=lambda each: each.name):
-                if plugin.name in self.applications or plugin.name in RESERVED:
+                if plugin.name in self.applications or plugin.name in NATIVE_NAMES:
                     raise invalid(f"plugin {plugin.name}: the name is taken")
                 self._add(plugin, config or ExecutionConfig())
         except BaseException:

@@ -83,14 +83,21 @@ class Copies:
         return replace(table, renew=self.next), hooks
 
 
-def load(source: PluginSource) -> Loaded:
-    """What the source's entry names, imported from its folder, not counted.
+_imported: dict[str, bytes] = {}
+"""Code hash of each package that `load` imported."""
 
-    Raises: ConfigError (PLUGIN_SET_INVALID): it cannot be imported, or another package took its place.
+
+def load(source: PluginSource) -> Loaded:
+    """What the source's entry names, imported from its folder, not counted. A package whose files were replaced since it was
+    imported is imported again: the hash that the chain commits is that of the code that runs.
+
+    Raises: ConfigError (PLUGIN_SET_INVALID): it cannot be imported, another package took its place, or its files are not those
+    of the source.
     """
     module, _, name = source.entry.partition(":")
     package = module.partition(".")[0]
-    if _folder(package) != source.package.resolve():
+    source_files(source)
+    if _folder(package) != source.package.resolve() or _imported.get(package, source.code_hash) != source.code_hash:
         forget(package)
     root = str(source.root)
     sys.path.insert(0, root)
@@ -103,6 +110,8 @@ def load(source: PluginSource) -> Loaded:
         sys.path.remove(root)
     if _folder(package) != source.package.resolve():
         raise invalid(f"plugin {source.name}: {package} was imported from elsewhere, want {source.package.name}")
+    _imported[package] = source.code_hash
+    source_files(source)  # they may have changed while they were imported
     return Loaded(found)
 
 
@@ -157,6 +166,7 @@ def _forget_copies(held: list[Loader]) -> None:
 
 def forget(package: str) -> None:
     """Remove a package and its modules from those that are imported."""
+    _imported.pop(package, None)
     for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[name]
 

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from hnnode.errors import ConfigError
+from hnnode.packaging.code_hash import TaggedHash, hash_code, read_code
+from hnnode.packaging.package import NATIVE_NAMES
 
 GROUP = "hnnode.plugins"
-RESERVED = frozenset(("identity", "evidence", "governance"))
-"""Applications of the core: no plugin may bring them."""
 MANIFEST = "hnplugin.toml"
-CODE_SUFFIXES = (".py", ".json", ".toml")
-CODE_FILES_MAX = 2_000
-CODE_BYTES_MAX = 32 * 1024 * 1024
-
-TaggedHash = Callable[[str, bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ def discover(
     for point in entry_points(group=GROUP) if found is None else found:
         points.setdefault(point.name, []).append(point)
     sources = []
-    for name in sorted(set(enabled) - RESERVED):
+    for name in sorted(set(enabled) - NATIVE_NAMES):
         candidates = points.get(name, [])
         if len(candidates) != 1:
             installed = ", ".join(sorted(points)) or "none"
@@ -120,32 +115,12 @@ def is_metered(package: Path) -> bool:
 
 
 def code_files(package: Path, tagged_hash: TaggedHash) -> tuple[dict[str, bytes], bytes]:
-    """The files of a plugin's code, ascending by path, and their hash: `H("hn/plugin-code/v1", files)`, each file
-    `u16 length || path || u32 length || content`.
+    """The files of a plugin's code that count, ascending by path, and their hash.
 
-    Paths are relative to the package, with `/`; only `.py`, `.json` and `.toml` files count, so a cache or a compiled
-    copy changes nothing.
-
-    Raises: ConfigError: too many files or bytes.
+    Raises: ConfigError (PLUGIN_PACKAGE_INVALID): too many files or bytes.
     """
-    found = sorted(
-        (path.relative_to(package).as_posix(), path)
-        for path in package.rglob("*")
-        if path.suffix in CODE_SUFFIXES and path.is_file() and "__pycache__" not in path.parts
-    )
-    files = {}
-    parts = []
-    total = 0
-    for relative, path in found:
-        content = files[relative] = path.read_bytes()
-        total += len(content)
-        if len(found) > CODE_FILES_MAX or total > CODE_BYTES_MAX:
-            raise invalid(
-                f"{package.name}: {len(found)} files, want ≤ {CODE_FILES_MAX}; {total} bytes, want ≤ {CODE_BYTES_MAX}"
-            )
-        named = relative.encode("utf-8")
-        parts += [len(named).to_bytes(2, "big"), named, len(content).to_bytes(4, "big"), content]
-    return files, tagged_hash("hn/plugin-code/v1", b"".join(parts))
+    files = read_code(package)
+    return files, hash_code(files, tagged_hash)
 
 
 def code_hash(package: Path, tagged_hash: TaggedHash) -> bytes:

@@ -14,8 +14,16 @@ import msgspec
 from hnnode.execution.payload import payload_decoder
 from hnnode.plugin_api.migration import Migration
 from hnnode.plugin_api.model import ModelError, json_schema
-from hnnode.plugin_api.privacy.guard import RULE, Handling, action_handling, guard_batch, guard_handler, guarded_texts
-from hnnode.plugin_api.registry import ActionSpec, BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec
+from hnnode.plugin_api.privacy.guard import (
+    RULE,
+    Handling,
+    action_handling,
+    exempt_fields,
+    guard_batch,
+    guard_handler,
+    guarded_texts,
+)
+from hnnode.plugin_api.registry import ActionSpec, BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec, ThenKeys
 
 if TYPE_CHECKING:
     from hnnode.execution.metering.meter import Meter
@@ -42,6 +50,8 @@ class Action:
     model: type[msgspec.Struct]
     title_zh: str
     title_en: str
+    then_keys: tuple[ThenKeys, ...] = ()
+    exempt: tuple[str, ...] = ()
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -49,7 +59,9 @@ class Action:
 
 
 class ActionFacts(Protocol):
-    """What a node knows of an action, wherever its code runs. schema: JSON Schema of its payload."""
+    """What a node knows of an action, wherever its code runs. schema: JSON Schema of its payload. exempt: its fields that the door
+    does not look through for numbers of people.
+    """
 
     @property
     def name(self) -> str: ...
@@ -61,6 +73,8 @@ class ActionFacts(Protocol):
     def title_zh(self) -> str: ...
     @property
     def title_en(self) -> str: ...
+    @property
+    def exempt(self) -> tuple[str, ...]: ...
 
 
 class ApplicationFacts(Protocol):
@@ -164,4 +178,16 @@ def _action(registry: Registry, spec: ActionSpec) -> Action:
         handler = guard_handler(handler, texts, rule)
         batch = None if batch is None else guard_batch(batch, texts, rule)
     decode = payload_decoder(spec.model)
-    return Action(spec.name, decode, handler, batch, spec.keys, spec.roles, spec.model, spec.title_zh, spec.title_en)
+    return Action(
+        name=spec.name,
+        decode=decode,
+        handler=handler,
+        batch=batch,
+        keys=spec.keys,
+        roles=spec.roles,
+        model=spec.model,
+        title_zh=spec.title_zh,
+        title_en=spec.title_en,
+        then_keys=spec.then_keys,
+        exempt=tuple(exempt_fields(spec.model, handling, registry.unguarded)),
+    )

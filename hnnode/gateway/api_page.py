@@ -15,7 +15,11 @@ POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
-_OWN = {"": ("docs.html", "text/html; charset=utf-8"), "/start.js": ("docs.js", "text/javascript; charset=utf-8")}
+_OWN = {
+    "": ("docs.html", "text/html; charset=utf-8"),
+    "/start.js": ("docs.js", "text/javascript; charset=utf-8"),
+    "/zh.json": ("docs.zh.json", "application/json"),
+}
 _BUNDLED = {
     "/swagger-ui.css": "text/css; charset=utf-8",
     "/swagger-ui-bundle.js": "text/javascript; charset=utf-8",

@@ -36,13 +36,12 @@ class BuildRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def catalogue(node: Node) -> list[dict[str, Any]]:
-    """Applications with their actions and queries, by name."""
+    """Applications with their actions, queries and rules, by name."""
     found: dict[str, dict[str, Any]] = {}
 
     def entry(application: str) -> dict[str, Any]:
-        return found.setdefault(
-            application, {"application": application, "plugin": "", "version": "", "actions": [], "queries": []}
-        )
+        empty = {"application": application, "plugin": "", "version": "", "actions": [], "queries": [], "rules": []}
+        return found.setdefault(application, empty)
 
     for action in node.applications.actions():
         item = entry(action.application)
@@ -58,6 +57,9 @@ def catalogue(node: Node) -> list[dict[str, Any]]:
     for query in node.applications.queries():
         item = {"query": query.query, "title_zh": query.title_zh, "title_en": query.title_en}
         entry(query.application)["queries"].append(item)
+    for rule in node.applications.rules():
+        item = {"rule": rule.rule, "message_zh": rule.zh, "message_en": rule.en}
+        entry(rule.application)["rules"].append(item)
     return [found[name] for name in sorted(found)]
 
 
@@ -70,7 +72,7 @@ def application_routes(context: Context) -> APIRouter:
         plugins = [{**p, "code_hash": _hex(p.get("code_hash", ""))} for p in node.applications.plugins()]
         return json_answer({"plugins": plugins})
 
-    @router.get("/applications", response_model=models.Applications, summary="Applications, actions and queries")
+    @router.get("/applications", response_model=models.Applications, summary="Applications, actions, queries and rules")
     async def list_applications() -> Response:
         return json_answer({"applications": catalogue(node)})
 

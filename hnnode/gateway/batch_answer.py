@@ -78,6 +78,11 @@ def results_of(admission: Admission) -> list[SubmitResult]:
     codes = struct.unpack(f">{len(admission.codes) // 4}I", admission.codes)
     ids = admission.tx_ids
     return [
-        SubmitResult(ids[ID_BYTES * i : ID_BYTES * (i + 1)], 0 if code == TX_DUPLICATE else code, code == TX_DUPLICATE)
+        SubmitResult(
+            ids[ID_BYTES * i : ID_BYTES * (i + 1)],
+            0 if code == TX_DUPLICATE else code,
+            code == TX_DUPLICATE,
+            admission.personal.get(i),
+        )
         for i, code in enumerate(codes)
     ]

@@ -21,7 +21,7 @@ class Fault(Model):
 
 
 class Problem(BaseModel):
-    """RFC 9457. More members may stand beside these: `state` of a transaction, `pool` when the mempool is full."""
+    """RFC 9457. More members may stand beside these: `state` of a transaction, `pool` when the mempool is full, `personal` (3013)."""
 
     type: str
     title: str
@@ -96,6 +96,7 @@ class SubmitItem(Model):
     height: int | None = None
     tx_index: int | None = None
     rule: str | None = None
+    personal: dict[str, str] | None = Field(None, description="`kind` and `field` of a number of a person")
 
 
 class SubmittedBatch(Model):
@@ -204,12 +205,19 @@ class QueryView(Model):
     title_en: str
 
 
+class RuleView(Model):
+    rule: str
+    message_zh: str
+    message_en: str
+
+
 class ApplicationView(Model):
     application: str
     plugin: str
     version: str
     actions: list[ActionView]
     queries: list[QueryView]
+    rules: list[RuleView]
 
 
 class Applications(Model):

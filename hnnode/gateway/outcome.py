@@ -12,10 +12,11 @@ from hnnode.errors import CODES, ERRORS, Unavailable
 from hnnode.gateway.answer import code_name, json_answer
 from hnnode.gateway.context import Context
 from hnnode.gateway.problem import problem
-from hnnode.ports import SubmitResult, TxStatus, Wait
+from hnnode.ports import Personal, SubmitResult, TxStatus, Wait
 
 TX_DUPLICATE = CODES["TX_DUPLICATE"]
 TX_EXPIRED = CODES["TX_EXPIRED"]
+PERSONAL_DATA = CODES["PERSONAL_DATA"]
 INTERNAL_ERROR = CODES["INTERNAL_ERROR"]
 POOL_CODES = frozenset(CODES[name] for name in ("MEMPOOL_FULL", "ACCOUNT_QUOTA_EXCEEDED"))
 LOOKUPS_A_TURN = 64
@@ -29,19 +30,51 @@ def final_code(status: TxStatus) -> int:
     return status.code or (TX_EXPIRED if status.state == "expired" else INTERNAL_ERROR)
 
 
-def refusal(context: Context, code: int, tx_id: bytes, instance: str, state: str = "rejected") -> Response:
-    """Problem document of a refused transaction; a full pool says how full it is."""
-    return refused_tx(code, tx_id, instance, state, context.node.mempool.depth() if code in POOL_CODES else None)
+_KINDS = {
+    "citizen_number": "a citizen identity number",
+    "mobile": "a mobile number",
+    "bank_card": "a bank card number",
+}
+
+
+def refusal(
+    context: Context,
+    code: int,
+    tx_id: bytes,
+    instance: str,
+    state: str = "rejected",
+    personal: Personal | None = None,
+) -> Response:
+    """Problem document of a refused transaction; a full pool says how full it is, a personal payload what was found where."""
+    pool = context.node.mempool.depth() if code in POOL_CODES else None
+    return refused_tx(code, tx_id, instance, state, pool, personal)
 
 
 def refused_tx(
-    code: int, tx_id: bytes, instance: str, state: str = "rejected", pool: Mapping[str, int] | None = None
+    code: int,
+    tx_id: bytes,
+    instance: str,
+    state: str = "rejected",
+    pool: Mapping[str, int] | None = None,
+    personal: Personal | None = None,
 ) -> Response:
     """As `refusal`, for a door that has no pool of its own."""
     extra: dict[str, Any] = {"state": state}
+    detail = rule = ""
     if pool is not None:
         extra["pool"] = dict(pool)
-    return problem(code, tx_id=None if tx_id == NO_ID else tx_id, instance=instance, extra=extra, pointer="/tx")
+    if code == PERSONAL_DATA and personal is not None:
+        rule, field = personal
+        extra["personal"] = personal_view(personal)
+        detail = f"payload: got {_KINDS[rule]} in {field or 'a text'}, want a keyed reference or a commitment"
+    shown = None if tx_id == NO_ID else tx_id
+    return problem(code, detail, rule=rule, tx_id=shown, instance=instance, extra=extra, pointer="/tx")
+
+
+def personal_view(personal: Personal) -> dict[str, str]:
+    """What was found in a payload, without the number."""
+    kind, field = personal
+    return {"kind": kind, "field": field}
 
 
 def known_status(context: Context, tx_id: bytes) -> TxStatus:
@@ -101,6 +134,8 @@ def batch_item(result: SubmitResult, status: TxStatus | None) -> dict[str, Any]:
         "retryable": info.retryable if info is not None else False,
         "replayed": result.replayed,
     }
+    if code == PERSONAL_DATA and result.personal is not None:
+        item["personal"] = personal_view(result.personal)
     if status is not None and status.height is not None:
         item |= {"height": status.height, "tx_index": status.tx_index, "rule": status.rule}
     return item

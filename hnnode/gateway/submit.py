@@ -158,7 +158,7 @@ class Submissions:
     async def answer_one(self, admission: Admission, wait: Wait, timeout_ms: int, path: str) -> Response:
         code = int.from_bytes(admission.codes, "big")
         if code not in (0, TX_DUPLICATE):
-            return refusal(self._context, code, admission.tx_ids, path)
+            return refusal(self._context, code, admission.tx_ids, path, personal=admission.personal.get(0))
         result = SubmitResult(admission.tx_ids, 0, replayed=code != 0)
         status = await settle(self._context, result, wait, timeout_ms)
         return await outcome(self._context, status, path, replayed=result.replayed)

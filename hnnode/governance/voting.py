@@ -9,7 +9,7 @@ from hnnode_native import SecretKey, ValidatorSet, account_of, plugin_vote_messa
 from hnnode.errors import ConfigError
 from hnnode.execution.governance_records import Code, PluginRecord
 from hnnode.execution.migrating import first_step
-from hnnode.governance.finding import PluginSources
+from hnnode.governance.finding import VOTE_AGAIN, PluginSources
 from hnnode.governance.running import HostOf, make_host
 
 
@@ -50,7 +50,7 @@ def check_code(
         now: the plugin as the chain has it today; None when it is new.
     Raises: ConfigError naming what is missing or differs.
     """
-    source = sources.find(name, code)
+    source = sources.find(name, code, VOTE_AGAIN)
     host = host_of([source])
     try:
         table = host.applications[name]

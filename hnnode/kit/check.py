@@ -12,7 +12,6 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 from hnnode.errors import ConfigError, HnError
 from hnnode.execution.host import Host
@@ -175,8 +174,3 @@ def _workload(project: Project, host: Host) -> Iterator[Finding]:
         return  # it has no workload
     except AssertionError as e:
         yield Finding(place, 0, 0, "HN304", str(e)[:200])
-
-
-def package_of(path: Path) -> bool:
-    """Whether a path names a wheel rather than a folder."""
-    return path.suffix == ".whl" and path.is_file()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,12 @@ from hnnode.plugin_api.manifest import Manifest
 from hnnode.plugin_api.model import json_schema
 
 EXAMPLES_COUNT = 24
+ARROWS_MAX = 512
+"""With more, statuses are listed instead of drawn."""
+_LEGEND = (
+    "绿色：起始状态；粗框：终态；虚线：回到较早的状态。",
+    "Green: where it starts. Thick frame: final. Dashed: back to an earlier status.",
+)
 _PRIVACY = {
     "clear": ("明文", "clear"),
     "committed": ("只有摘要", "hash only"),
@@ -53,13 +59,13 @@ def page_of(project: Project) -> list[Block]:
         table = table_of(host, project.name)
         files = read_code(project.package)
         code = Code.parse(project.manifest, files)
-        examples = _examples(project, host)
+        examples, seen = _examples(project, host)
         return [
             *_head(project, hash_code(files)),
             *_states(project),
             *_actions(project.manifest, table, examples),
             *_rules(table),
-            *_events(code),
+            *_events(code, seen),
             *_queries(table),
             *_privacy(project.manifest, table),
             *_limits(),
@@ -77,7 +83,7 @@ def _head(project: Project, code_hash: bytes) -> Iterator[Block]:
         (("接口版本", "API version"), str(plugin.api_version)),
         (("厂商", "vendor"), plugin.vendor),
         (("许可", "licence"), plugin.licence),
-        (("代码摘要", "code hash"), code_hash.hex()),
+        (("代码摘要", "code hash"), f"`{code_hash.hex()}`"),
         (("读取的应用", "reads applications"), ", ".join(project.manifest.needs.applications) or "–"),
     ]
     yield Table([("项目", "fact"), ("值", "value")], rows)
@@ -93,7 +99,13 @@ def _states(project: Project) -> Iterator[Block]:
         yield Heading(2, ("状态", "States"))
     for found in maps:
         listing = "\n".join(f"{name} → {', '.join(after) or '∎'}" for name, after in found.moves.items())
-        yield Drawing(draw(found), listing)
+        if len(maps) > 1:
+            name = found.where.rpartition(".")[2].removesuffix("_MOVES").removesuffix("_TABLE")
+            yield Paragraph(f"`{name.lower()}`")
+        if sum(map(len, found.moves.values())) > ARROWS_MAX:
+            yield Listing(listing, "text")
+            continue
+        yield Drawing(draw(found), listing, _LEGEND if found is maps[-1] else "")
 
 
 def _actions(manifest: Manifest, table: Application, examples: dict[str, tuple[str, int]]) -> Iterator[Block]:
@@ -102,7 +114,7 @@ def _actions(manifest: Manifest, table: Application, examples: dict[str, tuple[s
         schema = json_schema(row.model)
         yield Heading(3, (f"{row.name} {row.title_zh}", f"{row.name}: {row.title_en}"))
         if note := _note(row):
-            yield Paragraph(note)
+            yield Paragraph(("", note))
         roles = ", ".join(row.roles)
         yield Paragraph((f"角色：{roles or '任何有效账户'}", f"Roles: {roles or 'any active account'}"))
         fields = [
@@ -113,9 +125,8 @@ def _actions(manifest: Manifest, table: Application, examples: dict[str, tuple[s
         yield Table(titles, fields, frozenset((0,)))
         if row.name in examples:
             text, steps = examples[row.name]
+            yield Paragraph((f"示例（{steps} 步）：", f"Example ({steps} steps):") if steps else ("示例：", "Example:"))
             yield Listing(text)
-            if steps:
-                yield Paragraph((f"示例用了 {steps} 步。", f"The example took {steps} steps."))
         pretty = json.dumps(schema, ensure_ascii=False, indent=1)
         yield Listing(pretty, "json", "JSON Schema")
 
@@ -139,26 +150,48 @@ def _rules(table: Application) -> Iterator[Block]:
     yield Table([("规则", "rule"), ("说明", "text")], rows, frozenset((0,)))
 
 
-def _events(code: Code) -> Iterator[Block]:
-    found: dict[str, set[str]] = {}
+def _events(code: Code, seen: Mapping[str, set[str]]) -> Iterator[Block]:
+    """`seen`: data of the events that the examples gave, by event."""
+    found: dict[str, set[str]] = {name: set(keys) for name, keys in seen.items()}
     for module in code.modules.values():
-        for node in ast.walk(module.tree):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit"):
-                continue
-            names = (
-                [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)] if node.args else []
-            )
-            data = node.args[2] if len(node.args) > 2 else None
-            keys = (
-                [key.value for key in data.keys if isinstance(key, ast.Constant)] if isinstance(data, ast.Dict) else []
-            )
-            for name in names:
-                if isinstance(name, str) and "." in name:
-                    found.setdefault(name, set()).update(str(key) for key in keys)
+        for function in ast.walk(module.tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                known = _dicts_of(function)
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit":
+                        for name in _names_in(node):
+                            found.setdefault(name, set()).update(_keys(node.args[2], known) if node.args[2:] else ())
     if found:
         yield Heading(2, ("事件", "Events"))
-        rows = [(name, ", ".join(sorted(keys)) or "…") for name, keys in sorted(found.items())]
+        rows = [(name, ", ".join(sorted(keys)) or "–") for name, keys in sorted(found.items())]
         yield Table([("事件", "event"), ("数据", "data")], rows, frozenset((0,)))
+
+
+def _names_in(call: ast.Call) -> list[str]:
+    """Events that a call of `emit` may name."""
+    parts = [part.value for part in ast.walk(call.args[0]) if isinstance(part, ast.Constant)] if call.args else []
+    return [part for part in parts if isinstance(part, str) and "." in part]
+
+
+def _dicts_of(function: ast.AST) -> dict[str, set[str]]:
+    """Keys of the dictionaries that a function writes down under a name."""
+    known: dict[str, set[str]] = {}
+    for node in ast.walk(function):
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        value = getattr(node, "value", None)
+        if isinstance(target, ast.Name) and isinstance(value, ast.Dict):
+            known.setdefault(target.id, set()).update(_keys(value, known))
+    return known
+
+
+def _keys(data: ast.expr, known: Mapping[str, set[str]]) -> set[str]:
+    if isinstance(data, ast.Name):
+        return known.get(data.id, set())
+    if isinstance(data, ast.Dict):
+        own = {str(key.value) for key in data.keys if isinstance(key, ast.Constant)}
+        spread = [_keys(value, known) for key, value in zip(data.keys, data.values, strict=True) if key is None]
+        return own.union(*spread)
+    return set()
 
 
 def _queries(table: Application) -> Iterator[Block]:
@@ -216,7 +249,7 @@ def _describe(schema: Schema) -> tuple[str, str]:
     bounds = []
     if "items" in schema:
         inner = _describe(schema["items"])
-        kind, bounds = f"list of {inner[0]}", [inner[1]] if inner[1] else []
+        kind, bounds = f"{inner[0]}[]", [inner[1]] if inner[1] else []
     for name, mark in (
         ("minimum", "≥"),
         ("maximum", "≤"),
@@ -233,9 +266,12 @@ def _describe(schema: Schema) -> tuple[str, str]:
     return kind, ", ".join(bounds)
 
 
-def _examples(project: Project, host: Any) -> dict[str, tuple[str, int]]:
-    """(payload, steps) of each action: from `samples/<action>.json`, else from the workload, which tells the steps."""
+def _examples(project: Project, host: Any) -> tuple[dict[str, tuple[str, int]], dict[str, set[str]]]:
+    """(payload, steps) of each action: from `samples/<action>.json`, else from the workload, which tells the steps; and
+    the data of each event it gave.
+    """
     found: dict[str, tuple[str, int]] = {}
+    seen: dict[str, set[str]] = {}
     try:
         work = host.workload(project.name, 1)
     except ConfigError:
@@ -247,10 +283,12 @@ def _examples(project: Project, host: Any) -> dict[str, tuple[str, int]]:
             outcomes = chain.block([people[item.actor].request(item.action, item.payload) for item in wave])
             for item, outcome in zip(wave, outcomes, strict=True):
                 found.setdefault(item.action, (_pretty(item.payload), outcome.steps))
+                for event, _, data in outcome.events:
+                    seen.setdefault(event, set()).update(data)
     for path in sorted((project.package / "samples").glob("*.json")):
         if path.stem in table_of(host, project.name).actions:
             found[path.stem] = (_pretty(path.read_bytes()), found.get(path.stem, ("", 0))[1])
-    return found
+    return found, seen
 
 
 def _pretty(payload: bytes) -> str:

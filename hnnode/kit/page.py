@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
 Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+_CODE = re.compile(r"`([^`]+)`")
 Text = str | tuple[str, str]
 """The same in both languages, or (Chinese, English)."""
 
 _STYLE = """
-:root{color-scheme:light dark}body{font:15px/1.6 system-ui,"Noto Sans SC","PingFang SC","Microsoft YaHei",sans-serif;
-max-width:72rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;width:100%;margin:.6rem 0 1.4rem}
-th,td{border:1px solid #8884;padding:.3rem .6rem;text-align:left;vertical-align:top}th{background:#8882}
-code,pre{font:13px/1.5 ui-monospace,monospace}pre{background:#8882;padding:.7rem;overflow:auto;border-radius:6px}
-svg{max-width:100%;height:auto}h2{margin-top:2.2rem;border-bottom:1px solid #8884}.language{float:right}
+:root{color-scheme:light dark}*{box-sizing:border-box}
+body{font:15px/1.6 system-ui,"Noto Sans SC","PingFang SC","Microsoft YaHei",sans-serif;max-width:72rem;margin:2rem auto;
+padding:0 1rem;overflow-wrap:break-word}
+h1{font-size:1.7rem;line-height:1.3}h2{margin-top:2.6rem;border-bottom:1px solid #8886}h3{margin:2rem 0 .4rem}p{margin:.5rem 0}
+.wide,figure{overflow-x:auto;margin:.6rem 0 1.2rem}
+table{border-collapse:collapse;width:100%}
+th,td{border:1px solid #8886;padding:.3rem .6rem;text-align:left;vertical-align:top;min-width:5.4em;overflow-wrap:anywhere}
+th{background:#8882}
+code,pre{font:13px/1.5 ui-monospace,"DejaVu Sans Mono",Consolas,monospace}
+pre{background:#8882;padding:.7rem;border-radius:6px;margin:.4rem 0 .8rem;white-space:pre-wrap;overflow-wrap:anywhere}
+svg{max-width:100%;height:auto}summary{cursor:pointer}
+nav{columns:18rem;margin:1.4rem 0}nav div{break-inside:avoid-column}nav .inner{padding-left:1.2em}nav a{text-decoration:none}
+a{color:#1769aa}@media(prefers-color-scheme:dark){a{color:#7cc0f5}}
+.language{float:right;margin-left:1rem}
 body:has(#zh:checked) .en,body:has(#en:checked) .zh{display:none}
-@media print{.language{display:none}h2{break-after:avoid}tr{break-inside:avoid}}
+@media print{@page{size:A4;margin:15mm}body{margin:0;padding:0;max-width:none;font-size:10pt}.language,nav{display:none}
+details:not([open]){display:none}h2,h3{break-after:avoid}tr,figure,pre{break-inside:avoid}svg{min-width:0!important}
+th,pre,rect{print-color-adjust:exact}}
 """.strip()
 
 
@@ -53,10 +67,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """`text`: what Markdown shows in place of the SVG."""
+    """`text`: what Markdown shows in place of the SVG; `legend`: what stands below the SVG."""
 
     svg: str
     text: str
+    legend: Text = ""
 
 
 Block = Heading | Paragraph | Table | Listing | Drawing
@@ -72,7 +87,8 @@ def as_markdown(blocks: Sequence[Block], language: Language) -> str:
         if isinstance(block, Heading):
             lines += [f"{'#' * block.level} {pick(block.text, language)}", ""]
         elif isinstance(block, Paragraph):
-            lines += [pick(block.text, language), ""]
+            if text := pick(block.text, language):
+                lines += [text, ""]
         elif isinstance(block, Table):
             lines.append("| " + " | ".join(pick(title, language) for title in block.titles) + " |")
             lines.append("|" + "---|" * len(block.titles))
@@ -99,29 +115,58 @@ def as_html(blocks: Sequence[Block], title: Text) -> str:
         '<div class="language"><label><input type="radio" name="l" id="zh" checked> 中文</label> ',
         '<label><input type="radio" name="l" id="en"> English</label></div>',
     ]
-    parts += [_block(block) for block in blocks]
+    for place, block in enumerate(blocks):
+        parts.append(_block(block, place))
+        if place == _first_table(blocks):
+            parts.append(_contents(blocks))
     return "\n".join([*parts, "</body></html>"]) + "\n"
+
+
+def _first_table(blocks: Sequence[Block]) -> int:
+    return next((place for place, block in enumerate(blocks) if isinstance(block, Table)), -1)
+
+
+def _contents(blocks: Sequence[Block]) -> str:
+    """Links to the headings below the title."""
+    lines = [
+        f'<div class="{"inner" if block.level > 2 else ""}"><a href="#p{place}">{_both(block.text)}</a></div>'
+        for place, block in enumerate(blocks)
+        if isinstance(block, Heading) and block.level > 1
+    ]
+    return f"<nav>{''.join(lines)}</nav>"
+
+
+def _words(text: str) -> str:
+    """Text with what stands between backticks set as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 def _both(text: Text, code: bool = False) -> str:
     if isinstance(text, str):
-        return f"<code>{escape(text)}</code>" if code and text else escape(text)
-    return f'<span class="zh" lang="zh">{escape(text[0])}</span><span class="en" lang="en">{escape(text[1])}</span>'
+        return f"<code>{escape(text)}</code>" if code and text else _words(text)
+    return "".join(
+        f'<span class="{language}" lang="{language}">{_words(pick(text, language))}</span>'
+        for language in LANGUAGES
+        if pick(text, language)
+    )
 
 
-def _block(block: Block) -> str:
+def _block(block: Block, place: int) -> str:
     if isinstance(block, Heading):
-        return f"<h{block.level}>{_both(block.text)}</h{block.level}>"
+        return f'<h{block.level} id="p{place}">{_both(block.text)}</h{block.level}>'
     if isinstance(block, Paragraph):
-        return f"<p>{_both(block.text)}</p>"
+        only = [language for language in LANGUAGES if pick(block.text, language)]
+        return f'<p class="{only[0] if len(only) == 1 else ""}">{_both(block.text)}</p>'
     if isinstance(block, Table):
         head = "".join(f"<th>{_both(title)}</th>" for title in block.titles)
         rows = [
             "<tr>" + "".join(f"<td>{_both(cell, i in block.code)}</td>" for i, cell in enumerate(row)) + "</tr>"
             for row in block.rows
         ]
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        return f'<div class="wide">{table}</div>'
     if isinstance(block, Listing):
         listing = f"<pre><code>{escape(block.text)}</code></pre>"
         return f"<details><summary>{_both(block.summary)}</summary>{listing}</details>" if block.summary else listing
-    return f"<figure>{block.svg}</figure>"
+    legend = f"<figcaption>{_both(block.legend)}</figcaption>" if block.legend else ""
+    return f"<figure>{block.svg}{legend}</figure>"

@@ -25,7 +25,6 @@ _SAMPLES = ("11010519491231002X", "110105194912310021", "13800138000", "A-138001
 _GUARDS = frozenset(("looks_personal", "find_personal", "personal_fields"))
 PERSONAL_RULE = "personal_data"
 """The rule that `Registry.privacy` refuses by."""
-TEXT_CHARS = 64
 
 
 def check_privacy(manifest: Manifest, table: Application, code: Code) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import sys
 import time
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,7 +22,8 @@ from hnnode_native import Accounts, DecodedTxs, Pool
 from prometheus_client import Counter as MetricCounter
 
 from hnnode.errors import CODES, Rejected, name_of
-from hnnode.ports import Admission, Chain
+from hnnode.mempool.personal import PersonalDoor
+from hnnode.ports import NOTHING, Admission, Chain, Personal
 
 ID_BYTES = 32
 CODE_BYTES = 4
@@ -40,12 +41,14 @@ _DUPLICATE = TX_DUPLICATE.to_bytes(CODE_BYTES, "big")
 
 @dataclass(slots=True)
 class Answer:
-    """Of one call: `counts` are items of each body, -1 for broken framing; `pool_bytes` is what the pool holds now."""
+    """Of one call: `counts` are items of each body, -1 for broken framing; `pool_bytes` is what the pool holds now; `personal` are place,
+    kind and field of what was refused as personal, ascending."""
 
     tx_ids: bytes
     codes: bytes
     counts: Sequence[int]
     pool_bytes: int
+    personal: Sequence[tuple[int, str, str]] = ()
 
 
 Admit = Callable[[list[bytes]], Answer]
@@ -64,22 +67,27 @@ class Counts(Protocol):
 
 
 class PoolAdmission:
-    """Decode, ids, committed already?, verify, pool."""
+    """Decode, ids, personal?, committed already?, verify, pool."""
 
-    def __init__(self, chain_id: bytes, accounts: Accounts, pool: Pool, chain: Chain) -> None:
+    def __init__(
+        self, chain_id: bytes, accounts: Accounts, pool: Pool, chain: Chain, personal: PersonalDoor | None = None
+    ) -> None:
+        """personal: None takes payloads as they are."""
+        self._personal = personal
         self._chain_id = chain_id
         self._accounts = accounts
         self._pool = pool
         self._chain = chain
 
     def __call__(self, bodies: list[bytes]) -> Answer:
-        txs, counts = DecodedTxs.decode_frames_many(bodies, self._chain_id)
+        scan = None if self._personal is None else self._personal.scan()
+        txs, counts = DecodedTxs.decode_frames_many(bodies, self._chain_id, scan)
         tx_ids = txs.tx_ids_packed()
         committed = self._chain.committed_flags(tx_ids)
         codes, _ = self._pool.admit_packed(txs, self._accounts, committed, self._chain.tip().height)
         if 1 in committed:
             codes = mark_known(codes, committed)
-        return Answer(tx_ids, codes, counts, self._pool.bytes_used())
+        return Answer(tx_ids, codes, counts, self._pool.bytes_used(), txs.personal())
 
 
 class Admissions:
@@ -190,11 +198,12 @@ class Admissions:
             end = start + count
             codes = answer.codes[CODE_BYTES * start : CODE_BYTES * end]
             tx_ids = answer.tx_ids[ID_BYTES * start : ID_BYTES * end]
+            personal = _personal(answer, start, end) if answer.personal else NOTHING
             start = end
             fresh, known = self._count(codes, count)
             admitted += fresh
             if not future.done():
-                future.set_result(Admission(tx_ids, codes, fresh, known))
+                future.set_result(Admission(tx_ids, codes, fresh, known, personal))
         if admitted:
             self._metrics.admitted.inc(admitted)
             self._on_admitted()
@@ -208,6 +217,11 @@ class Admissions:
             if code not in (0, TX_DUPLICATE):
                 self._metrics.refused.labels(name_of(code)).inc(times)
         return by_code[0], by_code[TX_DUPLICATE]
+
+
+def _personal(answer: Answer, start: int, end: int) -> Mapping[int, Personal]:
+    """Of one body, by its own places."""
+    return {place - start: (kind, field) for place, kind, field in answer.personal if start <= place < end}
 
 
 def unpack_codes(codes: bytes) -> array[int]:

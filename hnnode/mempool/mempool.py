@@ -21,6 +21,7 @@ from hnnode.errors import CODES, Rejected, Unavailable
 from hnnode.mempool.admission import ID_BYTES, TX_DUPLICATE, Admissions, PoolAdmission, unpack_codes
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.door import Door
+from hnnode.mempool.personal import PersonalDoor
 from hnnode.metrics import Metrics
 from hnnode.ports import Admission, Chain, SubmitResult, TxLocation, TxStatus, Wait
 from hnnode.primitives.frames import encode_frames
@@ -47,6 +48,7 @@ class Mempool:
         accounts: Accounts,
         pool: Pool,
         chain: Chain,
+        personal: PersonalDoor | None,
         batches: BatchBuffer,
         metrics: Metrics,
         verify_threads: ThreadPoolExecutor,
@@ -54,7 +56,9 @@ class Mempool:
         open_for_writes: Callable[[], None],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
-        """open_for_writes: raises Unavailable while the node cannot take transactions (catching up, disk low, stopping).
+        """personal: refuses numbers of people in payloads; None takes them.
+
+        open_for_writes: raises Unavailable while the node cannot take transactions (catching up, disk low, stopping).
 
         seq_start: first batch seq to use, above every seq this node ever sealed.
         """
@@ -71,7 +75,7 @@ class Mempool:
         self._door = Door(config)
         self._own_bytes = 0
         self._admissions = Admissions(
-            admit=PoolAdmission(chain_id, accounts, pool, chain),
+            admit=PoolAdmission(chain_id, accounts, pool, chain, personal),
             metrics=metrics,
             threads=verify_threads,
             on_admitted=self._on_admitted,
@@ -125,7 +129,10 @@ class Mempool:
         ids = admission.tx_ids
         return [
             SubmitResult(
-                ids[ID_BYTES * i : ID_BYTES * (i + 1)], 0 if code == TX_DUPLICATE else code, code == TX_DUPLICATE
+                ids[ID_BYTES * i : ID_BYTES * (i + 1)],
+                0 if code == TX_DUPLICATE else code,
+                code == TX_DUPLICATE,
+                admission.personal.get(i),
             )
             for i, code in enumerate(codes)
         ]

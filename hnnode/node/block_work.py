@@ -111,10 +111,10 @@ class BlockWork:
                 page.application, page.writes, page.rows, cursor=page.cursor, reached=page.reached, fault=page.fault
             )
         execution.run_native()
-        for application, txs in execution.foreign_groups():
-            results = running.executor.execute_packed(
-                application, txs, state, decided.height, decided.time_ms, self._accounts
-            )
+        groups = execution.foreign_groups()
+        for application, results in running.executor.execute_block(
+            groups, state, decided.height, decided.time_ms, self._accounts
+        ):
             execution.complete(application, results)
         return execution.finish()
 

@@ -31,6 +31,7 @@ from hnnode.execution import NodeApplications
 from hnnode.governance import PluginSets, PluginSources, PluginStore, make_host
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
+from hnnode.mempool.personal import PersonalDoor
 from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.node.differences import Differences
@@ -209,6 +210,7 @@ class ChainNode:
             accounts=accounts,
             pool=pool,
             chain=database,
+            personal=PersonalDoor(lambda: self.applications) if config.mempool.refuse_personal else None,
             batches=self.batches,
             metrics=metrics,
             verify_threads=threads.admission,
@@ -228,6 +230,7 @@ class ChainNode:
             chain_id=chain_id,
             validators=validators,
             accounts=accounts,
+            block_bytes_max=facts.file.block_bytes_max,
             chain=database,
             batches=self.batches,
             applier=self.consensus,

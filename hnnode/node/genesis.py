@@ -33,7 +33,7 @@ from hnnode.crypto.keys import generate_key, write_key_file
 from hnnode.errors import ConfigError
 from hnnode.execution import Host
 from hnnode.execution.governance_records import SET_KEY, Code, genesis_set
-from hnnode.execution.source import RESERVED
+from hnnode.packaging import NATIVE_NAMES
 from hnnode.plugin_api.hooks import API_VERSION
 from hnnode.primitives.genesis import ROLES
 from hnnode.storage import Home
@@ -160,7 +160,7 @@ def _codes(file: GenesisFile) -> dict[str, Code]:
             "GENESIS_INVALID", "plugins: missing; a release without governance made this chain, begin a new one"
         )
     codes = {p.name: Code(p.version, p.api_version, p.state_version, p.code_hash) for p in file.plugins}
-    wanted = set(file.applications) - RESERVED
+    wanted = set(file.applications) - NATIVE_NAMES
     if (
         len(codes) != len(file.plugins)
         or set(codes) != wanted

@@ -5,7 +5,9 @@ source folder → build_package → sign (vendor) → write_package → wheel �
 
 from hnnode.packaging.code_hash import CODE_SUFFIXES, hash_code, read_code
 from hnnode.packaging.package import (
+    NATIVE_NAMES,
     RESERVED_NAMES,
+    OwnerOf,
     PluginPackage,
     build_package,
     check_manifest,
@@ -28,8 +30,10 @@ from hnnode.packaging.signatures import (
 
 __all__ = [
     "CODE_SUFFIXES",
+    "NATIVE_NAMES",
     "RESERVED_NAMES",
     "TRUST_NAME",
+    "OwnerOf",
     "PluginPackage",
     "Signature",
     "Trust",

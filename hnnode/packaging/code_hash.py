@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hnnode_native import tagged_hash
@@ -12,6 +12,8 @@ from hnnode.packaging.failure import invalid
 CODE_SUFFIXES = (".py", ".json", ".toml")
 CODE_FILES_MAX = 2_000
 CODE_BYTES_MAX = 32 * 1024 * 1024
+
+TaggedHash = Callable[[str, bytes], bytes]
 
 
 def read_code(package: Path) -> dict[str, bytes]:
@@ -38,7 +40,7 @@ def read_code(package: Path) -> dict[str, bytes]:
     return files
 
 
-def hash_code(files: Mapping[str, bytes]) -> bytes:
+def hash_code(files: Mapping[str, bytes], tagged: TaggedHash = tagged_hash) -> bytes:
     """`H("hn/plugin-code/v1", files)`, files ascending by path, each `u16 length || path || u32 length || content`;
     only those with a suffix of `CODE_SUFFIXES` count.
     """
@@ -47,4 +49,4 @@ def hash_code(files: Mapping[str, bytes]) -> bytes:
         if name.endswith(CODE_SUFFIXES):
             named, content = name.encode("utf-8"), files[name]
             parts += [len(named).to_bytes(2, "big"), named, len(content).to_bytes(4, "big"), content]
-    return tagged_hash("hn/plugin-code/v1", b"".join(parts))
+    return tagged("hn/plugin-code/v1", b"".join(parts))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,8 +30,12 @@ from hnnode.packaging.wheel import read_wheel, wheel_bytes
 from hnnode.plugin_api.hooks import API_VERSION
 from hnnode.plugin_api.manifest import MANIFEST_NAME, Manifest, ManifestError, parse_manifest
 
-RESERVED_NAMES = frozenset(("identity", "evidence", "governance", "system", "hnnode", "std"))
-"""Names of native applications and of the house itself."""
+NATIVE_NAMES = frozenset(("identity", "evidence", "governance"))
+"""Applications of the core: no plugin may bring them."""
+RESERVED_NAMES = NATIVE_NAMES | {"system", "hnnode", "std"}
+"""Those, and names of the house itself."""
+OwnerOf = Callable[[str], str | None]
+"""Name of an application → the vendor whose name it is on this node, or None."""
 
 SBOM_NAME = "sbom.cdx.json"
 SIGNATURES_NAME = "signatures.json"
@@ -78,23 +82,25 @@ class PluginPackage:
         return replace(self, signatures=every, files=dict(sorted(files.items())))
 
 
-def read_package(path: Path, trust: Trust | None, *, taken: Collection[str] = ()) -> PluginPackage:
+def read_package(path: Path, trust: Trust | None, *, owner_of: OwnerOf | None = None) -> PluginPackage:
     """Read and check a wheel; nothing of it is run.
 
     Args:
         trust: whose signatures count: one of a vendor and one of an operator must be there. None skips the signatures
             and is for development alone.
-        taken: names that other plugins of this node have.
+        owner_of: whose the names on this node are: another vendor's package needs another name.
     Raises: ConfigError PLUGIN_PACKAGE_INVALID naming what is wrong: bad zip, path outside, content that RECORD does not
-        know, compiled code, missing, foreign or wrong signature, newer API, name reserved or taken, missing migration,
+        know, compiled code, missing, foreign or wrong signature, newer API, name reserved or another vendor's, missing migration,
         code that is not metered, too large.
     """
     files = read_wheel(path)
     manifest = _manifest_of(files, path.name)
     package = _assemble(manifest, files)
     if path.name != package.wheel_name:
-        raise invalid(f"{path.name}: want the file name {package.wheel_name}")
-    check_manifest(manifest, taken)
+        raise invalid(
+            f"{path.name}: want the file name {package.wheel_name}", f"{path.name}：文件名应为 {package.wheel_name}"
+        )
+    check_manifest(manifest, owner_of)
     _check_code(package)
     check_sbom(package.sbom, package.code_hash)
     if trust is not None:
@@ -163,22 +169,35 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def check_manifest(manifest: Manifest, taken: Collection[str] = ()) -> None:
+def check_manifest(manifest: Manifest, owner_of: OwnerOf | None = None) -> None:
     """Whether this node may load such a plugin at all. Raises ConfigError."""
     plugin = manifest.plugin
-    if plugin.name in RESERVED_NAMES:
-        raise invalid(f"{plugin.name}: the name is reserved")
-    if plugin.name in taken:
-        raise invalid(f"{plugin.name}: another plugin has this name")
+    name = plugin.name
+    if name in RESERVED_NAMES:
+        raise invalid(f"{name}: the name is reserved", f"{name}：名称为系统保留")
+    owner = None if owner_of is None else owner_of(name)
+    if owner not in (None, plugin.vendor):
+        raise invalid(
+            f"{name}: the name belongs to {owner!r} here, this package is of {plugin.vendor!r}: want another name",
+            f"{name}：本机上该名称属于“{owner}”，此包来自“{plugin.vendor}”，须换名称",
+        )
     if plugin.api_version > API_VERSION:
-        raise invalid(f"{plugin.name}: api_version: got {plugin.api_version}, this node has {API_VERSION}: upgrade it")
+        raise invalid(
+            f"{name}: api_version: got {plugin.api_version}, this node has {API_VERSION}: upgrade it",
+            f"{name}：接口版本为 {plugin.api_version}，本节点为 {API_VERSION}，请先升级节点",
+        )
 
 
 def _check_code(package: PluginPackage) -> None:
     """What the files themselves must be. Raises ConfigError."""
     manifest, name = package.manifest, package.name
     if not manifest.code.metered:
-        raise invalid(f"{name}: code.metered: got false, want true: only the operator's own environment runs uncounted")
+        raise invalid(
+            f"{name}: code.metered: got false, want true: uncounted code comes with the node's own environment alone "
+            f"(pip), and is proposed by its name: hnnode plugin propose {name}",
+            f"{name}：code.metered 为 false，插件包须为 true；不计量的代码只能随节点自身环境安装（pip），按名称提议："
+            f"hnnode plugin propose {name}",
+        )
     code = package.code()
     if "__init__.py" not in code:
         raise invalid(f"{name}: {manifest.package}/__init__.py is missing")
@@ -195,7 +214,8 @@ def _check_code(package: PluginPackage) -> None:
         )
     if manifest.plugin.state_version > 1 and not found:
         raise invalid(
-            f"{name}: state_version {manifest.plugin.state_version} without a migration: want the hook hn_migrations"
+            f"{name}: state_version {manifest.plugin.state_version} without a migration: want the hook hn_migrations",
+            f"{name}：数据版本为 {manifest.plugin.state_version}，却没有迁移：需要钩子 hn_migrations",
         )
 
 

@@ -65,8 +65,13 @@ def check_sbom(data: bytes, code_hash: bytes) -> None:
     try:
         bom = msgspec.json.decode(data, type=dict[str, Any])
         facts = {item["name"]: item["value"] for item in bom["metadata"]["component"]["properties"]}
-        of_this = bom["bomFormat"] == "CycloneDX" and facts[CODE_HASH] == code_hash.hex()
+        format, stated = bom["bomFormat"], str(facts[CODE_HASH])
     except (msgspec.DecodeError, KeyError, TypeError, RecursionError) as e:
         raise invalid(f"sbom.cdx.json: {type(e).__name__}: {e}") from e
-    if not of_this:
-        raise invalid("sbom.cdx.json: it is of other code")
+    if format != "CycloneDX":
+        raise invalid("sbom.cdx.json: bomFormat: want CycloneDX")
+    if stated != code_hash.hex():
+        raise invalid(
+            f"the code was changed: its hash is {code_hash.hex()}, sbom.cdx.json states {stated[:64]}",
+            f"代码被改动：代码摘要为 {code_hash.hex()}，sbom.cdx.json 所载为 {stated[:64]}",
+        )

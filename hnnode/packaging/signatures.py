@@ -25,6 +25,7 @@ TRUST_NAME = "trusted.toml"
 
 Role = Literal["vendor", "operator"]
 ROLES: tuple[Role, ...] = ("vendor", "operator")
+_ROLES_ZH: dict[Role, str] = {"vendor": "厂商", "operator": "数据中心"}
 
 
 class Signature(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -105,19 +106,24 @@ def check_signatures(manifest: Manifest, code_hash: bytes, signatures: Sequence[
 
     Raises: ConfigError naming the role, and whether the signature is missing, foreign or wrong.
     """
-    message = statement(manifest, code_hash)
+    name, message = manifest.plugin.name, statement(manifest, code_hash)
     for each in signatures:
         if not _valid(each, message):
-            raise invalid(f"{manifest.plugin.name}: signature of {each.role} {_short(each)}: it does not fit this code")
+            raise invalid(
+                f"{name}: signature of {each.role} {_short(each)}: it does not fit this code",
+                f"{name}：{_ROLES_ZH[each.role]}签名（{_short(each)}）与代码不符",
+            )
     for role in ROLES:
         trusted = trust.keys(role)
         given = [each for each in signatures if each.role == role]
         if not given:
-            raise invalid(f"{manifest.plugin.name}: no signature of {_who(role)}")
+            raise invalid(f"{name}: no signature of {_who(role)}", f"{name}：缺少{_ROLES_ZH[role]}签名")
         if not any(each.public_key.lower() in trusted for each in given):
             raise invalid(
-                f"{manifest.plugin.name}: the signature of {_who(role)} is foreign: {_short(given[0])} is not among the"
-                f" {len(trusted)} trusted keys (hnnode plugin trust)"
+                f"{name}: the signature of {_who(role)} is foreign: {_short(given[0])} is not among the"
+                f" {len(trusted)} trusted keys (hnnode plugin trust)",
+                f"{name}：{_ROLES_ZH[role]}签名不可信：{_short(given[0])} 不在 {len(trusted)} 个受信任的密钥之中"
+                "（hnnode plugin trust）",
             )
 
 

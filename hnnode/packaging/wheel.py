@@ -45,7 +45,7 @@ def read_wheel(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = _unpack(archive, path.name)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OverflowError) as e:
-        raise invalid(f"{path.name}: not a readable zip: {e}") from e
+        raise invalid(f"{path.name}: not a readable zip: {e}", f"{path.name}：不是可读的 zip 文件：{e}") from e
     return _check_record(files, path.name)
 
 
@@ -91,10 +91,14 @@ def _check_record(files: dict[str, bytes], name: str) -> dict[str, bytes]:
         stated[where] = (digest, size)
     stated.pop(records[0], None)
     if missing := sorted(set(stated) ^ set(files)):
-        raise invalid(f"{name}: RECORD and content differ in {missing[0][:80]}")
+        raise invalid(
+            f"{name}: RECORD and content differ in {missing[0][:80]}", f"{name}：RECORD 与内容不符：{missing[0][:80]}"
+        )
     for where, content in files.items():
         if stated[where] != (record_digest(content), str(len(content))):
-            raise invalid(f"{name}: {where}: the content is not what RECORD says")
+            raise invalid(
+                f"{name}: {where}: the content is not what RECORD says", f"{name}：{where} 的内容与 RECORD 不符"
+            )
     return files
 
 

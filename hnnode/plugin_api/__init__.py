@@ -21,11 +21,12 @@ from hnnode.plugin_api.model import END, ModelError
 from hnnode.plugin_api.outcome import QueryRefused
 from hnnode.plugin_api.records import Records
 from hnnode.plugin_api.registry import Registry
-from hnnode.plugin_api.workload import WorkItem, Workload
+from hnnode.plugin_api.workload import AskingWorkload, Question, WorkItem, Workload
 
 __all__ = [
     "API_VERSION",
     "END",
+    "AskingWorkload",
     "BlockReader",
     "Context",
     "Migration",
@@ -33,6 +34,7 @@ __all__ = [
     "ModelError",
     "QueryRefused",
     "QueryView",
+    "Question",
     "Reader",
     "Records",
     "Registry",

@@ -21,11 +21,15 @@ STEPS_MAX = 4_096
 at: the rows it gives and the keys under its prefix that the block deleted.
 """
 PREFETCH_KEYS_MAX = 256
-"""Hinted keys of one transaction; more are read one by one."""
+"""Hinted keys of one function and transaction; more are read one by one."""
+PREFETCH_ROUNDS_MAX = 4
+"""Functions of one action for keys that follow from rows."""
 MODEL_DEPTH_MAX = 8
 """Nesting of a payload model; with unknown fields refused it bounds the JSON's depth too."""
 FOREIGN_MAX = 16
 """Other applications that one may read."""
+ACTIONS_MAX = 128
+"""Actions of one application: so that whatever plugins a chain may have, the table of all actions holds them."""
 PAGE_LIMIT_MAX = 200
 """Rows of one scan, of a handler or a query."""
 SCAN_ROWS_MAX = 5_000

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hnnode.plugin_api.context import Context, QueryView, TxInfo
-from hnnode.plugin_api.limits import FOREIGN_MAX
+from hnnode.plugin_api.context import Context, QueryView, Reader, TxInfo
+from hnnode.plugin_api.limits import ACTIONS_MAX, FOREIGN_MAX, PREFETCH_ROUNDS_MAX
 from hnnode.plugin_api.model import ModelError, check_model
 from hnnode.plugin_api.privacy.guard import RULE, RULE_TEXTS, Handling, action_handling
 
@@ -20,6 +20,7 @@ M = TypeVar("M", bound=msgspec.Struct)
 Handler = Callable[[Context, Any], None]
 BatchHandler = Callable[[Context, Iterator[Any]], None]
 Keys = Callable[[TxInfo, Any], Sequence[bytes]]
+ThenKeys = Callable[[TxInfo, Any, Reader], Sequence[bytes]]
 Query = Callable[[QueryView, Any], Any]
 
 
@@ -35,6 +36,7 @@ class ActionSpec:
     batch: BatchHandler | None
     title_zh: str
     title_en: str
+    then_keys: tuple[ThenKeys, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Registry:
         *,
         roles: Sequence[str] = (),
         keys: Callable[[TxInfo, M], Sequence[bytes]] | None = None,
+        then_keys: Sequence[Callable[[TxInfo, M, Reader], Sequence[bytes]]] = (),
         execute_batch: Callable[[Context, Iterator[M]], None] | None = None,
         title_zh: str,
         title_en: str,
@@ -94,6 +97,9 @@ class Registry:
             roles: the sender needs one of them; empty means any active account.
             keys: state keys the handler will most likely read, from the payload alone. Those of a whole block are
                 fetched in one call; any other key costs a read of its own. Only a hint.
+            then_keys: functions for keys that follow from rows, one a round. When the rows of the round before are there,
+                those of a whole block are asked and what they name is fetched in one call again. Their third argument
+                has the rows fetched so far (`get`; None for every other key). Only a hint, too.
             execute_batch: takes the place of `handler` for transactions of this action that follow each other in a
                 block. It iterates over the payloads to their end; the context stands at the transaction of the payload
                 taken last, and taking the next one ends it. A refusal or fault ends that transaction alone: the call is
@@ -102,8 +108,13 @@ class Registry:
         check_model(model, "payload")
         if _name(name, "action") in self.actions:
             raise ModelError(f"action {name}: registered twice")
+        if len(self.actions) == ACTIONS_MAX:
+            raise ModelError(f"action {name}: more than {ACTIONS_MAX} actions of one application")
+        if len(then_keys) > PREFETCH_ROUNDS_MAX:
+            raise ModelError(f"action {name}: got {len(then_keys)} then_keys, want ≤ {PREFETCH_ROUNDS_MAX}")
         named = tuple(sorted({_name(role, "role") for role in roles}))
-        self.actions[name] = ActionSpec(name, model, handler, named, keys, execute_batch, title_zh, title_en)
+        spec = ActionSpec(name, model, handler, named, keys, execute_batch, title_zh, title_en, tuple(then_keys))
+        self.actions[name] = spec
 
     def query(
         self, name: str, model: type[M], handler: Callable[[QueryView, M], Any], *, title_zh: str, title_en: str

@@ -2,14 +2,14 @@
 
 The generator makes one key for each actor, registers it with the actor's roles, signs each item with its actor's key
 and submits it. Items of one wave succeed in any order and across blocks; a wave is submitted only after the wave
-before it is committed.
+before it is committed. Beside the transactions it runs queries in the share that the workload states, and checks each answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hnnode.plugin_api.context import QueryView
 
@@ -21,6 +21,38 @@ class WorkItem:
     actor: str
     action: str
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query of the load: `arguments` is the JSON to send, `expected` what its answer has to say.
+
+    An answer may say more: of an object the named members are compared, of a list every element, and a frozenset names
+    the values of which one has to be there.
+    """
+
+    query: str
+    arguments: bytes
+    expected: dict[str, Any]
+
+    def is_answered_by(self, result: Any) -> bool:
+        return _fits(self.expected, result)
+
+
+def _fits(expected: Any, found: Any) -> bool:
+    if isinstance(expected, dict):
+        return isinstance(found, dict) and all(
+            name in found and _fits(value, found[name]) for name, value in expected.items()
+        )
+    if isinstance(expected, (list, tuple)):
+        return (
+            isinstance(found, (list, tuple))
+            and len(found) == len(expected)
+            and all(_fits(value, own) for value, own in zip(expected, found, strict=True))
+        )
+    if isinstance(expected, frozenset):
+        return isinstance(found, (str, int, type(None))) and found in expected
+    return bool(expected == found)
 
 
 class Workload(Protocol):
@@ -35,3 +67,17 @@ class Workload(Protocol):
 
     def violations(self, view: QueryView) -> list[str]:
         """Broken invariants found by a scan of the application's state; empty when all hold."""
+
+
+@runtime_checkable
+class AskingWorkload(Protocol):
+    """The part of a workload that also asks; one without it sends transactions only."""
+
+    flavour: str
+    """Name of the kind of load, also where it was the default."""
+    query_share: float
+    """Queries among all requests of the application, from 0 to below 1."""
+
+    def question(self, item: WorkItem) -> Question | None:
+        """What can be asked once the item's transaction is committed, with an answer that holds whatever follows. The
+        generator calls it for some of the items."""

@@ -10,14 +10,17 @@ from hnnode.ports.execution import (
     ActionInfo,
     Applications,
     QueryInfo,
+    RuleInfo,
 )
 from hnnode.ports.mempool import (
+    NOTHING,
     Admission,
     Batches,
     BlockApplier,
     Decided,
     HeldBatch,
     Mempool,
+    Personal,
     ResultDifferences,
     SubmitResult,
     TxState,
@@ -57,6 +60,7 @@ from hnnode.ports.storage import (
 )
 
 __all__ = [
+    "NOTHING",
     "ActionInfo",
     "Admission",
     "Applications",
@@ -83,10 +87,12 @@ __all__ = [
     "NodeFacts",
     "PeerAddress",
     "PeerInfo",
+    "Personal",
     "PluginTrouble",
     "Proofs",
     "QueryInfo",
     "ResultDifferences",
+    "RuleInfo",
     "SignState",
     "StateReader",
     "StoredBlock",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,11 +30,25 @@ class QueryInfo:
     title_en: str
 
 
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """A rule that a transaction may be refused by: `<application>.<name>` and what it says."""
+
+    application: str
+    rule: str
+    zh: str
+    en: str
+
+
 class Applications(Protocol):
     """What the enabled plugins and the native applications offer, for gateway and CLI."""
 
     def actions(self) -> list[ActionInfo]: ...
     def queries(self) -> list[QueryInfo]: ...
+    def rules(self) -> list[RuleInfo]: ...
+    def exempt_fields(self) -> list[tuple[str, str, Sequence[str]]]:
+        """(application, action, fields of its payload) that the door does not look through for numbers of people."""
+
     def plugins(self) -> list[Mapping[str, Any]]:
         """name, version, applications, code_hash, native, title_zh, title_en"""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from hnnode_native import Batch
@@ -13,6 +14,9 @@ from hnnode.ports.storage import BatchLocation, Tip
 
 TxState = Literal["pending", "committed", "failed", "expired", "rejected", "unknown"]
 Wait = Literal["none", "accepted", "committed"]
+Personal = tuple[str, str]
+"""Kind of a number of a person (`plugin_api.ids.Personal`) and the field of the payload that holds it, "" without a plain name."""
+NOTHING: Mapping[int, Personal] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,12 @@ class Batches(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SubmitResult:
-    """code 0: admitted (`pending`) or already there; `replayed` when the same tx is known or committed."""
+    """code 0: admitted (`pending`) or already there; `replayed` when the same tx is known or committed; `personal` as in `Admission`."""
 
     tx_id: bytes
     code: int
     replayed: bool = False
+    personal: Personal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,14 @@ class Admission:
     """Answers to one submitted body, packed in the order of its transactions, so that nothing is built for each.
 
     tx_ids: 32 bytes each, zero where it did not decode. codes: big-endian u32 each; 0 is admitted (`pending`), TX_DUPLICATE is known
-    already (pending or committed), everything else is a refusal. admitted_count, known_count: how many have these two."""
+    already (pending or committed), everything else is a refusal. admitted_count, known_count: how many have these two. personal: place of
+    a transaction → what was found in it, of the first of those refused with PERSONAL_DATA."""
 
     tx_ids: bytes
     codes: bytes
     admitted_count: int
     known_count: int
+    personal: Mapping[int, Personal] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

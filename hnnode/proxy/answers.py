@@ -16,7 +16,7 @@ from hnnode.gateway.outcome import NO_ID, POOL_CODES, batch_item, refused_tx
 from hnnode.gateway.problem import problem
 from hnnode.gateway.submit import pending_one
 from hnnode.mempool.admission import CODE_BYTES, unpack_codes
-from hnnode.ports import SubmitResult, Wait
+from hnnode.ports import Personal, SubmitResult, Wait
 from hnnode.primitives.frames import decode_frames, encode_frames
 from hnnode.proxy.delivery import LASTING, UNKNOWN, Answer, deliver, unknown
 from hnnode.proxy.forward import TIMEOUT, Forwarder
@@ -48,12 +48,16 @@ class Answers:
         if code == TX_DUPLICATE:
             return await self._known(found.tx_ids, path)
         quick = pending_one(found)
-        return Response(quick, 202, media_type=JSON) if quick is not None else self._refusal(code, found.tx_ids, path)
+        if quick is not None:
+            return Response(quick, 202, media_type=JSON)
+        return self._refusal(code, found.tx_ids, path, personal=found.personal.get(0))
 
-    def _refusal(self, code: int, tx_id: bytes, path: str, state: str = "rejected") -> Response:
+    def _refusal(
+        self, code: int, tx_id: bytes, path: str, state: str = "rejected", personal: Personal | None = None
+    ) -> Response:
         if code == TIMEOUT:
             return problem(code, UNKNOWN, tx_id=tx_id, instance=path, extra={"state": "unknown"}, pointer="/tx")
-        return refused_tx(code, tx_id, path, state, self._forwarder.pool if code in POOL_CODES else None)
+        return refused_tx(code, tx_id, path, state, self._forwarder.pool if code in POOL_CODES else None, personal)
 
     async def _known(self, tx_id: bytes, path: str) -> Response:
         """What became of a transaction that the node knew already; `pending` when nobody can say now."""

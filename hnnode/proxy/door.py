@@ -7,10 +7,11 @@ A submit that waits is verified the same way and then travels alone, so that the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from hnnode_native import PersonalScan
 from starlette.responses import Response
 
 from hnnode.config import GatewayConfig, MempoolConfig
@@ -20,7 +21,7 @@ from hnnode.gateway.submit import single
 from hnnode.gateway.turnstile import Turnstile
 from hnnode.mempool.admission import CODE_BYTES, Admissions, unpack_codes
 from hnnode.mempool.door import Door
-from hnnode.ports import Admission, Wait
+from hnnode.ports import NOTHING, Admission, Personal, Wait
 from hnnode.primitives.frames import count_frames, decode_frames, encode_frames
 from hnnode.proxy.accounts import KnownAccounts
 from hnnode.proxy.answers import Answers
@@ -36,6 +37,10 @@ ROOM_DELAY_MS = 300
 SENDER = slice(33, 53)
 """Of a transaction: `u8 version ‖ chain id ‖ sender` come first (formats §2)."""
 TX_DUPLICATE = CODES["TX_DUPLICATE"]
+PERSONAL_DATA = CODES["PERSONAL_DATA"]
+PERSONAL_MAX = 256
+"""Transactions of one body of which it is said what was found in them; as in a node."""
+_SCAN = PersonalScan()
 KNOWN_TO_NODE = frozenset((0, TX_DUPLICATE, CODES["SIGNATURE_INVALID"], CODES["SIGNATURE_OUT_OF_RANGE"]))
 """What a node says only of a sender whose account is registered."""
 
@@ -153,7 +158,12 @@ class ProxyDoor:
             frames = _pick(body, good)
         self._metrics.unverified.inc(admission.known_count)
         screened = Screened(
-            admission.tx_ids, admission.codes, admission.admitted_count, admission.known_count, frames, good
+            admission.tx_ids,
+            admission.codes,
+            admission.admitted_count,
+            admission.known_count,
+            frames=frames,
+            good=good,
         )
         if wait != "none" or not frames:
             # Nobody has seen a transaction of this yet; what is left of the codes are the refusals.
@@ -178,10 +188,15 @@ class ProxyDoor:
                 merged[CODE_BYTES * place : CODE_BYTES * (place + 1)] = codes[CODE_BYTES * i : CODE_BYTES * (i + 1)]
             codes = bytes(merged)
         fresh, known = len(codes) // CODE_BYTES, 0
+        personal: Mapping[int, Personal] = NOTHING
         if codes.count(0) != len(codes):
             told = unpack_codes(codes)
             fresh, known = told.count(0), told.count(TX_DUPLICATE)
-        result.set_result(Screened(screened.tx_ids, codes, fresh, known, screened.frames, screened.good))
+            if PERSONAL_DATA in told:
+                personal = _personal(told, screened)
+        result.set_result(
+            Screened(screened.tx_ids, codes, fresh, known, personal, frames=screened.frames, good=screened.good)
+        )
 
     def _learn(self, screened: Screened, codes: bytes) -> None:
         """Ask for the accounts of what was not verified here and turned out to be registered."""
@@ -202,6 +217,18 @@ class ProxyDoor:
         self, admission: Admission, wait: Wait, timeout_ms: int, path: str, *, codes_wanted: bool
     ) -> Response:
         return await self._answers.many(_own(admission), wait, timeout_ms, path, codes_wanted=codes_wanted)
+
+
+def _personal(told: Sequence[int], screened: Screened) -> dict[int, Personal]:
+    """What the node found, which says the code alone. It knows the plugins' fields, so a field that they leave out may be named here."""
+    places = range(len(told)) if screened.good is None else screened.good
+    found: dict[int, Personal] = {}
+    for place, frame in zip(places, decode_frames(screened.frames), strict=True):
+        if told[place] == PERSONAL_DATA and len(found) < PERSONAL_MAX:
+            hit = _SCAN.find_in_tx(frame)
+            if hit is not None:
+                found[place] = hit
+    return found
 
 
 def _own(admission: Admission) -> Screened:

@@ -19,7 +19,6 @@ from hnnode.proxy.delivery import LASTING
 UNVERIFIED = TX_DUPLICATE
 """How a call marks what goes to the node without a look at its signature: the code that counts neither as taken nor as refused."""
 REFUSED_HERE = LASTING | {CODES["BATCH_TOO_LARGE"]}
-_UNKNOWN = CODES["ACCOUNT_UNKNOWN"]
 _BYTES_MAX = 1 << 40
 _COUNT_MAX = 1 << 24
 _FOREVER = (1 << 64) - 1
@@ -29,8 +28,8 @@ _FOREVER = (1 << 64) - 1
 class Screened(Admission):
     """What the sieve said, and after a forward the node. `frames` are those that go to the node, `good` their places, None for all."""
 
-    frames: bytes
-    good: Sequence[int] | None
+    frames: bytes = b""
+    good: Sequence[int] | None = None
 
 
 class Sieve:

@@ -91,7 +91,8 @@ class FrozenRing:
 
 
 class LiveReader:
-    """ports.StateReader of what was written last, synced or not; for the thread that writes. Reads release the GIL."""
+    """ports.StateReader of what was written last, synced or not; for the thread that writes and those that it waits for.
+    Reads release the GIL."""
 
     def __init__(self, height: int, state: Rdict, pages: PagesView) -> None:
         self.height = height

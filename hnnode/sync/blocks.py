@@ -55,6 +55,7 @@ class BlockSync:
         chain_id: bytes,
         validators: ValidatorSet,
         accounts: Accounts,
+        block_bytes_max: int,
         chain: Chain,
         batches: Batches,
         applier: BlockApplier,
@@ -84,7 +85,7 @@ class BlockSync:
         self._behind_since: float | None = None
         self._claimed = asyncio.Event()
         self._serving = BlockServing(config, chain, network, metrics)
-        self._check = BlockCheck(chain_id, validators, accounts).check
+        self._check = BlockCheck(chain_id, validators, accounts, block_bytes_max).check
         self._tasks: list[asyncio.Task[None]] = []
         self._random = random.Random(chain_id)
         self.syncing = False
@@ -274,23 +275,20 @@ class BlockSync:
 
     async def _response(self, height: int, first: int) -> BlockResponse | None:
         """The answer for `height`, or a later one that consensus left to fetch; None when the peer is silent."""
-        while True:
-            try:
-                async with asyncio.timeout(self._config.request_ms / 1000):
-                    response = await self._responses.get()
-            except TimeoutError:
-                if height == first and self._asked is not None:
-                    self._heights.pop(self._asked, None)  # silent or slow: ask another one until its next status
-                return None
-            if response.height < height:
-                continue  # an answer to an earlier request
-            if response.height > height:
-                raise PeerFault("SYNC_PEER_FAULT", f"block response: got height {response.height}, want {height}")
-            if not response.value and height == first and height > self._applier.tip.height:
-                raise PeerFault(
-                    "SYNC_PEER_FAULT", f"block response: got none for height {height}, which the peer claims"
-                )
-            return response
+        try:
+            # One patience for all of it: what answers an earlier request passes by and buys no time.
+            async with asyncio.timeout(self._config.request_ms / 1000):
+                while (response := await self._responses.get()).height < height:
+                    pass
+        except TimeoutError:
+            if height == first and self._asked is not None:
+                self._heights.pop(self._asked, None)  # silent or slow: ask another one until its next status
+            return None
+        if response.height > height:
+            raise PeerFault("SYNC_PEER_FAULT", f"block response: got height {response.height}, want {height}")
+        if not response.value and height == first and height > self._applier.tip.height:
+            raise PeerFault("SYNC_PEER_FAULT", f"block response: got none for height {height}, which the peer claims")
+        return response
 
     async def _prepared(self, response: BlockResponse) -> list[Batch]:
         """Check one block and make its batches durable, while the blocks before it are executed."""

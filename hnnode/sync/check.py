@@ -28,7 +28,9 @@ CONTENT_CODES = frozenset(
 class BlockCheck:
     """`check` is for any thread."""
 
-    def __init__(self, chain_id: bytes, validators: ValidatorSet, accounts: Accounts) -> None:
+    def __init__(self, chain_id: bytes, validators: ValidatorSet, accounts: Accounts, block_bytes_max: int) -> None:
+        """block_bytes_max: of the genesis, over the plain batches of a block."""
+        self._block_bytes_max = block_bytes_max
         self._chain_id = chain_id
         self._validators = validators
         self._accounts = accounts
@@ -40,12 +42,22 @@ class BlockCheck:
         height = response.height
         try:
             value = Value.decode(response.value)
-            batches = [Batch.unpack(data) for data in response.batches]
         except NativeError as e:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: {e}") from e
         code = verify_certificate(response.certificate, self._validators, self._chain_id, height, value.block_hash)
         if code:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: certificate refused: {name_of(code)}")
+        plain_bytes = sum(map(plain_size, response.batches))
+        if len(response.batches) != len(value.batches) or plain_bytes > self._block_bytes_max:
+            raise PeerFault(
+                "SYNC_PEER_FAULT",
+                f"block {height}: {len(response.batches)} batches of {plain_bytes} bytes, "
+                f"want {len(value.batches)} of at most {self._block_bytes_max}",
+            )
+        try:
+            batches = [Batch.unpack(data) for data in response.batches]
+        except NativeError as e:
+            raise PeerFault("SYNC_PEER_FAULT", f"block {height}: {e}") from e
         if [b.digest for b in batches] != [digest for digest, _, _ in value.batches]:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches are not those of the value")
         code, _ = check_value(response.value, _claims_of(value.header))
@@ -57,6 +69,11 @@ class BlockCheck:
             # The digest does not cover the author's signature, nor the bodies before their root is checked.
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches refused with codes {codes}")
         return batches
+
+
+def plain_size(data: bytes) -> int:
+    """Bytes that unpacking this batch would take, by its own claim; what unpacks holds it to that. See formats.md, batches."""
+    return int.from_bytes(data[1:5], "big") if data[:1] == b"\x02" else len(data)
 
 
 def _claims_of(header: Header) -> Expected:

@@ -16,6 +16,7 @@ from hnnode_native import Batch
 from hnnode.config import SyncConfig, load_config
 from hnnode.errors import CODES, Unavailable
 from hnnode.node.genesis import config_text
+from hnnode.ports import Channel, Kind
 from hnnode.storage import Home
 from hnnode.sync.frames import BlockResponse
 from tests.kit.byzantine import STRANGER, Stranger, block_response, corrupt
@@ -148,6 +149,33 @@ def test_claims_of_one_peer_do_not_close_the_door(tmp_path: Path, as_validator: 
                 # A busy machine may fall behind its peers for a moment and say so.
                 assert refused < tries / 2
                 await c.until(lambda: CODES["SYNC_PEER_FAULT"] in s.charges(node), "the claim is charged", PATIENCE_S)
+
+    run_cluster(tmp_path, story)
+
+
+def test_answers_that_nobody_asked_for_buy_a_peer_no_time(tmp_path: Path) -> None:
+    """Regression: each answer to an earlier request began the patience with the asked peer anew, so one small frame a second kept a
+    node from ever asking another."""
+
+    async def story(c: Cluster) -> None:
+        await c.commit(1)
+        await c.settle()
+        node = c.node(2)
+        stale = BlockResponse(0, b"", b"", ()).encode()
+
+        async def trickle(s: Stranger) -> None:
+            while True:
+                s.send(node.account, Channel.BULK, Kind.BLOCK_RESPONSE, stale)
+                await asyncio.sleep(0.2)
+
+        async with Stranger(c) as s, s.claiming(node.account, 10**9):
+            trickling = asyncio.create_task(trickle(s))
+            c.hub.cut([node.account], [other.account for other in c.up() if other is not node])
+            for _ in range(4):
+                await c.commit(1)
+            c.hub.heal()
+            await c.until(lambda: node.chain.tip().height >= c.node(0).chain.tip().height, "in step again", PATIENCE_S)
+            trickling.cancel()
 
     run_cluster(tmp_path, story)
 

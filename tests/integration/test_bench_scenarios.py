@@ -49,11 +49,39 @@ def test_chain_bills_every_stage(tmp_path: Path) -> None:
     assert "交易吞吐率" in (tmp_path / "report" / "report.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("application", ["coldchain", "realestate"])
-def test_an_application_keeps_its_invariants_under_load(application: str) -> None:
-    found = _bench("chain", "--nodes", "1", "--app", application, "--seconds", "3", "--rate", "300")
+@pytest.mark.parametrize(
+    ("application", "more"), [("coldchain", []), ("realestate", []), ("medical", ["--isolated", "--budget"])]
+)
+def test_an_application_keeps_its_invariants_under_its_mix(application: str, more: list[str]) -> None:
+    found = _bench("chain", "--nodes", "1", "--app", application, "--seconds", "4", "--rate", "300", *more)
     assert (found["lost"], found["failed_by_code"]) == (0, {})
     assert (found["violations"], found["violations_first"]) == (0, [])
+    assert found["flavour"] == found["settings"]["flavour"] == "mix"
+    queries = found["queries"]
+    assert queries["answered_per_s"] > 0
+    # both of a machine that stood still: no connection was free, too many waited for a plugin's process
+    assert set(queries["failed_by_code"]) <= {"UNSENT", "NOT_READY"}
+    assert 0 < queries["share"] < 0.5
+    assert len(found["series"]["queries"]) == 4
+    assert (found["plugins_cpu_us_per_tx"] > 0) == (found["plugins_rss_mb_max"] > 0) == bool(more)
+    if more:
+        stages = found["budget"]["stages_us"]
+        assert stages["plugins"] == pytest.approx(found["plugins_cpu_us_per_tx"], rel=0.02)
+        assert sum(stages.values()) == pytest.approx(found["cpu_us_per_tx"], rel=0.02)
+
+
+@pytest.mark.slow
+def test_isolation_runs_both_and_names_the_ratio(tmp_path: Path) -> None:
+    found = _bench(
+        *("isolation", "--nodes", "1", "--app", "medical", "--seconds", "3", "--rate", "200"),
+        *("--report", str(tmp_path)),
+    )
+    rows = {row["figure"]: row for row in found["comparison"]}
+    assert rows["cpu_us_per_tx"]["ratio"] > 0
+    assert rows["plugins_cpu_us_per_tx"]["in_process"] == 0
+    assert rows["plugins_cpu_us_per_tx"]["isolated"] > 0
+    assert found["in_process"]["settings"]["rate"] == found["isolated"]["settings"]["rate"] == 200
+    assert "plugins_rss_mb_max" in (tmp_path / "report.md").read_text("utf-8")
 
 
 def test_relay_delays_every_byte_and_keeps_their_order() -> None:
@@ -126,9 +154,22 @@ def test_overload_and_idle_are_reported() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not LOCUST_PYTHON.exists(), reason="no Locust: run `make loadtest-env`")
-def test_locust_loads_a_network_and_the_chain_agrees(tmp_path: Path) -> None:
+@pytest.mark.parametrize("application", ["evidence", "realestate", "medical"])
+def test_locust_loads_a_network_and_the_chain_agrees(application: str, tmp_path: Path) -> None:
     found = _bench(
-        *("locust", "--seconds", "15", "--peak-users", "8", "--presigned", "6000", "--workers", "2"),
+        *(
+            "locust",
+            "--app",
+            application,
+            "--seconds",
+            "15",
+            "--peak-users",
+            "8",
+            "--presigned",
+            "6000",
+            "--workers",
+            "2",
+        ),
         *("--report", str(tmp_path)),
     )
     assert found["lost"] == 0

@@ -10,10 +10,13 @@ from pathlib import Path
 import httpx
 
 from hnnode.bench.report_files import write_report
-from hnnode.client import verify_certificate
+from hnnode.client import certificate_page, verify_certificate
 from hnnode.crypto import MemorySigner
+from hnnode.kit.docs import write_pages
+from hnnode.kit.project import Project
+from hnnode.kit.scaffold import Names, make_project
 from tests.docs.routes import served_routes
-from tests.kit.browser import needs_browser, printed, visit
+from tests.kit.browser import needs_browser, overhang, printed, sheets, visit
 from tests.kit.evidence_story import DIGEST, FILE, Story
 from tests.kit.live_node import LiveNode
 
@@ -23,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @needs_browser
 def test_api_page_shows_every_operation_and_asks_this_node_alone(tmp_path: Path) -> None:
     with LiveNode() as live:
-        seen = visit(f"{live.url}/v1/docs", tmp_path)
+        seen = visit(f"{live.url}/v1/docs?language=en", tmp_path)
+        chinese = visit(f"{live.url}/v1/docs?language=zh", tmp_path)
     shown = set()
     for block in seen.document.split('class="opblock-summary-method"')[1:]:
         method = re.match(r">([A-Z]+)<", block)
@@ -35,7 +39,9 @@ def test_api_page_shows_every_operation_and_asks_this_node_alone(tmp_path: Path)
     outside = [address for address in seen.requested if not address.startswith(f"{live.url}/v1/")]
     assert outside == []
     assert f"{live.url}/v1/openapi.json" in seen.requested
-    assert seen.complaints == []
+    assert seen.complaints == chinese.complaints == []
+    assert "Submit one signed transaction" in seen.document
+    assert "提交一笔已签名的交易" in chinese.document
 
 
 @needs_browser
@@ -45,6 +51,7 @@ def test_report_page_is_laid_out_and_asks_nobody(tmp_path: Path) -> None:
     seen = visit(place.as_uri(), tmp_path)
     assert seen.document.count("<svg") >= 6
     assert (seen.requested, seen.complaints) == ([], [])
+    assert overhang(place.read_text("utf-8"), tmp_path) <= 0
     assert printed(place.as_uri(), tmp_path).startswith(b"%PDF-")
 
 
@@ -77,7 +84,31 @@ def test_certificate_page_prints_on_paper_and_asks_nobody(tmp_path: Path) -> Non
     paper = printed(place.as_uri(), tmp_path)
     assert paper.startswith(b"%PDF-")
     assert re.search(rb"/MediaBox ?\[0 0 59[45]\.?[0-9]* 84[12]\.?[0-9]*\]", paper), "A4"
-    assert len(re.findall(rb"/Type ?/Page\b", paper)) <= 3
+    assert sheets(paper) <= 2
+    assert overhang(page.text, tmp_path) <= 0
+
+
+@needs_browser
+def test_a_plain_certificate_is_one_sheet(tmp_path: Path) -> None:
+    story = Story()
+    story.send(
+        story.owner, "preserve", {"hash": DIGEST.hex(), "algorithm": "sm3", "size": len(FILE), "name": "deed.pdf"}
+    )
+    data = story.certificate()
+    place = tmp_path / "certificate.html"
+    place.write_bytes(certificate_page(verify_certificate(data).require(), data))
+    assert sheets(printed(place.as_uri(), tmp_path)) == 1
+
+
+@needs_browser
+def test_page_of_a_plugin_fits_a_phone_and_asks_nobody(tmp_path: Path) -> None:
+    make_project(tmp_path / "demo", Names("demo", "演示", "Demo", "厂商"))
+    place = write_pages(Project.open(tmp_path / "demo"), tmp_path / "docs")[0]
+    seen = visit(place.as_uri(), tmp_path)
+    assert "<nav>" in seen.document
+    assert (seen.requested, seen.complaints) == ([], [])
+    assert overhang(place.read_text("utf-8"), tmp_path) <= 0
+    assert overhang('<div style="width:500px">too wide</div>', tmp_path) > 0
 
 
 @needs_browser

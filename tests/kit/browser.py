@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LIMIT_S = 120
+PHONE = 390
+"""Width of a small screen in pixels."""
 PAGE_MS = 10_000
 """Time on the page's own clock, which runs ahead while the page waits for nothing."""
 
@@ -55,6 +59,26 @@ def visit(address: str, folder: Path) -> Visit:
     }
     said = done.stderr.decode(errors="replace").splitlines()
     return Visit(done.stdout.decode(), sorted(requested), [line for line in said if ":CONSOLE" in line])
+
+
+def overhang(page: str, folder: Path, width: int = PHONE) -> int:
+    """Pixels by which a page is wider than a screen of `width`; its scripts may run."""
+    frame = folder / "frame.html"
+    measure = "document.title = this.contentDocument.documentElement.scrollWidth"
+    style = f"width:{width}px;height:2000px;border:0"
+    frame.write_text(
+        f'<!doctype html><meta charset="utf-8"><title></title>'
+        f'<iframe style="{style}" onload="{measure}" srcdoc="{escape(page)}"></iframe>',
+        "utf-8",
+    )
+    title = re.search(r"<title>(\d+)</title>", visit(frame.as_uri(), folder).document)
+    assert title is not None, "the page could not be measured"
+    return int(title[1]) - width
+
+
+def sheets(paper: bytes) -> int:
+    """Sheets of a PDF file."""
+    return len(re.findall(rb"/Type ?/Page\b", paper))
 
 
 def printed(address: str, folder: Path) -> bytes:

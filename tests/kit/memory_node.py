@@ -40,6 +40,7 @@ from hnnode_native import (
 from hnnode.errors import CODES, Rejected, Unavailable, name_of
 from hnnode.events import EventFeed
 from hnnode.execution import NodeApplications
+from hnnode.mempool.personal import PersonalDoor
 from hnnode.ports import (
     Admission,
     BatchLocation,
@@ -202,6 +203,7 @@ class MemoryNode:
         self.submissions = 0
         self.mempool = self
         self.applications = NodeApplications({}, native_actions())
+        self.personal = PersonalDoor(lambda: self.applications)
         self.events = EventFeed(self.chain)
         self.proofs = ProofBuilder(self.chain, self._genesis, self.validator_set.encode())
 
@@ -313,9 +315,12 @@ class MemoryNode:
         self.check_open(len(data), source)
         future: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
         try:
-            future.set_result(self._admit(DecodedTxs.decode_frames(data, self.chain_id)))
+            DecodedTxs.decode_frames(data, self.chain_id)
         except NativeError as e:
             future.set_exception(Rejected(name_of(e.code), str(e)))
+        else:
+            txs, _ = DecodedTxs.decode_frames_many([data], self.chain_id, self.personal.scan())
+            future.set_result(self._admit(txs))
         return future
 
     def _admit(self, txs: DecodedTxs) -> Admission:
@@ -327,7 +332,8 @@ class MemoryNode:
         if self.auto and self.scheduled is None:
             self.scheduled = asyncio.get_running_loop().call_later(self.delay_s, self.commit_all)
         packed = struct.pack(f">{len(codes)}I", *codes)
-        return Admission(b"".join(ids), packed, codes.count(0), codes.count(known))
+        personal = {place: (kind, field) for place, kind, field in txs.personal()}
+        return Admission(b"".join(ids), packed, codes.count(0), codes.count(known), personal)
 
     async def wait(self, tx_id: bytes, until: Wait, timeout_ms: int) -> TxStatus:
         event = asyncio.Event()

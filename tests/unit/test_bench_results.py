@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import html.parser
+import io
 import json
 import os
 import re
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +190,14 @@ def test_budget_shares_threads_out_and_adds_up_to_the_total() -> None:
     assert tuple(stages) == STAGES
 
 
+def test_processes_of_plugins_are_a_stage_of_the_budget() -> None:
+    before, after = _account(1.0, {1: ("execution", 0.5)}), _account(2.0, {1: ("execution", 1.0)})
+    found = budget([before], [replace(after, children_cpu_s=2.0)], 1_000_000)
+    assert found["total_us"] == 3.0
+    assert found["stages_us"]["plugins"] == found["threads_us"]["plugins"] == 2.0
+    assert sum(found["stages_us"].values()) == pytest.approx(3.0, abs=0.05)
+
+
 def test_cpu_of_threads_is_found_under_their_names() -> None:
     from hnnode.node.loop_profile import name_threads
 
@@ -272,6 +282,33 @@ def test_page_loads_nothing_and_escapes_what_it_shows() -> None:
     assert text.count("<svg") >= 8
 
 
+def test_page_names_its_figures_in_both_languages() -> None:
+    crowd = {
+        "times": 2,
+        "asked_tps": 9.0,
+        "latency_ms": {"p99": 1.0},
+        "refused_by_code": {"MEMPOOL_FULL": 3},
+        "lost": 0,
+    }
+    parts = {"overload": {"peak_tps": 4.0, "multiples": [crowd]}, "idle": {"cpu_percent_max": 0.2}}
+    text = page([_result(nodes=4, seconds=5, **parts)])
+    chinese = " ".join(re.findall(r'lang="zh">([^<]*)<', text))
+    for words in (
+        "4 个节点",
+        "5 秒",
+        "提交 ",
+        "接受 ",
+        "持续峰值",
+        "延迟 p99 毫秒",
+        "拒绝 MEMPOOL_FULL",
+        "最高节点 CPU %",
+    ):
+        assert words in chinese
+    assert "(offered" not in chinese
+    assert " nodes" not in chinese
+    assert "multiples.0" not in text.partition("<details>")[0]
+
+
 def test_charts_draw_nothing_from_nothing_and_leave_gaps() -> None:
     assert charts.lines({"a": []}, "s", "a") == charts.columns([], "s", "n", "a") == charts.bars({}, "s", "a", {}) == ""
     assert charts.curve([(1.0, None), (2.0, 3.0)], "x", "y", "z") == ""
@@ -285,8 +322,9 @@ def test_charts_draw_nothing_from_nothing_and_leave_gaps() -> None:
 
 def test_items_of_the_standard_name_the_command_that_is_missing() -> None:
     found = {item.en: item for item in standard.items([_result()])}
-    assert "1,000 tx/s" in (found["transaction throughput"].value or "")
-    assert "400 bytes/tx (35 GB a day" in (found["ledger growth"].value or "")
+    assert "1,000 tx/s" in (found["transaction throughput"].value or ("", ""))[1]
+    assert "400 bytes/tx (35 GB a day" in (found["ledger growth"].value or ("", ""))[1]
+    assert "每笔交易 400 字节" in (found["ledger growth"].value or ("", ""))[0]
     assert found["query throughput"].value is None
     assert "hnnode bench query" in markdown(_result())
 
@@ -302,6 +340,35 @@ def test_report_is_written_in_all_forms(tmp_path: Path) -> None:
     done = runner.invoke(application, ["bench", "report", str(tmp_path / "a.json"), "--into", str(tmp_path / "all")])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "all" / "report.html").exists()
+
+
+def test_queries_and_the_kind_of_load_stand_in_every_form(tmp_path: Path) -> None:
+    from hnnode.bench.tables import markdown as tables
+
+    queries = {
+        **{"offered_per_s": 30.0, "answered_per_s": 28.0, "failed_per_s": 2.0, "failed": 12, "share": 0.25},
+        **{"failed_by_code": {"UNSENT": 12}, "latency_ms": {"p50": 5.0, "p99": 77.0}, "by_query": []},
+    }
+    facts = {"queries": queries, "flavour": "mix", "plugins_cpu_us_per_tx": 33.5, "plugins_rss_mb_max": 78.25}
+    result = _result(**facts, reference={"openssl_sm2_verify_per_s": 2000.0})
+    result["settings"] |= {"flavour": "mix", "isolated": True}
+    for text in (render_text(result), markdown(result), page([result])):
+        assert "evidence · mix" in text
+        assert {"28.00", "77.00", "33.50", "78.25"} <= set(re.findall(r"[0-9]+[.][0-9]{2}", text))
+    assert "UNSENT 12" in render_text(result)
+    assert "| evidence | mix | – | 4 |" in tables([result])
+    assert "| medical | mix | isolated | 4 |" in tables([result | {"app": "medical"}])
+    assert "| 30 | 28 | 2 | 5 | 77 |" in tables([result])
+
+
+def render_text(result: dict[str, Any]) -> str:
+    from rich.console import Console
+
+    from hnnode.bench.report import render
+
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(render(result))
+    return console.export_text()
 
 
 def test_tables_take_the_place_between_the_marks() -> None:

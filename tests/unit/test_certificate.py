@@ -12,7 +12,7 @@ from hnnode_native import verify_bundle
 
 from hnnode.certificate import rows
 from hnnode.certificate.container import CERTIFICATE_BYTES_MAX, Certificate
-from hnnode.certificate.page import bundle_in, render
+from hnnode.certificate.page import PAGE_VERSION, bundle_in, render, version_of
 from hnnode.certificate.verdict import CertificateVerdict, judge_certificate
 from hnnode.errors import CODES, Rejected
 from tests.kit.evidence_story import DIGEST, FILE, REPORT, Story, told
@@ -201,6 +201,31 @@ def test_a_page_is_checked_against_the_certificate_inside(whole: tuple[Story, by
         assert "edited" in found.verdict.reasons[-1].message_en
     assert judged(story, page.replace(b'id="bundle"', b'id="gone"')).code == MALFORMED
     assert judged(story, page + page).code == MALFORMED
+
+
+def test_a_page_of_a_later_version_is_told_from_an_edited_one(whole: tuple[Story, bytes, bytes]) -> None:
+    story, _, data = whole
+    page = render(judged(story, data).require(), data)
+    assert version_of(page) == PAGE_VERSION
+    found = judged(
+        story, page.replace(b"hnnode certificate %d" % PAGE_VERSION, b"hnnode certificate %d" % (PAGE_VERSION + 1))
+    )
+    assert found.code == SUBJECT
+    assert "upgrade" in found.verdict.reasons[-1].message_en
+
+
+def test_what_speaks_against_a_record_stands_at_the_top() -> None:
+    story = Story()
+    story.collect()
+    story.cosign()
+    case = story.submit()
+    story.verify(case, bytes(32))
+    story.archive(case)
+    story.send(story.owner, "preserve", {"hash": "ab" * 32, "algorithm": "sm3"})
+    story.send(story.owner, "link_correction", {"hash": DIGEST.hex(), "by": "ab" * 32})
+    data = story.certificate(case)
+    top = render(judged(story, data).require(), data).decode().partition("文件名称")[0]
+    assert all(said in top for said in ("已归档", "核验不一致", "verified: mismatch", "已更正", "corrected"))
 
 
 def test_a_page_never_asks_anybody(whole: tuple[Story, bytes, bytes]) -> None:

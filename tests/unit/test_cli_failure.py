@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hnnode.cli import failure
+from hnnode.cli import failure, rules
+from hnnode.cli.language import set_language
+from hnnode.cli.session import session
 from hnnode.errors import CODES, ERRORS, ConfigError, Rejected, Unavailable
 
 
@@ -59,3 +61,21 @@ def test_describe_knows_the_errors_a_verb_may_raise() -> None:
     assert (text, status) == ("a.pdf: No such file or directory", failure.ERROR)
     with pytest.raises(TypeError):
         failure.describe(KeyError("a defect"))
+
+
+def test_a_broken_rule_and_a_refused_package_say_why_in_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+    applications = [{"application": "demo", "rules": [{"rule": "demo.no", "message_zh": "不行", "message_en": "no"}]}]
+    monkeypatch.setattr(rules, "get_json", lambda url, path: {"applications": applications})
+    monkeypatch.setattr(session, "asked", "http://node")
+    for language, native, own, package in (
+        ("zh", "该验证者已表决", "不行", "太大"),
+        ("en", "this validator has voted already", "no", "too large"),
+    ):
+        set_language(language)  # type: ignore[arg-type]
+        voted = failure.describe(Rejected("RULE_VIOLATION", "x", rule="governance.already_voted"))[0]
+        assert voted.endswith(f": x [governance.already_voted: {native}]")
+        assert failure.describe(Rejected("RULE_VIOLATION", rule="demo.no"))[0].endswith(f" [demo.no: {own}]")
+        assert failure.describe(Rejected("RULE_VIOLATION", rule="demo.other"))[0].endswith(" [demo.other]")
+        refused = ConfigError("PLUGIN_PACKAGE_INVALID", "too large", zh="太大")
+        assert failure.describe(refused)[0].endswith(f": {package}")
+    set_language("en")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
+from unicodedata import east_asian_width
 
 import pytest
 
-from hnnode.cli import app, failure
+from hnnode.cli import app, failure, plugin_store
 from hnnode.cli.app import command_tree
 from hnnode.cli.parser_text import help_in_chinese, in_chinese
 
@@ -87,3 +90,41 @@ def test_help_is_framed_in_its_language() -> None:
                 language == "en"
             )
     assert help_in_chinese("Usage: a\n\nOptions:\n  -x  Usage: stays inside\n").endswith("  -x  Usage: stays inside\n")
+
+
+def test_every_help_fits_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In columns of a terminal, where a Chinese letter takes two; and no command is described in half a sentence."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def look(command: Any, name: str, parent: Any) -> None:
+        with command.make_context(name, [], resilient_parsing=True, parent=parent) as context:
+            for line in command.get_help(context).splitlines():
+                assert sum(2 if east_asian_width(letter) in "WF" else 1 for letter in line) <= 80, (name, line)
+                assert not line.endswith("...") or line.startswith(("Usage: ", "用法：")), (name, line)
+            for child, verb in getattr(command, "commands", {}).items():
+                look(verb, child, context)
+
+    for tree in (command_tree("zh"), command_tree("en")):
+        look(tree, "hnnode", None)
+
+
+def test_a_plugin_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code = {"version": "2.0", "api_version": 1, "state_version": 3, "code_hash": "ab" * 32}
+    facts = {"name": "demo", "code": code, "status": "migrating", "since_height": 7, "proposal": 4, "data_version": 2}
+    moving = {"phase": "move", "rows": 9}
+    record = {**facts, "migration": moving, "fault": "row 8"}
+    monkeypatch.setattr(plugin_store, "governance_query", lambda url, query: {"plugins": [record]})
+    for language, words in (
+        ("zh", ("迁移中", "代码的数据版本", "move，已处理 9 行", "row 8", "（无）")),
+        ("en", ("migrating", "data version of the code", "move, 9 rows", "row 8", "(none)")),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            app.run(
+                ["--lang", language, "plugin", "info", "demo", "--home", str(tmp_path), "--node", "http://127.0.0.1:1"]
+            )
+        said = capfd.readouterr().out
+        assert ended.value.code == 0
+        assert all(word in said for word in (*words, "ab" * 32))
+        assert "{" not in said

@@ -89,10 +89,10 @@ def test_what_is_offered_is_listed_in_order() -> None:
     plugins = {row["name"]: row for row in APPS.plugins()}
     assert plugins["demo"]["code_hash"] == "07" * 32
     assert plugins["evidence"]["native"] is True
-    assert APPS.rule_text("demo.no") == ("不行", "no")
-    assert APPS.rule_text("demo.other") is None
-    assert APPS.rule_text("evidence.own_record") == ("不能会签自己的存证", "nobody co-signs an own record")
-    assert APPS.rule_text("evidence.other") is None
+    rules = {info.rule: (info.application, info.zh, info.en) for info in APPS.rules()}
+    assert rules["demo.no"] == ("demo", "不行", "no")
+    assert rules["evidence.own_record"] == ("evidence", "不能会签自己的存证", "nobody co-signs an own record")
+    assert list(rules) == sorted(rules)
 
 
 def test_evidence_by_hash_and_owner() -> None:

@@ -27,6 +27,7 @@ from hnnode.execution.source import PluginSource, code_hash
 from hnnode.plugin_api.testing import LocalChain
 
 ROGUE = """
+from typing import Annotated
 import ctypes, gc, mmap, os, signal, socket, subprocess, sys, threading, time
 import msgspec
 from hnnode.plugin_api import hookimpl
@@ -34,6 +35,9 @@ from hnnode_native import Accounts
 
 class P(msgspec.Struct, forbid_unknown_fields=True):
     pass
+
+class Range(msgspec.Struct, forbid_unknown_fields=True):
+    start: Annotated[int, msgspec.Meta(ge=0, le=4096)]
 
 seen = []
 def good(tx, p):
@@ -89,6 +93,18 @@ def unasked(tx, p):
 def foreign(tx, p):
     SOCKET.sendall(b"\\x2a\\x00\\x00\\x00\\x0d\\x92\\xa8identity\\xc4\\x01k")
     hangs(tx, p)
+def asks(tx, p):
+    while True:
+        SOCKET.sendall(b"\\x28\\x00\\x00\\x00\\x01k")
+        SOCKET.recv(64)
+def impostor(tx, p):
+    SOCKET.sendall(b"\\x2b\\x00\\x00\\x00\\x03abc")
+    hangs(tx, p)
+def chatty(tx, p):
+    SOCKET.sendall(b"\\x1a\\x00\\x00\\x00\\x16" + b"\\x93\\xa5error\\xa1x\\x81\\xa5event\\xa5level")
+def names(tx, p): return [b"big%d" % (p.start + i) for i in range(256)]
+def declared(tx, p): tx.put(b"sum%d" % p.start, b"%d" % sum(len(tx.get(key) or b"") for key in names(tx, p)))
+def devours(tx, p): tx.put(b"all%d" % p.start, b"%d" % sum(len(tx.get(b"big%d" % i) or b"") for i in range(4000)))
 
 def q_good(view, p): return {"n": int.from_bytes(view.get(b"n") or b"", "big"), "rows": len(view.scan(b"r", 10))}
 def q_hangs(view, p): hangs(view, p)
@@ -101,8 +117,11 @@ class Plugin:
     def hn_register(self, registry):
         registry.reads("evidence")
         for f in (good, reads, opens, lists, writes, connects, forks, runs, executes, threads, kills, sleeps, urandom,
-                  machine_code, exits, environment, dies, crashes, hangs, naps, hoards, flood, garbage, forged, unasked, foreign):
+                  machine_code, exits, environment, dies, crashes, hangs, naps, hoards, flood, garbage, forged, unasked, foreign,
+                  asks, impostor, chatty):
             registry.action(f.__name__, P, f, title_zh="x", title_en="x", keys=lambda tx, p: (b"n",))
+        registry.action("declared", Range, declared, title_zh="x", title_en="x", keys=names)
+        registry.action("devours", Range, devours, title_zh="x", title_en="x")
         for f in (q_good, q_hangs, q_dies, q_fails, q_list):
             registry.query(f.__name__, P, f, title_zh="x", title_en="x")
 
@@ -166,6 +185,32 @@ def test_what_the_sandbox_refuses_is_a_fault_of_the_handler(host: Host, action: 
     assert not Path("/tmp/x").exists()
 
 
+def test_a_log_line_of_the_process_takes_no_name_of_the_log(host: Host) -> None:
+    """Regression: a field with the name of the log's own ended the node."""
+    local, account = chain(host)
+    assert local.submit(account, "chatty", {}).ok
+
+
+def test_a_block_may_read_more_than_a_process_may_hold(tmp_path: Path) -> None:
+    """Regression: all that a block's transactions named or read was kept until its end, and a process that ran out of memory was
+    replaced by the next for ever."""
+    rows = [(b"\x05rogue" + b"big%d" % number, bytes(65_536)) for number in range(4_096)]
+    small = Host([rogue(tmp_path)], [], tagged_hash, ExecutionConfig(memory_bytes_max=256 << 20))
+    try:
+        local, account = chain(small)
+        local.state.apply(rows)
+        named: Any = [(account, "declared", {"start": 256 * place}) for place in range(16)]
+        assert all(outcome.ok for outcome in local.block(named))
+        read: Any = [(account, "devours", {"start": place}) for place in range(2)]
+        assert [outcome.writes for outcome in local.block(read)] == [
+            ((b"all%d" % place, b"%d" % (4_000 * 65_536)),) for place in range(2)
+        ]
+        assert local.state.get(b"\x05roguesum3840") == b"%d" % (256 * 65_536)
+    finally:
+        small.close()
+        forget("hn_rogue")
+
+
 def test_the_environment_is_empty(host: Host) -> None:
     local, account = chain(host)
     assert local.submit(account, "environment", {}).writes == ((b"env", b"0"),)
@@ -214,6 +259,8 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         ("forged", "not of these transactions"),
         ("unasked", "Expected `array`"),
         ("foreign", "'identity' was not declared"),
+        ("asks", " s"),
+        ("impostor", "account: got 3 bytes"),
     ],
 )
 def test_a_process_that_fails_makes_no_receipt(tmp_path: Path, action: str, reason: str) -> None:

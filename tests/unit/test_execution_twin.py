@@ -11,6 +11,7 @@ import hnnode_native as native
 import msgspec
 import pytest
 
+from hnnode.config import ExecutionConfig
 from hnnode.errors import CODES
 from hnnode.execution import Host
 from hnnode.execution.records import AccountRecord
@@ -146,6 +147,22 @@ def test_random_blocks_are_packed_as_the_twin_says(host: Host) -> None:
     assert codes[0] > 600
     assert {CODES[name] for name in ("ACTION_UNKNOWN", "PAYLOAD_INVALID", "RULE_VIOLATION")} < set(codes)
     assert len(rules) > 20
+
+
+def test_random_blocks_are_packed_alike_in_a_process_of_their_own(host: Host) -> None:
+    apart = Host.load(["coldchain"], ExecutionConfig(isolated=True))
+    try:
+        inside, isolated, prefix = host.executor(), apart.executor(), host.applications["coldchain"].prefix
+        for seed in range(20, 23):
+            mix, state = Mix(seed), MemoryState()
+            for height in range(1, 7):
+                txs, time_ms = mix.block(60), height * 90_000
+                want = inside.execute_packed("coldchain", txs, state, height, time_ms, RECORDS)
+                assert isolated.execute_packed("coldchain", txs, state, height, time_ms, RECORDS) == want
+                for result in native.unpack_results(want):
+                    state.apply([(prefix + key, value) for key, value in result[4]])
+    finally:
+        apart.close()
 
 
 @pytest.mark.parametrize("size", [1, 7])

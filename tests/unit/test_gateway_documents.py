@@ -131,6 +131,13 @@ def test_the_api_page_loads_everything_from_this_node(app: GatewayApp) -> None:
         file = fetch(app, f"/v1/{link}")
         assert file.status_code == 200, link
         assert len(file.content) > 100
+    words = fetch(app, "/v1/docs/zh.json").json()
+    paths = fetch(app, "/v1/openapi.json").json()["paths"]
+    operations = {f"{m.upper()} {path}": row for path, methods in paths.items() for m, row in methods.items()}
+    assert set(words["operations"]) == set(operations)
+    for name, row in operations.items():
+        assert len(words["operations"][name]) == 1 + bool(row.get("description")), name
+        assert set(row["tags"]) <= set(words["tags"])
     start = fetch(app, "/v1/docs/start.js").text
     assert not OUTSIDE.search(start)
     assert "validatorUrl: null" in start

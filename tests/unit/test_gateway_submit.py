@@ -114,6 +114,44 @@ def test_refusals_carry_the_id_and_a_stable_code(live: LiveNode, http: httpx.Cli
             assert len(problem["tx_id"]) == 64
 
 
+def test_a_number_of_a_person_is_refused_in_every_form_and_never_repeated(live: LiveNode, http: httpx.Client) -> None:
+    number = "11010519491231002X"
+    payload = {"hash": "33" * 32, "algorithm": "sm3", "name": f"报告 {number}.pdf"}
+    tx = evidence_tx(live.node.chain_id, live.signers[0], payload=payload)
+    good = evidence_tx(live.node.chain_id, live.signers[0])
+    octets = {"Content-Type": "application/octet-stream"}
+    singles = [
+        http.post("/txs", content=tx.data, headers=octets),
+        http.post("/txs", content=iter([tx.data]), headers=octets),
+        http.post("/txs?wait=committed", content=tx.data, headers=octets),
+        http.post("/txs", json={"tx": tx.data.hex()}),
+    ]
+    for answer in singles:
+        problem = refused(answer, "PERSONAL_DATA")
+        assert (answer.status_code, problem["code"], problem["retryable"]) == (422, 3013, False)
+        assert problem["personal"] == {"kind": "citizen_number", "field": "name"}
+        assert problem["errors"][0]["rule"] == "citizen_number"
+        assert "citizen identity number in name" in problem["detail"]
+        assert problem["tx_id"] == tx.tx_id.hex()
+        assert number[:10] not in answer.text
+    frames = encode_frames([tx.data, good.data, tx.data])
+    assert http.post(
+        "/txs:batch", content=frames, headers={**octets, "Accept": octets["Content-Type"]}
+    ).content == bytes.fromhex(f"{3013:08x}{0:08x}{3013:08x}")
+    batches = [
+        http.post("/txs:batch", content=frames, headers=octets),
+        http.post("/txs:batch", json={"txs": [t.data.hex() for t in (tx, good, tx)]}),
+    ]
+    for answer in batches:
+        found = models.SubmittedBatch.model_validate_json(answer.content)
+        assert [item.code for item in found.results] == [3013, 0, 3013]
+        assert found.results[2].personal == {"kind": "citizen_number", "field": "name"}
+        assert found.results[1].personal is None
+        assert number[:10] not in answer.text
+    assert live.node.pool.count() == 1
+    assert live.node.pool.status(tx.tx_id) == "unknown"
+
+
 @pytest.mark.parametrize(
     "write", [lambda d: d.hex(), lambda d: d.hex().upper(), lambda d: base64.b64encode(d).decode()]
 )

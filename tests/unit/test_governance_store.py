@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from hnnode.cli.plugin_governance import proposed_code
 from hnnode.errors import ConfigError
 from hnnode.execution.governance_records import Code
 from hnnode.governance import PluginSources, PluginStore
 from tests.kit.plugin_packages import counter_package
 from tests.kit.plugin_votes import code_of
+
+HOSTILE = Path(__file__).parents[1] / "kit" / "hostile"
 
 
 def test_a_package_is_kept_whole_and_once(tmp_path: Path) -> None:
@@ -96,3 +99,38 @@ def test_code_of_the_environment_is_found_by_its_hash() -> None:
     assert not sources.find("coldchain", code).isolated
     with pytest.raises(ConfigError, match="is not installed here"):
         sources.find("coldchain", Code(table.version, 1, 1, "00" * 32))
+
+
+def test_what_the_environment_brings_is_proposed_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HOSTILE))
+    sources = PluginSources(PluginStore(tmp_path))
+    own = sources.environment("hostile")
+    assert own is not None
+    assert sources.environment("nobody") is None
+    name, code = proposed_code("hostile", None, tmp_path)
+    assert (name, code) == ("hostile", Code("1.0", 1, 1, own.code_hash.hex()))
+    assert sources.find(name, code) == own
+    with pytest.raises(ConfigError, match="found 0 versions") as caught:
+        proposed_code("hostile", "00" * 32, tmp_path)
+    assert caught.value.info.name == "PREREQUISITE_MISSING"
+
+
+def test_a_version_of_the_store_is_proposed_by_name_and_hash(tmp_path: Path) -> None:
+    store = PluginStore(tmp_path)
+    first, second = counter_package(tmp_path), counter_package(tmp_path, "2.0.0")
+    store.install(first)
+    assert proposed_code("counter", None, tmp_path) == ("counter", code_of(first))
+    store.install(second)
+    with pytest.raises(ConfigError, match="found 2 versions"):
+        proposed_code("counter", None, tmp_path)
+    assert proposed_code("counter", second.code_hash.hex()[:10], tmp_path) == ("counter", code_of(second))
+
+
+def test_a_name_is_of_the_vendor_whose_plugin_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HOSTILE))
+    store = PluginStore(tmp_path)
+    sources = PluginSources(store)
+    assert sources.owner_of("counter") is None
+    store.install(counter_package(tmp_path))
+    assert sources.owner_of("counter") == "演示厂商"
+    assert sources.owner_of("hostile") == "nobody"

@@ -77,10 +77,11 @@ def package(tmp_path: Path) -> PluginPackage:
     return made.signed(sign(made.manifest, made.code_hash, "operator", OPERATOR))
 
 
-def refused(path: Path, text: str, trust: Trust | None = TRUST, **more: Any) -> None:
+def refused(path: Path, text: str, trust: Trust | None = TRUST, *, zh: str = "", **more: Any) -> None:
     with pytest.raises(ConfigError, match=text) as caught:
         read_package(path, trust, **more)
     assert caught.value.code == 4016
+    assert zh in caught.value.detail_zh
 
 
 def test_what_is_written_is_read(package: PluginPackage, tmp_path: Path) -> None:
@@ -107,12 +108,12 @@ def test_equal_sources_give_equal_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("role", "signer"), [("vendor", STRANGER), ("operator", STRANGER), ("operator", VENDOR)])
 def test_a_foreign_or_missing_signature_is_refused(tmp_path: Path, role: Any, signer: MemorySigner) -> None:
     made = build_package(source(tmp_path / "demo"))
-    refused(write_package(made, tmp_path), "no signature of a vendor")
+    refused(write_package(made, tmp_path), "no signature of a vendor", zh="缺少厂商签名")
     if role == "operator":
         made = made.signed(sign(made.manifest, made.code_hash, "vendor", VENDOR))
-        refused(write_package(made, tmp_path), "no signature of an operator")
+        refused(write_package(made, tmp_path), "no signature of an operator", zh="缺少数据中心签名")
     path = write_package(made.signed(sign(made.manifest, made.code_hash, role, signer)), tmp_path)
-    refused(path, f"{signer.account.hex()} is not among")
+    refused(path, f"{signer.account.hex()} is not among", zh="签名不可信")
     assert read_package(path, None).name == "demo"
 
 
@@ -120,7 +121,7 @@ def test_a_signature_of_other_code_is_refused(package: PluginPackage, tmp_path: 
     other = build_package(source(tmp_path / "other", more="X = 1\n"))
     for signature in package.signatures:
         other = other.signed(signature)
-    refused(write_package(other, tmp_path), "does not fit this code")
+    refused(write_package(other, tmp_path), "does not fit this code", zh="与代码不符")
 
 
 def test_a_repeated_signature_replaces_the_one_before(package: PluginPackage) -> None:
@@ -180,8 +181,11 @@ def test_a_manifest_this_node_cannot_serve_is_refused(tmp_path: Path, old: str, 
     assert caught.value.code == 4016
 
 
-def test_a_reserved_or_taken_name_is_refused(package: PluginPackage, tmp_path: Path) -> None:
-    refused(write_package(package, tmp_path), "another plugin has this name", taken=["demo"])
+def test_a_reserved_name_or_one_of_another_vendor_is_refused(package: PluginPackage, tmp_path: Path) -> None:
+    wheel = write_package(package, tmp_path)
+    refused(wheel, "the name belongs to 'somebody' here", zh="属于“somebody”", owner_of=lambda _: "somebody")
+    for owner in (None, "演示厂商"):
+        assert read_package(wheel, TRUST, owner_of=lambda name, owner=owner: owner).name == "demo"  # type: ignore[misc]
     root = tmp_path / "governance"
     root.mkdir()
     source(root)

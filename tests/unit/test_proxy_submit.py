@@ -65,10 +65,27 @@ def test_both_doors_answer_alike(node: LiveNode, gateway: LiveGateway) -> None:
     unknown, late = evidence_tx(chain, stranger).data, evidence_tx(chain, signer, until=1).data
     far = evidence_tx(chain, signer, until=10**9).data
     foreign = evidence_tx(bytes(32), signer).data
+    person = {"hash": "ab" * 32, "algorithm": "sm3", "name": "call 138 1234 5678"}
+    personal = evidence_tx(chain, signer, payload=person).data
     bad = spoil(fresh())
-    singles = [known, pooled, unknown, late, far, foreign, bad, b"", b"junk", b"\x01" + bytes(70_000), bytes(2 << 20)]
+    singles = [
+        personal,
+        known,
+        pooled,
+        unknown,
+        late,
+        far,
+        foreign,
+        bad,
+        b"",
+        b"junk",
+        b"\x01" + bytes(70_000),
+        bytes(2 << 20),
+    ]
     mixes = [
-        [known, pooled, unknown, late, bad, b"junk", b""],
+        [known, pooled, unknown, late, bad, b"junk", personal, b""],
+        [bad, personal],
+        [personal] * 300,
         [bad, foreign],
         [known],
         [b""] * 1_001,

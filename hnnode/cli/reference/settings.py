@@ -68,6 +68,8 @@ TEXTS: dict[str, str] = {
     "mempool.author_bytes_max": "bytes of one author's uncommitted batches",
     "mempool.requeue_blocks": "an own batch not included within this many blocks is sealed again",
     "mempool.waiters_max": "requests that may wait for a commit at once",
+    "mempool.refuse_personal": "refuse transactions with an identity, mobile or card number in a text of their payload (3013), "
+    "before they are pooled",
     "consensus.block_interval_ms": "shortest time between the starts of two blocks while transactions wait",
     "consensus.block_interval_busy_ms": "the interval grows with the time blocks take, up to this",
     "consensus.block_tx_count_wanted": "transactions that are proposed at once, whatever the interval",

@@ -55,6 +55,7 @@ class IsolatedAction:
     title_zh: str
     title_en: str
     has_batch: bool
+    exempt: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,13 @@ class IsolatedApplication:
         self.actions: Mapping[str, IsolatedAction] = MappingProxyType(
             {
                 row.name: IsolatedAction(
-                    row.name, row.roles, msgspec.json.decode(row.schema), row.title_zh, row.title_en, row.has_batch
+                    row.name,
+                    row.roles,
+                    msgspec.json.decode(row.schema),
+                    row.title_zh,
+                    row.title_en,
+                    row.has_batch,
+                    row.exempt,
                 )
                 for row in described.actions
             }

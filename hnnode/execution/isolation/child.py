@@ -1,6 +1,6 @@
 """The main program of a plugin's process: load, lock, then blocks or queries until the node goes.
 
-    LOAD → DESCRIPTION | REFUSED, then for each block: BLOCK → KEYS, VALUES → (reads) → RESULTS,
+    LOAD → DESCRIPTION | REFUSED, then for each block: BLOCK → KEYS, VALUES, … → (reads) → RESULTS,
     or for each query: QUERY → (reads) → ANSWER | ANSWER_REFUSED
     or for each page of a migration: MIGRATE → MOVED
 
@@ -27,7 +27,7 @@ from hnnode.execution.group import Group
 from hnnode.execution.isolation import messages as m
 from hnnode.execution.isolation import sandbox
 from hnnode.execution.isolation.frames import FrameError, Frames, Kind
-from hnnode.execution.isolation.reading import ChildReader, ChildState
+from hnnode.execution.isolation.reading import ChildReader, ChildState, fetch
 from hnnode.execution.loading import Copies, load, register
 from hnnode.execution.metering.guard import api_modules
 from hnnode.execution.metering.loader import Codes
@@ -174,6 +174,7 @@ def _description(table: Application, missing: list[str]) -> m.Description:
                 row.title_zh,
                 row.title_en,
                 row.batch is not None,
+                row.exempt,
             )
             for row in table.actions.values()
         ),
@@ -191,12 +192,10 @@ def _description(table: Application, missing: list[str]) -> m.Description:
 def _block(frames: Frames, table: Application, block: m.Block, reports: Reports) -> None:
     group = Group(table, block.height, block.time_ms)
     wanted = group.declare(block.txs)
-    frames.send(Kind.KEYS, m.encode(wanted))
-    kind, body = frames.receive()
-    if kind != Kind.VALUES:
-        raise FrameError(f"frame: got kind {kind}, want values")
-    found = m.decode_values(body)
-    values = dict(zip(wanted, found.values, strict=True))
+    found = fetch(frames, wanted)
+    values = dict(zip(wanted, found.values, strict=False))  # what had no room is read when it is asked for
+    while wanted and (wanted := group.follow(values)):
+        values.update(zip(wanted, fetch(frames, wanted).values, strict=False))
     results = group.run(values, ChildReader(frames, dict(found.senders)))
     reports.send(frames)
     frames.send(Kind.RESULTS, results)

@@ -5,7 +5,7 @@ What the process sends is data of a stranger: every body is decoded against its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +15,7 @@ from hnnode.errors import CODES
 from hnnode.execution.isolation import messages as m
 from hnnode.execution.isolation.frames import FrameError, Frames, Kind
 from hnnode.execution.migrating import Moved, check_moved
+from hnnode.execution.prefetch import Prefetch
 from hnnode.execution.reader import StateBlockReader
 from hnnode.plugin_api.context import BlockReader
 from hnnode.plugin_api.limits import KEY_BYTES_MAX, PAGE_LIMIT_MAX
@@ -22,11 +23,14 @@ from hnnode.plugin_api.limits import KEY_BYTES_MAX, PAGE_LIMIT_MAX
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
 
-VALUES_BYTES_MAX = 512 * 1024 * 1024
-"""Prefetched values of one block; the rest is read when asked for."""
 KEYS_MAX = 70_000
+"""Keys of one block whose values are asked for together."""
 FAULT_FRAMES_MAX = 64
 SEEN_LIMIT = 4_096
+ACCOUNT_BYTES = 20
+_LOG_OWN = frozenset(
+    ("application", "event", "exc_info", "level", "logger", "positional_args", "stack_info", "timestamp")
+)
 
 log = structlog.get_logger("plugin")
 
@@ -42,17 +46,23 @@ def exchange_block(
 ) -> bytes:
     """Packed results of a block, not checked yet. Errors of `state` pass through; others are FrameError, ValueError."""
     frames.send(Kind.BLOCK, m.encode(block))
+    named, prefetch = 0, Prefetch(state, prefix)
+
+    def fetch(wanted: list[bytes]) -> m.Values:
+        nonlocal named
+        named += len(wanted)
+        if named > KEYS_MAX or (wanted and len(max(wanted, key=len)) > KEY_BYTES_MAX):
+            raise FrameError(f"keys: got {named}, or one that is too long")
+        return m.Values(prefetch.values(wanted), [])
+
     kind, body = frames.receive()
     if kind != Kind.KEYS:
         raise FrameError(f"frame: got kind {kind}, want keys")
-    wanted = m.decode_keys(body)
-    if len(wanted) > KEYS_MAX or any(len(key) > KEY_BYTES_MAX for key in wanted):
-        raise FrameError(f"keys: got {len(wanted)}, or one that is too long")
-    found = state.get_many([prefix + key for key in wanted]) if wanted else []
-    accounts = {sender for _, _, sender, _, _ in block.txs}
-    senders = [(account, reader.sender(account)) for account in sorted(accounts)]
-    frames.send(Kind.VALUES, m.encode(m.Values(found, senders)))
-    return _answer_until(frames, reader, reads, name, (Kind.RESULTS,))[1]
+    found = fetch(m.decode_keys(body))
+    accounts = {tx[2] for tx in block.txs}
+    found.senders.extend((account, reader.sender(account)) for account in sorted(accounts))
+    frames.send(Kind.VALUES, m.encode(found))
+    return _answer_until(frames, reader, reads, name, (Kind.RESULTS,), fetch)[1]
 
 
 def exchange_query(
@@ -108,14 +118,22 @@ class _NoAccounts:
 
 
 def _answer_until(
-    frames: Frames, reader: BlockReader, reads: frozenset[str], name: str, ends: tuple[Kind, ...]
+    frames: Frames,
+    reader: BlockReader,
+    reads: frozenset[str],
+    name: str,
+    ends: tuple[Kind, ...],
+    fetch: Callable[[list[bytes]], m.Values] | None = None,
 ) -> tuple[int, bytes]:
+    """The last frame of a request. fetch: values of many keys, where they may be asked for."""
     told = 0
     while True:
         kind, body = frames.receive()
         if kind == Kind.GET:
             _check_key(body)
             frames.send(Kind.VALUE, m.encode(reader.get(body)))
+        elif kind == Kind.KEYS and fetch is not None:
+            frames.send(Kind.VALUES, m.encode(fetch(m.decode_keys(body))))
         elif kind == Kind.SCAN:
             scan = m.decode_scan(body)
             limit = max(1, min(scan.limit, PAGE_LIMIT_MAX))
@@ -127,6 +145,8 @@ def _answer_until(
                 raise FrameError(f"foreign: {asked.application[:64]!r} was not declared")
             frames.send(Kind.VALUE, m.encode(reader.foreign(asked.application, asked.key)))
         elif kind == Kind.WHO:
+            if len(body) != ACCOUNT_BYTES:
+                raise FrameError(f"account: got {len(body)} bytes, want {ACCOUNT_BYTES}")
             frames.send(Kind.SENDER, m.encode(reader.sender(body)))
         elif kind == Kind.FAULT:
             told += 1
@@ -134,7 +154,8 @@ def _answer_until(
                 raise FrameError("more log lines than one request may have")
             fault = m.decode_fault(body)
             report = log.error if fault.level == "error" else log.info
-            report(fault.event, **{**fault.fields, "application": name})
+            fields = {key: text for key, text in fault.fields.items() if key not in _LOG_OWN}
+            report(fault.event, **fields, application=name)
         elif kind in ends:
             return kind, body
         else:

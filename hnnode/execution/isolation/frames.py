@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Callable
 from enum import IntEnum
 
@@ -51,13 +52,16 @@ class Frames:
 
     Args:
         receive_bytes_max: longest body that is taken.
-        patience: called again and again while nothing moves; raises to give up. Without it, waiting has no end.
+        patience: called every `WAIT_MS` of waiting and of what is received; raises to give up. Without it, waiting has no end.
     """
 
     def __init__(self, end: socket.socket, receive_bytes_max: int, patience: Callable[[], None] | None = None) -> None:
         self._socket = end
         self._receive_bytes_max = receive_bytes_max
         self._patience = patience
+        self._look_at = 0.0
+        self.sent = 0
+        """Frames, for whoever measures."""
         if patience is not None:
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 end.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(0, WAIT_MS * 1000))
@@ -65,6 +69,7 @@ class Frames:
     def send(self, kind: int, body: bytes) -> None:
         """Raises: FrameError; what `patience` raises."""
         head = HEAD.pack(kind, len(body))
+        self.sent += 1
         if len(body) < 1 << 16:
             self._send(head + body)
         else:
@@ -101,12 +106,15 @@ class Frames:
                 continue
             except OSError as e:
                 raise FrameError(f"receiving: {e}") from e
+            if self._patience is not None and time.monotonic() >= self._look_at:
+                self._wait()  # who asks without end moves something all the time
             if count == 0:
                 raise FrameError("the other side closed")
             filled += count
         return bytes(room)
 
     def _wait(self) -> None:
-        """Nothing moved for `WAIT_MS`."""
+        """`WAIT_MS` are over."""
         if self._patience is not None:
+            self._look_at = time.monotonic() + WAIT_MS / 1000
             self._patience()

@@ -33,6 +33,7 @@ class ActionMessage(msgspec.Struct, array_like=True, frozen=True):
     title_zh: str
     title_en: str
     has_batch: bool
+    exempt: tuple[str, ...]
 
 
 class QueryMessage(msgspec.Struct, array_like=True, frozen=True):
@@ -67,7 +68,7 @@ class Block(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Values(msgspec.Struct, array_like=True, frozen=True):
-    """Answer to the keys: their values in that order, and the senders of the block."""
+    """Answer to keys: their values in that order. senders: those of the block, with the first answer."""
 
     values: list[bytes | None]
     senders: list[tuple[bytes, Sender]]

@@ -13,6 +13,15 @@ from hnnode.plugin_api.context import Sender
 from hnnode.plugin_api.outcome import ReadFailed
 
 
+def fetch(frames: Frames, keys: Sequence[bytes]) -> m.Values:
+    """Values of many keys in one question. Raises: FrameError."""
+    frames.send(Kind.KEYS, m.encode(keys))
+    kind, body = frames.receive()
+    if kind != Kind.VALUES:
+        raise FrameError(f"frame: got kind {kind}, want values")
+    return m.decode_values(body)  # type: ignore[no-any-return]
+
+
 class ChildReader:
     """`BlockReader` over the socket; the senders of the block are known already."""
 

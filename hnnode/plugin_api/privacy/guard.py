@@ -29,7 +29,9 @@ RULE_TEXTS = (
     "a clear field looks like an identity, mobile or card number",
 )
 
-_HEX = re.compile(r"\^\[0-9a-f\]\{[0-9]+\}" + re.escape(END))
+_HEX = re.compile(r"\^\[0-9a-f\]\{([0-9]+)\}" + re.escape(END))
+HASH_DIGITS = 32
+"""So many hexadecimal digits in a row are no number of a person for a door (`hnnode_native.PersonalScan`)."""
 
 Texts = Callable[[Any], str]
 """All guarded texts of a payload, joined by line feeds."""
@@ -66,6 +68,24 @@ def guarded_texts(
     """How to get at the texts of a payload that are to be looked through; None when there are none."""
     clear = {name for name, how in handling.items() if how is Handling.CLEAR} - set(unguarded)
     return _texts(inspect.type_info(model), clear) if clear else None
+
+
+def exempt_fields(
+    model: type[msgspec.Struct], handling: Mapping[str, Handling], unguarded: Collection[str] = ()
+) -> list[str]:
+    """Fields that a door does not look through for numbers of people, ascending: those that the guard leaves out for what they are
+    declared as. With no declaration everything is looked through but short hexadecimal; long hexadecimal holds no number anywhere.
+    """
+    guarded, left_out = set(), set()
+    for name, info in _walk(inspect.type_info(model)):
+        for pattern in _patterns(info):
+            is_declared = not handling or (handling.get(name) is Handling.CLEAR and name not in unguarded)
+            found = _HEX.fullmatch(pattern)
+            if found is None and is_declared:
+                guarded.add(name)
+            elif found is None or int(found[1]) < HASH_DIGITS:
+                left_out.add(name)
+    return sorted(left_out - guarded)
 
 
 def personal_fields(payload: Any, where: str = "") -> list[tuple[str, str]]:
@@ -122,6 +142,20 @@ def _walk(info: inspect.Type) -> Iterator[tuple[str, inspect.Type]]:
                 yield from _walk(member)
         case inspect.Metadata():
             yield from _walk(info.type)
+
+
+def _patterns(info: inspect.Type) -> Iterator[str]:
+    """Patterns of the texts that a field holds itself, "" for any text."""
+    match info:
+        case inspect.Metadata():
+            yield from _patterns(info.type)
+        case inspect.StrType():
+            yield info.pattern or ""
+        case inspect.ListType() | inspect.VarTupleType():
+            yield from _patterns(info.item_type)
+        case inspect.UnionType():
+            for member in info.types:
+                yield from _patterns(member)
 
 
 def _texts(info: inspect.Type, clear: Collection[str]) -> Texts | None:

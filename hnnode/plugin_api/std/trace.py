@@ -40,7 +40,6 @@ GENERATIONS_MAX = 32
 """Most generations a trace may allow."""
 INPUTS_MAX = 16
 """Inputs of one transformation; outputs are bounded by the writes of a transaction."""
-QUANTITY_MAX = 2**53
 
 
 class Lot(msgspec.Struct, array_like=True):

@@ -16,7 +16,7 @@ pub const NATIVE_PLUGIN: &str = "hnnode";
 /// Version of the native applications' rules. It is part of the plugins hash: raise it exactly when a rule changes.
 pub const NATIVE_VERSION: &str = "1.0.0";
 /// Actions of all applications together.
-pub const ACTION_COUNT_MAX: usize = 4_096;
+pub const ACTION_COUNT_MAX: usize = 16_384;
 
 /// One action of a native application, as the plugins hash needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

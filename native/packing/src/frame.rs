@@ -1,6 +1,6 @@
 //! zstd frames whose plain length stands in front of them, so that nothing is allocated on a frame's own word.
 
-use zstd_safe::{CCtx, CParameter, DCtx, compress_bound, get_error_name};
+use zstd_safe::{CCtx, CParameter, DCtx, compress_bound, find_frame_compressed_size, get_error_name};
 
 use crate::error::PackingError;
 
@@ -8,6 +8,8 @@ use crate::error::PackingError;
 const LEVEL: i32 = 1;
 /// Bytes that a match may reach back over: a group of receipts and its transactions.
 const WINDOW_LOG: u32 = 20;
+/// First bytes of a frame with content (RFC 8878, 3.1.1).
+const FRAME_MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
 
 /// Packs frames one after the other. Cost of a new one: about 50 µs.
 pub struct Packer<'a>(CCtx<'a>);
@@ -46,8 +48,12 @@ impl<'a> Unpacker<'a> {
         Self(DCtx::create())
     }
 
-    /// Fills `plain`, whose length is that of the plain bytes; `None` when the frame is none or has another length.
+    /// Fills `plain`, whose length is that of the plain bytes; `None` when the bytes are not one whole frame of that length.
+    /// The decoder alone would take any number of frames, and ones to be skipped: bytes that no digest speaks for.
     pub fn fill(&mut self, frame: &[u8], dictionary: &'a [u8], plain: &mut [u8]) -> Option<()> {
+        if !frame.starts_with(&FRAME_MAGIC) || find_frame_compressed_size(frame) != Ok(frame.len()) {
+            return None;
+        }
         self.0.ref_prefix(dictionary).ok()?;
         let written = self.0.decompress(plain, frame).ok()?;
         (written == plain.len()).then_some(())

@@ -69,7 +69,7 @@ impl Pool {
     /// `committed[i]` says that item `i` is on the chain already (a missing entry: it is not); `height` is the last
     /// committed height, so that `height + 1` is the first block that can hold the transaction.
     ///
-    /// Order of the checks: the code of the decoding, `ACCOUNT_UNKNOWN`, `ACCOUNT_REVOKED`, `TX_EXPIRED`,
+    /// Order of the checks: the code of the decoding, `PERSONAL_DATA`, `ACCOUNT_UNKNOWN`, `ACCOUNT_REVOKED`, `TX_EXPIRED`,
     /// `VALIDITY_TOO_FAR`, `TX_DUPLICATE`, `ACCOUNT_QUOTA_EXCEEDED`, `MEMPOOL_FULL`, `SIGNATURE_INVALID` or
     /// `SIGNATURE_OUT_OF_RANGE`. A bad signature takes no room, also not from its account.
     /// Cost: O(n); one signature verification for each item that passes everything before it.
@@ -121,6 +121,7 @@ impl Pool {
             };
             let account = view.get(&tx.sender);
             *answer = match account {
+                _ if tx.is_personal => codes::PERSONAL_DATA,
                 None => codes::ACCOUNT_UNKNOWN,
                 Some(account) if !account.active => codes::ACCOUNT_REVOKED,
                 Some(_) if tx.valid_until_height <= height => codes::TX_EXPIRED,

@@ -63,6 +63,8 @@ struct PyTxContext {
     reads: Py<PyFrozenSet>,
     /// (application, key) → value, of those that were read.
     foreign_values: Py<PyDict>,
+    /// Bytes that values which were read, not fetched before or written, may still take here; any other is read again.
+    reads_room: usize,
     /// Account → (organisation, roles).
     sender_of: Py<PyAny>,
     /// Canonical JSON of anything an event may hold, with its checks.
@@ -126,6 +128,19 @@ fn is_plain(value: &Bound<'_, PyAny>) -> bool {
         || value.is_none()
 }
 
+/// Bytes of values that one application's transactions of a block read one by one and that are kept for those behind.
+const READS_KEPT_BYTES_MAX: usize = 16 << 20;
+/// What a kept value takes beside its key and itself.
+const KEPT_OVERHEAD_BYTES: usize = 256;
+
+/// Takes the room of a value that was read; false when there is not enough.
+fn has_room(room: &mut usize, key: &Bound<'_, PyBytes>, value: &Bound<'_, PyAny>) -> bool {
+    let size = value.cast::<PyBytes>().map_or(0, |bytes| bytes.as_bytes().len());
+    let left = room.checked_sub(KEPT_OVERHEAD_BYTES + key.as_bytes().len() + size);
+    *room = left.unwrap_or(*room);
+    left.is_some()
+}
+
 fn not_declared() -> PyErr {
     PyValueError::new_err("the application is not declared with registry.reads")
 }
@@ -171,6 +186,7 @@ impl PyTxContext {
             read_foreign: call("foreign")?,
             reads,
             foreign_values: PyDict::new(py).unbind(),
+            reads_room: READS_KEPT_BYTES_MAX,
             sender_of: call("sender")?,
             encode,
             encode_plain,
@@ -217,7 +233,9 @@ impl PyTxContext {
             return Err(self.beyond(py));
         }
         let value = self.read.bind(py).call1((key,))?;
-        values.set_item(key, &value)?;
+        if has_room(&mut self.reads_room, key, &value) {
+            values.set_item(key, &value)?;
+        }
         Ok(value.unbind())
     }
 
@@ -274,7 +292,9 @@ impl PyTxContext {
             return Ok(value.unbind());
         }
         let value = self.read_foreign.bind(py).call1(place)?;
-        known.set_item(place, &value)?;
+        if has_room(&mut self.reads_room, key, &value) {
+            known.set_item(place, &value)?;
+        }
         Ok(value.unbind())
     }
 

@@ -4,8 +4,8 @@ use crate::crypto::PySecretKey;
 use crate::error::{array, packed, parameter, raise};
 use crate::packing::damaged;
 use crate::plane::{PyAccounts, PyBatch};
-use hn_pool::{Accounts, DecodedTxs, Pool, PoolLimits, TxStatus};
-use hn_primitives::{Batch, Hash32, KeyedSet, codes};
+use hn_pool::{Accounts, DecodedTxs, PersonalHit, PersonalScan, Pool, PoolLimits, TxStatus};
+use hn_primitives::{Batch, Hash32, KeyedSet, TxView, codes};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -19,6 +19,7 @@ const GATHER_BYTES_MAX: usize = 64 << 20;
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyDecodedTxs>()?;
+    m.add_class::<PyPersonalScan>()?;
     m.add_class::<PyPool>()?;
     m.add_function(wrap_pyfunction!(ids_among, m)?)?;
     m.add_function(wrap_pyfunction!(set_threads, m)?)
@@ -82,9 +83,16 @@ impl PyDecodedTxs {
 
     /// Several bodies of frames, decoded together; with each body's count, or −1 when its framing is broken.
     #[staticmethod]
-    fn decode_frames_many(py: Python<'_>, bodies: Vec<PyBackedBytes>, chain_id: &[u8]) -> PyResult<(Self, Vec<i64>)> {
+    #[pyo3(signature = (bodies, chain_id, personal=None))]
+    fn decode_frames_many(
+        py: Python<'_>,
+        bodies: Vec<PyBackedBytes>,
+        chain_id: &[u8],
+        personal: Option<PyRef<'_, PyPersonalScan>>,
+    ) -> PyResult<(Self, Vec<i64>)> {
         let chain_id = array("chain_id", chain_id)?;
         bounded(bodies.len(), bodies.iter().map(|body| body.len()).sum())?;
+        let personal: Option<&PersonalScan> = personal.as_ref().map(|scan| &scan.0);
         Ok(py.detach(|| {
             let groups: Vec<Option<Vec<&[u8]>>> = bodies.iter().map(|body| split_frames(body)).collect();
             let count = |items: &Option<Vec<&[u8]>>| items.as_ref().map_or(-1, |items| items.len() as i64);
@@ -93,6 +101,7 @@ impl PyDecodedTxs {
                 Self(hn_pool::decode_groups(
                     &chain_id,
                     groups.iter().flatten().map(Vec::as_slice),
+                    personal,
                 )),
                 counts,
             )
@@ -129,6 +138,43 @@ impl PyDecodedTxs {
             .map(|item| item.as_ref().err().copied().unwrap_or(0))
             .collect()
     }
+
+    fn personal(&self) -> Vec<(usize, &'static str, &str)> {
+        let hits = self.0.hits().iter();
+        hits.map(|(i, hit)| (*i, hit.kind.name(), hit.field.as_str())).collect()
+    }
+}
+
+/// What the door looks for in payloads.
+#[pyclass(name = "PersonalScan", frozen)]
+pub struct PyPersonalScan(PersonalScan);
+
+#[pymethods]
+impl PyPersonalScan {
+    #[new]
+    #[pyo3(signature = (exempt=Vec::new()))]
+    fn new(exempt: Vec<(String, String, Vec<String>)>) -> Self {
+        Self(PersonalScan::new(exempt))
+    }
+
+    fn find(&self, application: &str, action: &str, payload: &[u8]) -> Option<(&'static str, String)> {
+        self.0.find(application, action, payload).map(told)
+    }
+
+    fn find_in_tx(&self, tx: &[u8]) -> Option<(&'static str, String)> {
+        let view = TxView::decode(tx).ok()?;
+        let hit = self.0.find(view.application(), view.action(), view.payload());
+        hit.map(told)
+    }
+
+    #[staticmethod]
+    fn find_in_text(text: &str) -> Option<&'static str> {
+        hn_pool::find_in_text(text.as_bytes()).map(hn_pool::Personal::name)
+    }
+}
+
+fn told(hit: PersonalHit) -> (&'static str, String) {
+    (hit.kind.name(), hit.field)
 }
 
 /// Refuses more than one native call gathers.

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hn_coldchain import holds, intake, models, moves, privacy, queries, temperatures, trace, transform
 from hn_coldchain.epcis import import_document
 from hn_coldchain.epcis_reader import EpcisError
 from hn_coldchain.migrations import MIGRATIONS
 from hn_coldchain.rules import RULES
+from hn_coldchain.state import HOLDS, offer_keys, parent_keys
 from hn_coldchain.workload import make_workload
-from hnnode.plugin_api import Migration, QueryRefused, Registry, WorkItem, Workload, hookimpl
+from hnnode.plugin_api import Migration, QueryRefused, Reader, Registry, WorkItem, Workload, hookimpl
 from hnnode.plugin_api.hashes import block_root
 
+ThenKeys = Callable[[Any, Any, Reader], Sequence[bytes]]
 IMPORTER, FIRST_STATION, WAREHOUSE = "importer", "first_station", "warehouse"
 CARRIER, RETAILER, REGULATOR = "carrier", "retailer", "regulator"
 HOLDERS = (IMPORTER, WAREHOUSE, RETAILER)
@@ -54,13 +57,48 @@ class ColdchainPlugin:
         return [WorkItem(call.role, call.action, call.payload) for call in made.calls]
 
 
-def _one(registry: Registry, name: str, model: type, handler: object, roles: tuple[str, ...], zh: str, en: str) -> None:
+def _one(
+    registry: Registry,
+    name: str,
+    model: type,
+    handler: object,
+    roles: tuple[str, ...],
+    zh: str,
+    en: str,
+    then_keys: tuple[ThenKeys, ...] = (),
+) -> None:
     """An action whose handler reads its batch first."""
-    registry.action(name, model, handler, roles=roles, keys=_batch_keys, title_zh=zh, title_en=en)  # type: ignore[arg-type]
+    registry.action(
+        name,
+        model,
+        handler,  # type: ignore[arg-type]
+        roles=roles,
+        keys=_batch_keys,
+        then_keys=then_keys,
+        title_zh=zh,
+        title_en=en,
+    )
 
 
 def _batch_keys(_: object, payload: models.Arrive) -> tuple[bytes]:
     return (b"b" + payload.batch.encode(),)
+
+
+def _parent_keys(_: object, payload: models.Sell, rows: Reader) -> list[bytes]:
+    return parent_keys(payload.batch, rows)
+
+
+def _offer_keys(_: object, payload: models.TakeBack | models.Dispose, rows: Reader) -> list[bytes]:
+    return offer_keys(payload.batch, rows)
+
+
+def _hold_keys(_: object, payload: models.Propagate) -> tuple[bytes]:
+    return (HOLDS.key(bytes.fromhex(payload.hold)),)
+
+
+PARENTS: tuple[ThenKeys, ...] = (_parent_keys,)
+"""Of actions that refuse goods whose parents are held."""
+OFFER: tuple[ThenKeys, ...] = (_offer_keys,)
 
 
 def _intake(r: Registry) -> None:
@@ -97,6 +135,7 @@ def _moves(r: Registry) -> None:
         moves.ship_out,
         roles=HOLDERS,
         keys=moves.ship_keys,
+        then_keys=PARENTS,
         title_zh="出库交接",
         title_en="Ship out to a receiver",
     )
@@ -106,16 +145,27 @@ def _moves(r: Registry) -> None:
         moves.confirm_in,
         roles=HOLDERS,
         keys=moves.confirm_keys,
+        then_keys=PARENTS,
         title_zh="确认收货",
         title_en="Confirm a hand-over",
     )
-    _one(r, "take_back", models.TakeBack, moves.take_back, HOLDERS, "收回过期交接", "Take an expired hand-over back")
+    _one(
+        r,
+        "take_back",
+        models.TakeBack,
+        moves.take_back,
+        HOLDERS,
+        "收回过期交接",
+        "Take an expired hand-over back",
+        OFFER,
+    )
     r.action(
         "split",
         models.Split,
         transform.split,
         roles=HOLDERS,
         keys=transform.split_keys,
+        then_keys=PARENTS,
         title_zh="拆分批次",
         title_en="Split a batch",
     )
@@ -125,6 +175,7 @@ def _moves(r: Registry) -> None:
         transform.merge,
         roles=HOLDERS,
         keys=transform.merge_keys,
+        then_keys=(transform.input_keys,),
         title_zh="合并批次",
         title_en="Merge batches",
     )
@@ -134,6 +185,7 @@ def _moves(r: Registry) -> None:
         transform.process,
         roles=HOLDERS,
         keys=transform.process_keys,
+        then_keys=(transform.input_keys,),
         title_zh="加工",
         title_en="Process into another product",
     )
@@ -145,9 +197,10 @@ def _moves(r: Registry) -> None:
         (),
         "登记逾期交接",
         "Report an overdue hand-over",
+        OFFER,
     )
-    _one(r, "sell", models.Sell, moves.sell, (RETAILER, WAREHOUSE), "销售", "Sell")
-    _one(r, "dispose", models.Dispose, moves.dispose, STAGES, "销毁", "Dispose")
+    _one(r, "sell", models.Sell, moves.sell, (RETAILER, WAREHOUSE), "销售", "Sell", PARENTS)
+    _one(r, "dispose", models.Dispose, moves.dispose, STAGES, "销毁", "Dispose", OFFER)
     r.action(
         "commit_temperatures",
         models.CommitTemperatures,
@@ -161,8 +214,14 @@ def _moves(r: Registry) -> None:
 
 
 def _alarms(r: Registry) -> None:
-    _one(
-        r, "alarm", models.Alarm, temperatures.alarm, (*STAGES, CARRIER), "温度报警", "Show a reading outside the band"
+    r.action(
+        "alarm",
+        models.Alarm,
+        temperatures.alarm,
+        roles=(*STAGES, CARRIER),
+        keys=temperatures.alarm_keys,
+        title_zh="温度报警",
+        title_en="Show a reading outside the band",
     )
 
 
@@ -171,9 +230,22 @@ def _oversight(r: Registry) -> None:
     _one(r, "freeze", models.Freeze, holds.freeze, regulator, "冻结", "Freeze")
     _one(r, "recall", models.Recall, holds.recall, (REGULATOR, IMPORTER), "召回", "Recall")
     r.action(
-        "unfreeze", models.Unfreeze, holds.unfreeze, roles=regulator, title_zh="解除冻结", title_en="Lift a freeze"
+        "unfreeze",
+        models.Unfreeze,
+        holds.unfreeze,
+        roles=regulator,
+        keys=_hold_keys,  # type: ignore[arg-type]
+        title_zh="解除冻结",
+        title_en="Lift a freeze",
     )
-    r.action("propagate", models.Propagate, holds.propagate, title_zh="继续传播冻结", title_en="Continue a hold")
+    r.action(
+        "propagate",
+        models.Propagate,
+        holds.propagate,
+        keys=_hold_keys,
+        title_zh="继续传播冻结",
+        title_en="Continue a hold",
+    )
     r.action(
         "set_product",
         models.SetProduct,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hnnode.plugin_api import Context, Records
+from hnnode.plugin_api import Context, Reader, Records
 
 GENERATIONS_MAX = 32
 """Longest chain of splits and merges; bounds the stack of a hold's walk to GENERATIONS_MAX × OUTPUTS_MAX ids."""
@@ -39,6 +39,24 @@ STATUS_NAMES = (
 )
 ENDED = SOLD
 """Statuses from here on are final: nothing is in hand any more."""
+BATCH_MOVES = {
+    "declared": ("arrived", "disposed"),
+    "arrived": ("tested", "disinfected", "coded", "disposed"),
+    "tested": ("disinfected", "coded", "disposed"),
+    "disinfected": ("coded", "disposed"),
+    "coded": ("released", "disposed"),
+    "released": ("in_stock", "disposed"),
+    "in_stock": ("in_transit", "sold", "split", "merged", "processed", "disposed"),
+    "in_transit": ("in_stock", "disposed"),
+    "sold": (),
+    "split": (),
+    "merged": (),
+    "disposed": (),
+    "processed": (),
+}
+"""Which status may follow which, for the reader: each handler checks its own step."""
+BATCH_STARTS = ("declared", "in_stock")
+"""Declared by an importer, or made from other batches."""
 
 TEST_DUTY, DISINFECT_DUTY = 1, 2
 BANDS = {"frozen": (-600, -180), "chilled": (0, 100), "ambient": (-200, 450)}
@@ -49,8 +67,8 @@ SPREADING, SPREAD, LIFTING, LIFTED = 1, 2, 3, 4
 PHASE_NAMES = ("", "spreading", "spread", "lifting", "lifted")
 
 
-class Batch(msgspec.Struct, array_like=True):
-    """Some grams of one product in one hand. Hashes and accounts are empty where there is none yet."""
+class Origin(msgspec.Struct, array_like=True):
+    """The first fields of a batch: where it comes from."""
 
     status: int
     holder: bytes
@@ -73,6 +91,11 @@ class Batch(msgspec.Struct, array_like=True):
     city: str = ""
     generation: int = 0
     parents: list[str] = []
+
+
+class Batch(Origin, array_like=True):
+    """Some grams of one product in one hand. Hashes and accounts are empty where there is none yet."""
+
     children: list[str] = []
     holds: int = 0
     recalls: int = 0
@@ -150,6 +173,8 @@ class Custody(msgspec.Struct, array_like=True):
 
 
 BATCHES = Records(b"b", Batch)
+ORIGINS = Records(b"b", Origin)
+"""The same rows, to be read only: less of each is decoded."""
 OFFERS = Records(b"o", Offer)
 PRODUCTS = Records(b"g", Product)
 PARAMETERS = Records(b"p", Parameters)
@@ -164,6 +189,18 @@ def batch_key(batch: str) -> bytes:
 
 def code_key(code: str) -> bytes:
     return b"k" + code.encode()
+
+
+def parent_keys(batch: str, rows: Reader) -> list[bytes]:
+    """Keys of a batch's direct parents, as far as its row was fetched: what `require_movable` reads."""
+    origin = ORIGINS.get(rows, batch.encode())
+    return [] if origin is None else [b"b" + parent.encode() for parent in origin.parents]
+
+
+def offer_keys(batch: str, rows: Reader) -> list[bytes]:
+    """Key of a batch's open offer."""
+    found = BATCHES.get(rows, batch.encode())
+    return [] if found is None or not found.receiver else [b"o" + found.receiver + batch.encode()]
 
 
 def holder_key(holder: bytes, batch: str) -> bytes:

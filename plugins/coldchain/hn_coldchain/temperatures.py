@@ -62,6 +62,12 @@ def commit_many(tx: Context, payloads: Iterator[CommitTemperatures]) -> None:
         store(tx, name, batch)
 
 
+def alarm_keys(_: TxInfo, payload: Alarm) -> Sequence[bytes]:
+    segment = segment_key(payload.batch, payload.from_ms, bytes.fromhex(payload.root))
+    mark = b"a" + payload.batch.encode() + b"/" + sm3(bytes.fromhex(payload.reading))
+    return batch_key(payload.batch), SEGMENTS.key(segment), mark
+
+
 def alarm(tx: Context, payload: Alarm) -> None:
     """Show one committed reading outside the band. Anyone with a part in the goods may, who has the readings: the root
     says what was measured, whoever committed it.

@@ -19,16 +19,21 @@ from hn_coldchain.state import (
     code_key,
     holder_key,
     leave,
+    parent_keys,
     require_movable,
     store,
     take_custody,
 )
-from hnnode.plugin_api import Context, TxInfo, ids
+from hnnode.plugin_api import Context, Reader, TxInfo, ids
 
 
 def split_keys(_: TxInfo, payload: Split) -> Sequence[bytes]:
     new = [key for out in payload.outputs for key in (batch_key(out.batch), code_key(out.code))]
     return [batch_key(payload.batch), *new]
+
+
+def input_keys(_: TxInfo, payload: Merge | Process, rows: Reader) -> Sequence[bytes]:
+    return [key for name in payload.inputs for key in parent_keys(name, rows)]
 
 
 def split(tx: Context, payload: Split) -> None:

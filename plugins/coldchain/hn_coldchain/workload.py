@@ -1,9 +1,10 @@
 """Load for `hnnode bench chain --app coldchain`.
 
 Flavours: `""` or `mix` is a day of the platform: shipments come in, are split into eight pieces, and the pieces change
-hands twice before they are sold, with readings on the way (64 % moves, 25 % temperature roots, 11 % intake and codes).
-`chain` takes shipments from declaration to sale, one step a wave. `declare` gives one wave of independent declarations.
-Within a wave a transaction depends on no other one of it, so a wave succeeds in any order.
+hands twice before they are sold, with readings on the way, and one request in ten is a trace query (58 % moves, 22 %
+temperature roots, 10 % intake and codes, 10 % queries). The others only submit: `chain` takes shipments from declaration to
+sale, one step a wave; `declare` gives one wave of independent declarations. Within a wave a transaction depends on no other
+one of it, so a wave succeeds in any order.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from hn_coldchain.models import (
     Split,
     StockIn,
 )
-from hnnode.plugin_api import QueryView, WorkItem
+from hnnode.plugin_api import QueryView, Question, WorkItem
 from hnnode.plugin_api.ids import gtin_check_digit
 
 USCC = "11430000006122244L"
@@ -44,6 +45,8 @@ ACTORS: dict[str, tuple[str, ...]] = {
     **{f"retailer_{i}": ("retailer",) for i in range(4)},
 }
 READINGS_FROM_MS = 1_600_000_000_000
+QUERY_SHARE = 0.1
+CLEAN = {"blocked": False, "recalled": False}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -61,15 +64,16 @@ class ColdchainWorkload:
     def __init__(self, seed: int, flavour: str) -> None:
         self.actors: Mapping[str, tuple[str, ...]] = ACTORS
         self._seed = seed
-        self._flavour = flavour
+        self.flavour = flavour
+        self.query_share = QUERY_SHARE if flavour == "mix" else 0.0
         self._tag = hashlib.sha256(seed.to_bytes(8, "big")).hexdigest()[:10].upper()
 
     def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
         """Waves of `count` transactions in all, rounded up to whole shipments but for `declare`."""
-        if self._flavour == "declare":
+        if self.flavour == "declare":
             yield [self._declare(n, accounts) for n in range(count)]
             return
-        if self._flavour == "mix":
+        if self.flavour == "mix":
             yield from self._mix(accounts, max(1, -(-count // MIX_TXS)))
             return
         shipments = max(1, -(-count // len(STEPS)))
@@ -134,6 +138,25 @@ class ColdchainWorkload:
     def _sell_piece(self, keeper: str, piece: str, n: int, m: int) -> WorkItem:
         grams = 1 + self._number("sold", m, self._grams(n) // PIECES - 100)
         return self._item(keeper, "sell", Sell(batch=piece, grams=grams))
+
+    def question(self, item: WorkItem) -> Question | None:
+        """Mostly what a consumer scans, else where goods come from, went to, and who had them."""
+        said = msgspec.json.decode(item.payload)
+        batch: str = said["batch"]
+        match item.action:
+            case "assign_code" | "ship_out" | "confirm_in" | "sell":
+                return _ask("scan", {"code": _code(batch)}, CLEAN | {"code": _code(batch), "origins": [_first(batch)]})
+            case "commit_temperatures":
+                lots = [{"batch": lot, "steps": steps} for steps, lot in enumerate(_lineage(batch))]
+                return _ask("trace_back", {"batch": batch}, {"items": lots, "next": None})
+            case "split":
+                lots = [{"batch": out["batch"], "steps": 1} for out in said["outputs"]]
+                return _ask("trace_forward", {"batch": batch}, {"items": [{"batch": batch, "steps": 0}, *lots]})
+            case "stock_in":
+                return _ask("holders", {"batch": batch, "from_ms": 0, "to_ms": 2**52}, {"next": None})
+            case "pre_declare":
+                return _ask("batch", {"batch": batch}, CLEAN | {name: said[name] for name in ("batch", "gtin", "uscc")})
+        return None
 
     def violations(self, view: QueryView) -> list[str]:
         """Broken invariants of the application's state."""
@@ -230,6 +253,24 @@ class ColdchainWorkload:
     def _sell(self, n: int, _: Mapping[str, bytes]) -> WorkItem:
         payload = Sell(batch=f"{self.batch(n)}-A", grams=1 + self._number("sold", n, self._grams(n) // 3))
         return self._item(self._actor("retailer", n), "sell", payload)
+
+
+def _ask(query: str, arguments: dict[str, Any], expected: dict[str, Any]) -> Question:
+    return Question(query, _encode(arguments), expected)
+
+
+def _code(batch: str) -> str:
+    return f"C{batch[1:]}"
+
+
+def _lineage(batch: str) -> list[str]:
+    """The batch, and what it was split from."""
+    whole = batch[: len(f"B{'0' * 10}-{0:08d}")]
+    return [batch] if batch == whole else [batch, whole]
+
+
+def _first(batch: str) -> dict[str, Any]:
+    return {"code": _code(_lineage(batch)[-1])}
 
 
 STEPS: tuple[Any, ...] = (

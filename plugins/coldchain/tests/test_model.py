@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from hn_coldchain.state import BATCH_MOVES, BATCH_STARTS
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -77,6 +78,7 @@ class Machine(RuleBasedStateMachine):
         self.world = self.make_world()
         self.twin = Twin()
         self.count = 0
+        self.known: dict[str, str] = {}
         w = self.world
         self.people = {"w": w.warehouse, "s": w.shop, "i": w.importer}
         for n in range(3):  # a head start, so that most steps are about goods in stock
@@ -357,6 +359,7 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         self.world.check()
+        self.statuses_move_as_the_page_says()
         for name, twin in self.twin.batches.items():
             seen = self.world.batch(name)
             assert (seen["status"], seen["holder"], seen["city"]) == (twin.status, twin.holder.hex(), twin.city), name
@@ -382,6 +385,13 @@ class Machine(RuleBasedStateMachine):
         roots = [twin for twin in self.twin.batches.values() if not twin.parents]
         kept = [twin.grams + twin.sold + twin.lost + twin.gone for twin in self.twin.batches.values()]
         assert sum(root.start for root in roots) == sum(kept)
+
+    def statuses_move_as_the_page_says(self) -> None:
+        for name, batch in self.twin.batches.items():
+            before = self.known.get(name)
+            allowed = BATCH_STARTS if before is None else (before, *BATCH_MOVES[before])
+            assert batch.status in allowed, (name, before, batch.status)
+            self.known[name] = batch.status
 
 
 def test_the_state_machine_agrees_with_a_naive_twin(make_world: Any) -> None:

@@ -9,9 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hn_coldchain
+import msgspec
 import pytest
+from hnnode_native import tagged_hash
 
 from hnnode.errors import ConfigError
+from hnnode.execution import Host
+from hnnode.execution.reader import StateBlockReader
+from hnnode.execution.source import PluginSource, code_hash
 from hnnode.plugin_api.testing import LocalChain
 
 DUMP = """
@@ -70,6 +76,23 @@ def test_the_mix_has_the_shares_of_a_working_day(host: Any) -> None:
     assert share["commit_temperatures"] == 25
 
 
+def test_one_request_in_ten_is_a_trace_query_and_has_its_answer_ever_after(host: Any) -> None:
+    work = host.workload("coldchain", 3, "")
+    assert (work.flavour, work.query_share) == ("mix", 0.1)
+    chain = LocalChain(host, "coldchain")
+    accounts = {name: chain.account(name, *roles) for name, roles in work.actors.items()}
+    questions = []
+    for wave in work.waves(accounts, 130):
+        assert all(outcome.ok for outcome in chain.block([(accounts[i.actor], i.action, i.payload) for i in wave]))
+        questions += [question for item in wave if (question := work.question(item)) is not None]
+        for question in questions:
+            answer = chain.query(question.query, **msgspec.json.decode(question.arguments))
+            assert question.is_answered_by(answer), (question, answer)
+    asked = {question.query for question in questions}
+    assert asked == {"scan", "trace_back", "trace_forward", "holders", "batch"}
+    assert all(host.workload("coldchain", 3, name).query_share == 0 for name in ("chain", "declare"))
+
+
 def test_two_seeds_share_a_chain(host: Any) -> None:
     chain = run(host, "chain", 60, 1, 0)
     run(host, "chain", 60, 2, 0, chain)
@@ -90,3 +113,22 @@ def test_results_do_not_depend_on_hash_seed_time_zone_or_locale() -> None:
         )
         seen.add(made.stdout)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("flavour", ["mix", "chain"])
+def test_a_plugin_of_its_own_process_leaves_the_same_and_asks_for_rows_together(
+    host: Any, flavour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(hn_coldchain.__file__).parent
+    digest = code_hash(package, tagged_hash)
+    source = PluginSource("coldchain", "0.1.0", "hn_coldchain:plugin", package.parent, package, digest, False, True)
+    apart = Host([source], [], tagged_hash)
+    asked, read = [], StateBlockReader.get
+    monkeypatch.setattr(StateBlockReader, "get", lambda self, key: (asked.append(key), read(self, key))[1])
+    try:
+        inside = run(host, flavour, 200, 9, 1)
+        isolated = run(host, flavour, 200, 9, 1, LocalChain(apart, "coldchain"))
+    finally:
+        apart.close()
+    assert isolated.state.dump() == inside.state.dump()
+    assert len(asked) <= 0

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hn_medical.desk import Desk
-from hn_medical.packing import pack_keys
+from hn_medical.packing import opened_keys, pack_keys
 from hn_medical.trace_models import Dispense, Pack, Settle
 from hn_medical.trace_state import (
-    ALARM_NAMES,
     ALARMS,
     DISPENSED,
     PACKS,
@@ -19,13 +18,17 @@ from hn_medical.trace_state import (
     PackLot,
     require_saleable,
 )
-from hnnode.plugin_api import Context, TxInfo
+from hnnode.plugin_api import Context, Reader, TxInfo
 
 SMALLEST_LAYER = 1
 
 
 def dispense_keys(_: TxInfo, payload: Dispense) -> list[bytes]:
     return pack_keys((Pack(code=payload.code, proof=payload.proof),))
+
+
+def dispensed_keys(_: TxInfo, payload: Dispense, rows: Reader) -> list[bytes]:
+    return opened_keys((Pack(code=payload.code, proof=payload.proof),), rows)
 
 
 def dispense(tx: Context, payload: Dispense) -> None:
@@ -79,4 +82,7 @@ def _alarm(tx: Context, code: str, pack: PackLot, kind: int, document: str) -> N
         "first_ms": pack.changed_ms,
         "alarms": pack.alarms,
     }
-    tx.emit(f"medical.{ALARM_NAMES[kind]}", code, data)
+    if kind == SCANNED_TWICE:
+        tx.emit("medical.duplicate_scan", code, data)
+    else:
+        tx.emit("medical.duplicate_settlement", code, data)

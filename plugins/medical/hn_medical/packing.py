@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hn_medical.desk import Desk
-from hn_medical.trace_models import LINK_CHARS, Aggregate, Destroy, Freeze, Pack, Propagate, Unfreeze
+from hn_medical.trace_models import LINK_CHARS, Aggregate, Destroy, Freeze, Pack, Propagate, ReturnPacks, Ship, Unfreeze
 from hn_medical.trace_state import (
     COMMISSIONED,
     DESTROYED,
@@ -18,7 +18,7 @@ from hn_medical.trace_state import (
     drug_code_key,
     require_saleable,
 )
-from hnnode.plugin_api import Context, TxInfo
+from hnnode.plugin_api import Context, Reader, TxInfo
 from hnnode.plugin_api.std.holds import FREEZE
 
 REASONS = ("order", "counterfeit", "quality", "document", "other")
@@ -27,14 +27,35 @@ KEYS_MAX = 64
 
 def pack_keys(packs: Sequence[Pack]) -> list[bytes]:
     """Keys of packs and of those their proofs name."""
+    return [b"t" + lot_id for pack in packs[:KEYS_MAX] for lot_id in _named_lots(pack)]
+
+
+def _named_lots(pack: Pack) -> list[bytes]:
+    """The pack and what its proof says it came from, nearest first."""
+    lots = [pack.code.encode()]
+    if pack.proof is not None:
+        chain = pack.proof.chain.encode()
+        lots += [chain[at - 20 : at] for at in range(2 * LINK_CHARS, len(chain) + 1, LINK_CHARS)]
+        lots.append(activation_id(bytes.fromhex(pack.proof.root)))
+    return lots
+
+
+def opened_keys(packs: Sequence[Pack], rows: Reader) -> list[bytes]:
+    """What follows from the nearest lot of each pack that the chain has seen: its batch, and what it lies in."""
     keys = []
     for pack in packs[:KEYS_MAX]:
-        keys.append(b"t" + pack.code.encode())
-        if pack.proof is not None:
-            keys.append(b"t@" + bytes.fromhex(pack.proof.root))
-            chain = pack.proof.chain.encode()
-            keys += [b"t" + chain[at - 20 : at] for at in range(2 * LINK_CHARS, len(chain) + 1, LINK_CHARS)]
+        for lot_id in _named_lots(pack):
+            lot = PACKS.get(rows, lot_id)
+            if lot is not None:
+                keys.append(b"b" + lot.batch)
+                if lot.inside:
+                    keys.append(b"t" + lot.inside)
+                break
     return keys
+
+
+def container_keys(_: TxInfo, payload: Aggregate | Destroy | Ship | ReturnPacks, rows: Reader) -> list[bytes]:
+    return opened_keys(payload.packs, rows)
 
 
 def aggregate_keys(_: TxInfo, payload: Aggregate) -> list[bytes]:

@@ -74,8 +74,19 @@ def _act(
     en: str,
     keys: object = None,
     batch: object = None,
+    then_keys: tuple[object, ...] = (),
 ) -> None:
-    r.action(name, model, handler, roles=roles, keys=keys, execute_batch=batch, title_zh=zh, title_en=en)  # type: ignore[arg-type]
+    r.action(
+        name,
+        model,
+        handler,  # type: ignore[arg-type]
+        roles=roles,
+        keys=keys,  # type: ignore[arg-type]
+        then_keys=then_keys,  # type: ignore[arg-type]
+        execute_batch=batch,  # type: ignore[arg-type]
+        title_zh=zh,
+        title_en=en,
+    )
 
 
 def _supply(r: Registry) -> None:
@@ -89,14 +100,57 @@ def _supply(r: Registry) -> None:
 def _goods(r: Registry) -> None:
     m, p, s, d = trace_models, packing, shipments, dispensing
     regulator, shops = (DRUG_REGULATOR,), (HOSPITAL, PHARMACY)
-    _act(r, "aggregate", m.Aggregate, p.aggregate, TRADERS, "装箱", "Pack into a container", p.aggregate_keys)
-    _act(r, "ship", m.Ship, s.ship, TRADERS, "发货", "Ship to a receiver", s.ship_keys)
-    _act(r, "receive", m.Receive, s.receive, TRADERS, "收货确认", "Receive a shipment", s.receive_keys)
-    _act(r, "take_back", m.TakeBack, s.take_back, TRADERS, "收回逾期发货", "Take a shipment back", s.receive_keys)
-    _act(r, "return_packs", m.ReturnPacks, s.return_packs, TRADERS, "退货", "Return packs", s.ship_keys)
-    _act(r, "dispense", m.Dispense, d.dispense, shops, "发药", "Dispense a pack", d.dispense_keys)
+    inside, sent = (p.container_keys,), (s.sent_keys,)
+    _act(
+        r,
+        "aggregate",
+        m.Aggregate,
+        p.aggregate,
+        TRADERS,
+        "装箱",
+        "Pack into a container",
+        p.aggregate_keys,
+        then_keys=inside,
+    )
+    _act(r, "ship", m.Ship, s.ship, TRADERS, "发货", "Ship to a receiver", s.ship_keys, then_keys=inside)
+    _act(r, "receive", m.Receive, s.receive, TRADERS, "收货确认", "Receive a shipment", s.receive_keys, then_keys=sent)
+    _act(
+        r,
+        "take_back",
+        m.TakeBack,
+        s.take_back,
+        TRADERS,
+        "收回逾期发货",
+        "Take a shipment back",
+        s.receive_keys,
+        then_keys=sent,
+    )
+    _act(
+        r, "return_packs", m.ReturnPacks, s.return_packs, TRADERS, "退货", "Return packs", s.ship_keys, then_keys=inside
+    )
+    _act(
+        r,
+        "dispense",
+        m.Dispense,
+        d.dispense,
+        shops,
+        "发药",
+        "Dispense a pack",
+        d.dispense_keys,
+        then_keys=(d.dispensed_keys,),
+    )
     _act(r, "settle", m.Settle, d.settle, (INSURER,), "医保结算核验", "Check for settlement", d.settle_keys)
-    _act(r, "destroy", m.Destroy, p.destroy, (*TRADERS, DRUG_REGULATOR), "销毁", "Destroy packs", p.destroy_keys)
+    _act(
+        r,
+        "destroy",
+        m.Destroy,
+        p.destroy,
+        (*TRADERS, DRUG_REGULATOR),
+        "销毁",
+        "Destroy packs",
+        p.destroy_keys,
+        then_keys=inside,
+    )
     _act(r, "freeze", m.Freeze, p.freeze, regulator, "冻结", "Freeze")
     _act(r, "unfreeze", m.Unfreeze, p.unfreeze, regulator, "解除冻结", "Lift a freeze")
     _act(r, "propagate", m.Propagate, p.propagate, (), "继续传播冻结", "Continue a freeze")

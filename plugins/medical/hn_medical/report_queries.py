@@ -10,6 +10,7 @@ from hn_medical.report_models import DECLINE_REASONS, PURPOSES, Id, Item, Patien
 from hn_medical.report_state import (
     CONSENT,
     COUNTS,
+    DAY_MS,
     DECISION_NAMES,
     DECISIONS,
     ITEMS,
@@ -63,7 +64,7 @@ def report(view: QueryView, question: ReportQuestion) -> dict[str, Any]:
     found = REPORTS.get(view, bytes.fromhex(question.report))
     if found is None:
         raise QueryRefused("NOT_FOUND", f"report: {question.report}")
-    return _report(question.report, found)
+    return _report(view, question.report, found)
 
 
 def patient_index(view: QueryView, question: PatientQuestion) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def patient_index(view: QueryView, question: PatientQuestion) -> dict[str, Any]:
     for key, _ in rows:
         found = REPORTS.get(view, key[8:])
         if found is not None:
-            items.append(_report(key[8:].hex(), found))
+            items.append(_report(view, key[8:].hex(), found))
     return {"items": items, "next": following}
 
 
@@ -208,13 +209,16 @@ def review_parameters(view: QueryView, _: NoQuestion) -> dict[str, Any]:
     return {"review_blocks": (REVIEW_PARAMETERS.get(view, b"") or ReviewParameters()).review_blocks}
 
 
-def _report(name: str, found: Report) -> dict[str, Any]:
+def _report(view: QueryView, name: str, found: Report) -> dict[str, Any]:
+    """`expires_ms`: from then on the item's result is too old to be recognised; it is the time that decides, no action."""
+    item = ITEMS.get(view, found.item.encode())
     return {
         "report": name,
         "item": found.item,
         "issuer": found.issuer.hex(),
         "digest": found.digest.hex(),
         "performed_ms": found.performed_ms,
+        "expires_ms": None if item is None else found.performed_ms + item.valid_days * DAY_MS,
         "indexed_ms": found.indexed_ms,
         "scope": found.scope,
         "status": REPORT_NAMES[found.status],

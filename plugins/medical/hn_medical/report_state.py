@@ -18,6 +18,7 @@ from hnnode.plugin_api.std.consent import Consent
 
 ACTIVE, SUPERSEDED, WITHDRAWN = 1, 2, 3
 REPORT_NAMES = ("", "active", "superseded", "withdrawn")
+REPORT_MOVES = {"active": ("superseded", "withdrawn"), "superseded": (), "withdrawn": ()}
 RECOGNISED, DECLINED = 1, 2
 DECISION_NAMES = ("", "recognised", "declined")
 DAY_MS = 86_400_000

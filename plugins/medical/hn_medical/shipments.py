@@ -23,7 +23,7 @@ from hn_medical.trace_state import (
     require_saleable,
     waiting_key,
 )
-from hnnode.plugin_api import Context, TxInfo
+from hnnode.plugin_api import Context, Reader, TxInfo
 
 MINUTE_MS = 60_000
 
@@ -89,6 +89,12 @@ def _send(
 
 def receive_keys(tx: TxInfo, payload: Receive) -> Sequence[bytes]:
     return (b"s" + payload.shipment.encode(),)
+
+
+def sent_keys(_: TxInfo, payload: Receive | TakeBack, rows: Reader) -> Sequence[bytes]:
+    """The packs of a shipment."""
+    shipment = SHIPMENTS.get(rows, payload.shipment.encode())
+    return () if shipment is None else [b"t" + pack_id for pack_id in shipment.packs]
 
 
 def receive(tx: Context, payload: Receive) -> None:

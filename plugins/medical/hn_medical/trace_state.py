@@ -21,8 +21,19 @@ COMMISSIONED, SHIPPED, RECEIVED, DISPENSED, RETURNED, DESTROYED = 1, 2, 3, 4, 5,
 STATE_NAMES = ("", "commissioned", "shipped", "received", "dispensed", "returned", "destroyed")
 GENERATIONS_MAX = 8
 
+PACK_MOVES = {
+    "commissioned": ("shipped", "destroyed"),
+    "shipped": ("received", "returned", "commissioned", "destroyed"),
+    "received": ("shipped", "dispensed", "destroyed"),
+    "returned": ("shipped", "destroyed"),
+    "dispensed": (),
+    "destroyed": (),
+}
+"""Which state of a pack may follow which, for the reader: each handler checks its own step."""
+
 OPEN, DONE, TAKEN_BACK = 1, 2, 3
 SHIPMENT_NAMES = ("", "open", "received", "taken_back")
+SHIPMENT_MOVES = {"open": ("received", "taken_back"), "received": (), "taken_back": ()}
 
 SCANNED_TWICE, SETTLED_TWICE = 1, 2
 ALARM_NAMES = ("", "duplicate_scan", "duplicate_settlement")

@@ -1,8 +1,9 @@
 """Load for `hnnode bench chain --app medical`.
 
-Flavours: `trace` (drug trace), `recognition` (reports); `""` and `chain` are half and half; `declare` is one wave of
-patients' bindings that wait for nothing, for generators that keep no order. Within a wave no transaction waits for
-another, so a wave succeeds in any order.
+Flavours: `""` or `mix` sends as many transactions of the drug trace as of the recognition of reports, and the queries of the
+trace; `trace` and `recognition` are one of the two. `chain` is half and half without a query and with more packs dispensed,
+`declare` one wave of patients' bindings that wait for nothing, for generators that keep no order. Within a wave no
+transaction waits for another, so a wave succeeds in any order.
 """
 
 from __future__ import annotations
@@ -12,23 +13,25 @@ from itertools import zip_longest
 
 from hn_medical.audit import violations
 from hn_medical.workload_recognition import RECOGNITION_ACTORS, BindingLoad, RecognitionLoad
-from hn_medical.workload_trace import TRACE_ACTORS, TraceLoad
-from hnnode.plugin_api import QueryView, WorkItem, Workload
+from hn_medical.workload_trace import QUERIES_PER_TX, TRACE_ACTORS, TraceLoad
+from hnnode.plugin_api import QueryView, Question, WorkItem, Workload
 
-MIXED = ("", "chain")
-"""The usual names of a default load."""
+ALL_ACTORS = {**TRACE_ACTORS, **RECOGNITION_ACTORS}
 
 
 def make_workload(seed: int, flavour: str) -> Workload | None:
     """The workload of a flavour; None when there is none of that name."""
-    if flavour in MIXED:
-        return MedicalWorkload({**TRACE_ACTORS, **RECOGNITION_ACTORS}, [TraceLoad(seed), RecognitionLoad(seed)])
-    if flavour == "trace":
-        return MedicalWorkload(TRACE_ACTORS, [TraceLoad(seed)])
-    if flavour == "recognition":
-        return MedicalWorkload(RECOGNITION_ACTORS, [RecognitionLoad(seed)])
-    if flavour == "declare":
-        return MedicalWorkload(RECOGNITION_ACTORS, [BindingLoad(seed)])
+    match flavour or "mix":
+        case "mix":
+            return MedicalWorkload("mix", ALL_ACTORS, [TraceLoad(seed), RecognitionLoad(seed)], QUERIES_PER_TX / 2)
+        case "chain":
+            return MedicalWorkload(flavour, ALL_ACTORS, [TraceLoad(seed, asks=False), RecognitionLoad(seed)])
+        case "trace":
+            return MedicalWorkload(flavour, TRACE_ACTORS, [TraceLoad(seed)], QUERIES_PER_TX)
+        case "recognition":
+            return MedicalWorkload(flavour, RECOGNITION_ACTORS, [RecognitionLoad(seed)])
+        case "declare":
+            return MedicalWorkload(flavour, RECOGNITION_ACTORS, [BindingLoad(seed)])
     return None
 
 
@@ -36,9 +39,15 @@ class MedicalWorkload:
     application = "medical"
 
     def __init__(
-        self, actors: Mapping[str, tuple[str, ...]], loads: Sequence[TraceLoad | RecognitionLoad | BindingLoad]
+        self,
+        flavour: str,
+        actors: Mapping[str, tuple[str, ...]],
+        loads: Sequence[TraceLoad | RecognitionLoad | BindingLoad],
+        queries_per_tx: float = 0.0,
     ) -> None:
+        self.flavour = flavour
         self.actors = actors
+        self.query_share = queries_per_tx / (1 + queries_per_tx)
         self._loads = loads
 
     def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
@@ -46,6 +55,11 @@ class MedicalWorkload:
         share = -(-count // len(self._loads))
         for together in zip_longest(*(load.waves(accounts, share) for load in self._loads), fillvalue=[]):
             yield [item for wave in together for item in wave]
+
+    def question(self, item: WorkItem) -> Question | None:
+        """Only the trace is asked."""
+        trace = self._loads[0]
+        return trace.question(item) if isinstance(trace, TraceLoad) else None
 
     def violations(self, view: QueryView) -> list[str]:
         """Broken invariants of the application's state."""

@@ -1,15 +1,17 @@
-"""Load of the drug trace: 70 % scans (ship, receive, dispense), 15 % aggregation, 15 % settlement checks.
+"""Load of the drug trace: 70 % scans (ship, receive, dispense, settle), 15 % aggregation, 15 % queries.
 
     drug → activations → aggregate → ship → receive → dispense → settle, some dispensed again
 
 A flow is one case of two boxes with ten packs each: aggregated and shipped by the maker, received by a pharmacy or
-hospital, eight packs of three flows dispensed, three of them settled.
+hospital, five packs of three flows dispensed, three of them settled; three queries come to it. The load without queries
+dispenses eight.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -26,7 +28,7 @@ from hn_medical.trace_models import (
     Settle,
     Ship,
 )
-from hnnode.plugin_api import WorkItem
+from hnnode.plugin_api import Question, WorkItem
 from hnnode.plugin_api.hashes import BlockTree
 from hnnode.plugin_api.ids import gtin_check_digit
 
@@ -42,9 +44,9 @@ SHOPS = tuple(name for name in TRACE_ACTORS if name.startswith(("pharmacy", "hos
 FLOWS_PER_ROOT = 200
 BOXES, PACKS_IN_BOX = 2, 10
 CODES_PER_FLOW = BOXES * (PACKS_IN_BOX + 1)
-DISPENSED = (3, 3, 2)
-"""Packs dispensed of a flow, by its number modulo three."""
-TXS_PER_THREE_FLOWS = 3 * 4 + sum(DISPENSED)
+DISPENSED, DISPENSED_UNASKED = (2, 2, 1), (3, 3, 2)
+"""Packs dispensed of a flow, by its number modulo three, beside queries and without."""
+QUERIES_PER_TX = 3 / 17
 TWICE_EVERY = 50
 """One flow in so many has a pack scanned a second time."""
 MADE_MS, EXPIRES_MS = 1_690_000_000_000, 2**52
@@ -59,7 +61,8 @@ def item(actor: str, action: str, payload: Payload) -> WorkItem:
 class TraceLoad:
     """Deterministic in its seed; two seeds have drugs of their own."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, asks: bool = True) -> None:
+        self._dispensed = DISPENSED if asks else DISPENSED_UNASKED
         digest = hashlib.sha256(b"medical trace" + seed.to_bytes(8, "big")).digest()
         number = int.from_bytes(digest[:8], "big")
         body = f"869{number % 10**10:010d}"
@@ -71,7 +74,7 @@ class TraceLoad:
 
     def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
         """Waves of `count` transactions in all, rounded up to whole flows."""
-        flows = max(1, -(-count * 3 // TXS_PER_THREE_FLOWS))
+        flows = max(1, -(-count * 3 // (3 * 4 + sum(self._dispensed))))
         roots = -(-flows // FLOWS_PER_ROOT)
         maker = accounts[self._maker].hex()
         drug = RegisterProduct(
@@ -82,9 +85,31 @@ class TraceLoad:
         yield [self._aggregate(flow) for flow in range(flows)]
         yield [self._ship(flow, accounts) for flow in range(flows)]
         yield [item(self._shop(flow), "receive", Receive(shipment=self._shipment(flow))) for flow in range(flows)]
-        yield [self._dispense(flow, pack) for flow in range(flows) for pack in range(DISPENSED[flow % 3])]
+        yield [self._dispense(flow, pack) for flow in range(flows) for pack in range(self._dispensed[flow % 3])]
         yield [self._settle(flow) for flow in range(flows)]
         yield [self._dispense(flow, 0, again=True) for flow in range(0, flows, TWICE_EVERY)]
+
+    def question(self, item: WorkItem) -> Question | None:
+        """Mostly scans of packs, else boxes, shipments and the reach of a recall."""
+        said = msgspec.json.decode(item.payload)
+        whole = {"product": self._product, "recalled": False, "frozen": False}
+        match item.action:
+            case "aggregate":
+                code = said["packs"][0]["code"]
+                return _ask("code", {"code": code}, whole | {"code": code, "seen": True, "layer": 2})
+            case "ship":
+                root = int(said["packs"][0]["code"][7:]) // 100 // FLOWS_PER_ROOT
+                batch = {"product": self._product, "batch": f"B{root:06d}"}
+                return _ask("recall_reach", batch | {"root": self._tree(root).root.hex(), "limit": 20}, {"recall": 0})
+            case "receive":
+                return _ask("shipment", {"shipment": said["shipment"]}, {**said, "status": "received"})
+            case "dispense" | "settle":
+                code = said["code"]
+                return _ask("scan", {"code": code}, whole | {"code": code, "state": "dispensed"})
+            case "activate":
+                named = {"product": said["product"], "batch": said["batch"]}
+                return _ask("batch", named, named | {"recall": 0, "units": said["units"], "codes": said["codes"]})
+        return None
 
     def _digest(self, what: str, flow: int, pack: int) -> str:
         return hashlib.sha256(f"{self._seed}/{what}/{flow}/{pack}".encode()).hexdigest()
@@ -156,3 +181,7 @@ class TraceLoad:
     def _settle(self, flow: int) -> WorkItem:
         payload = Settle(code=self._code(flow, BOXES), settlement=self._digest("claim", flow, 0))
         return item("insurer", "settle", payload)
+
+
+def _ask(query: str, arguments: dict[str, Any], expected: dict[str, Any]) -> Question:
+    return Question(query, _encode(arguments), expected)

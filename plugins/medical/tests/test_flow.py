@@ -138,6 +138,7 @@ def test_a_report_from_the_index_to_the_recognition(world: Any) -> None:
     report = world.granted()
     listed = world.query("patient_index", patient=PATIENT)["items"]
     assert [(row["report"], row["status"], row["scope"]) for row in listed] == [(report, "active", "province")]
+    assert listed[0]["expires_ms"] == listed[0]["performed_ms"] + 30 * 86_400_000
     done = world.ok(world.other_clinic, "access", **world.look(report))
     data = done.events[0][2]
     assert (data["by"], data["fields"], data["purpose"]) == (world.other_clinic.hex(), ["report"], "treatment")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hn_medical.trace_state import PACK_MOVES
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -60,6 +61,7 @@ class Machine(RuleBasedStateMachine):
         self.seen: set[str] = set()
         self.trips: dict[str, Trip] = {}
         self.holds: dict[str, tuple[str, bool]] = {}
+        self.known: dict[str, str] = {}
         self.recalled = False
         self.count = 0
         self.people = [w.maker, w.shop, w.clinic, w.trader]
@@ -346,6 +348,9 @@ class Machine(RuleBasedStateMachine):
             assert found["holder"] == top.holder.hex(), name
             assert found["receiver"] == (top.receiver.hex() or None), name
             assert found["state"] == (thing if thing.ended else top).state, name
+            before = self.known.get(name, found["state"])
+            assert found["state"] in (before, *PACK_MOVES[before]), (name, before, found["state"])
+            self.known[name] = found["state"]
             assert found["alarms"] == thing.alarms
             assert found["containers"] == self.around(name)[1:] or name not in self.seen
             assert found["frozen"] == any(self.held(each) for each in self.around(name)), name

@@ -10,12 +10,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import hn_medical
+import msgspec
 import pytest
+from hnnode_native import tagged_hash
 
 from hnnode.errors import ConfigError
+from hnnode.execution import Host
+from hnnode.execution.reader import StateBlockReader
+from hnnode.execution.source import PluginSource, code_hash
 from hnnode.plugin_api.testing import LocalChain
 
-FLAVOURS = ("", "chain", "declare", "trace", "recognition")
+FLAVOURS = ("", "mix", "chain", "declare", "trace", "recognition")
 DUMP = """
 import hashlib, sys
 from pathlib import Path
@@ -65,17 +71,35 @@ def test_every_transaction_succeeds_in_any_order_within_a_wave(host: Any, flavou
 
 def test_the_mixes_are_those_of_the_domain(host: Any) -> None:
     _, trace = run(host, "trace", 2_000, 3, 0)
-    total = trace.total()
-    scans = trace["ship"] + trace["receive"] + trace["dispense"]
+    share = host.workload("medical", 3, "trace").query_share
+    total = trace.total() / (1 - share)
+    scans = trace["ship"] + trace["receive"] + trace["dispense"] + trace["settle"]
+    assert share == pytest.approx(0.15)
     assert abs(scans / total - 0.70) < 0.02
     assert abs(trace["aggregate"] / total - 0.15) < 0.01
-    assert abs(trace["settle"] / total - 0.15) < 0.01
     _, reports = run(host, "recognition", 2_000, 3, 0)
     total = reports.total()
     looks = reports["access"] + reports["recognise"] + reports["decline"]
     assert abs(reports["register_index"] / total - 0.40) < 0.02
     assert abs(looks / total - 0.40) < 0.02
     assert abs((reports["grant"] + reports["bind_patient"]) / total - 0.20) < 0.02
+
+
+def test_every_query_of_the_mix_has_its_answer_ever_after(host: Any) -> None:
+    work = host.workload("medical", 3, "")
+    chain = LocalChain(host, "medical")
+    accounts = {name: chain.account(name, *roles) for name, roles in work.actors.items()}
+    questions = []
+    for wave in work.waves(accounts, 300):
+        assert all(outcome.ok for outcome in chain.block([(accounts[i.actor], i.action, i.payload) for i in wave]))
+        questions += [question for item in wave if (question := work.question(item)) is not None]
+        for question in questions:
+            answer = chain.query(question.query, **msgspec.json.decode(question.arguments))
+            assert question.is_answered_by(answer), (question, answer)
+    assert {question.query for question in questions} == {"scan", "code", "recall_reach", "shipment", "batch"}
+    half = 3 / 17 / 2  # as many transactions of the recognition, which nobody asks about
+    assert (work.flavour, work.query_share) == ("mix", pytest.approx(half / (1 + half)))
+    assert all(host.workload("medical", 3, name).query_share == 0 for name in ("chain", "recognition", "declare"))
 
 
 def test_bindings_wait_for_nothing(host: Any) -> None:
@@ -106,3 +130,22 @@ def test_results_do_not_depend_on_hash_seed_time_zone_or_locale() -> None:
         )
         seen.add(made.stdout)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("flavour", ["trace"])
+def test_a_plugin_of_its_own_process_leaves_the_same_and_asks_for_rows_together(
+    host: Any, flavour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(hn_medical.__file__).parent
+    digest = code_hash(package, tagged_hash)
+    source = PluginSource("medical", "0.1.0", "hn_medical:plugin", package.parent, package, digest, False, True)
+    apart = Host([source], [], tagged_hash)
+    asked, read = [], StateBlockReader.get
+    monkeypatch.setattr(StateBlockReader, "get", lambda self, key: (asked.append(key), read(self, key))[1])
+    try:
+        inside = run(host, flavour, 200, 9, 1)[0]
+        isolated = run(host, flavour, 200, 9, 1, LocalChain(apart, "medical"))[0]
+    finally:
+        apart.close()
+    assert isolated.state.dump() == inside.state.dump()
+    assert len(asked) <= 20

@@ -172,7 +172,8 @@ def supplement(tx: Context, payload: Supplement) -> None:
 
 
 def resubmit(tx: Context, payload: Resubmit) -> None:
-    """The applicant has answered: the clock goes on with what was left of it."""
+    """The applicant has answered: the clock goes on with what was left of it. A new contract voids what covered the old
+    one: attestations, and what mortgagees agreed to."""
     name = payload.case
     case = load(tx, name)
     tx.require("realestate.not_applicant", case.by == tx.sender)
@@ -181,6 +182,7 @@ def resubmit(tx: Context, payload: Resubmit) -> None:
         case.contract = bytes.fromhex(payload.contract)
         asked = [item for item in ASKED[case.kind] if item in EXACT]
         WORKFLOW.reopen(tx, name.encode(), asked, case.contract)
+        case.agreed = []
     move(tx, case, ACCEPTED)
     store(tx, name, case)
     clock = WORKFLOW.resume(tx, name.encode())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hn_realestate import attest, book, cases, govern, models, queries, rights
 from hn_realestate.flows import CIVIL, HOUSING, POLICE, TAX
 from hn_realestate.privacy import PRIVACY
 from hn_realestate.rules import RULES
+from hn_realestate.state import page_keys, turn_keys, waiting_keys
 from hn_realestate.workload import make_workload
 from hnnode.plugin_api import Registry, Workload, hookimpl
 
@@ -17,6 +18,9 @@ BANK, COURT, GOVERNOR = "bank", "court", "governor"
 SUBMITTERS = (APPLICANT, AGENT)
 OFFICERS = (REGISTRAR, REVIEWER)
 DEPARTMENTS = (POLICE, TAX, HOUSING, CIVIL)
+
+PAGE, WAITING, TURN = (page_keys,), (waiting_keys,), (turn_keys,)
+"""What follows from a case that was read: its unit's page, its unit's queue, both."""
 
 
 class RealestatePlugin:
@@ -61,14 +65,24 @@ def _cases(r: Registry) -> None:
         title_zh="部门核验",
         title_en="Attest an item",
     )
-    _act(r, "accept", models.Accept, cases.accept, (REGISTRAR,), cases.accept_keys, "受理", "Accept a case")
+    _act(r, "accept", models.Accept, cases.accept, (REGISTRAR,), cases.accept_keys, "受理", "Accept a case", TURN)
     _act(r, "supplement", models.Supplement, cases.supplement, OFFICERS, cases.clocked_keys, "通知补正", "Ask for more")
     _act(
         r, "resubmit", models.Resubmit, cases.resubmit, SUBMITTERS, cases.clocked_keys, "补正后提交", "Answer a request"
     )
     _act(r, "review", models.Review, cases.review, (REVIEWER,), cases.review_keys, "复核", "Review a case")
-    _act(r, "withdraw", models.Withdraw, cases.withdraw, SUBMITTERS, cases.clocked_keys, "撤回", "Withdraw a case")
-    _act(r, "reject", models.Reject, cases.reject, OFFICERS, cases.clocked_keys, "不予登记", "Reject a case")
+    _act(
+        r,
+        "withdraw",
+        models.Withdraw,
+        cases.withdraw,
+        SUBMITTERS,
+        cases.clocked_keys,
+        "撤回",
+        "Withdraw a case",
+        WAITING,
+    )
+    _act(r, "reject", models.Reject, cases.reject, OFFICERS, cases.clocked_keys, "不予登记", "Reject a case", WAITING)
     _act(
         r, "report_overdue", models.ReportOverdue, cases.report_overdue, (), None, "通报超期", "Report an overdue case"
     )
@@ -76,8 +90,18 @@ def _cases(r: Registry) -> None:
 
 def _register(r: Registry) -> None:
     registrar, reviewer = (REGISTRAR,), (REVIEWER,)
-    _act(r, "book", models.Book, book.book, registrar, book.book_keys, "登簿", "Book a case")
-    _act(r, "issue_cert", models.IssueCert, book.issue_cert, registrar, book.cert_keys, "发证", "Issue a certificate")
+    _act(r, "book", models.Book, book.book, registrar, book.book_keys, "登簿", "Book a case", TURN)
+    _act(
+        r,
+        "issue_cert",
+        models.IssueCert,
+        book.issue_cert,
+        registrar,
+        book.cert_keys,
+        "发证",
+        "Issue a certificate",
+        PAGE,
+    )
     _act(r, "correct", models.Correct, book.correct, reviewer, rights.unit_keys, "更正登记", "Correct an entry")
     _act(
         r, "import_titles", models.ImportTitles, book.import_titles, registrar, book.import_keys, "导入存量登记",
@@ -152,5 +176,6 @@ def _act(
     keys: Callable[[Any, Any], Any] | None,
     zh: str,
     en: str,
+    then_keys: Sequence[Callable[[Any, Any, Any], Any]] = (),
 ) -> None:
-    r.action(name, model, handler, roles=roles, keys=keys, title_zh=zh, title_en=en)
+    r.action(name, model, handler, roles=roles, keys=keys, then_keys=then_keys, title_zh=zh, title_en=en)

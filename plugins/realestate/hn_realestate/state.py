@@ -10,10 +10,13 @@ e… ‖ document ‖ case            material under its case (std.evidence)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import msgspec
 
 from hn_realestate.models import REF_BYTES
-from hnnode.plugin_api import Context, Records
+from hnnode.plugin_api import Context, Reader, Records, TxInfo
 from hnnode.plugin_api.std.consent import Consent, ConsentRules
 from hnnode.plugin_api.std.evidence import SM3, Evidence, EvidenceRules
 from hnnode.plugin_api.std.registry import Registry, RegistryRules, StatusTable, Version
@@ -84,14 +87,26 @@ class Material(msgspec.Struct, array_like=True):
     document: bytes
 
 
-class Case(msgspec.Struct, array_like=True):
-    """A request for one entry. Accounts and hashes are empty where there is none yet. `agreed`: mortgages whose holder
-    has signed; `bank` and what follows: the mortgagee's terms.
-    """
+class HasCase(Protocol):
+    """A payload that names a case."""
+
+    @property
+    def case(self) -> str: ...
+
+
+class Request(msgspec.Struct, array_like=True):
+    """The first fields of a case."""
 
     status: int
     kind: str
     unit: str
+
+
+class Case(Request, array_like=True):
+    """A request for one entry. Accounts and hashes are empty where there is none yet. `agreed`: mortgages whose holder
+    has signed; `bank` and what follows: the mortgagee's terms.
+    """
+
     right: str
     by: bytes
     contract: bytes
@@ -133,6 +148,8 @@ class Parameters(msgspec.Struct, array_like=True):
 
 
 CASES = Records(b"k", Case)
+REQUESTS = Records(b"k", Request)
+"""The same rows, to be read only: less of each is decoded."""
 QUEUES = Records(b"q", Queue)
 CERTIFICATES = Records(b"x", Certificate)
 PARAMETERS = Records(b"p", Parameters)
@@ -187,6 +204,24 @@ _packed = msgspec.msgpack.Encoder(order="deterministic").encode
 
 def case_key(case: str) -> bytes:
     return b"k" + case.encode()
+
+
+def page_keys(_: TxInfo, payload: HasCase, rows: Reader) -> Sequence[bytes]:
+    """Key of the page of a case's unit."""
+    case = REQUESTS.get(rows, payload.case.encode())
+    return () if case is None else (UNITS.key(case.unit.encode()),)
+
+
+def waiting_keys(_: TxInfo, payload: HasCase, rows: Reader) -> Sequence[bytes]:
+    """Key of the queue of a case's unit."""
+    case = REQUESTS.get(rows, payload.case.encode())
+    return () if case is None else (queue_key(case.unit),)
+
+
+def turn_keys(_: TxInfo, payload: HasCase, rows: Reader) -> Sequence[bytes]:
+    """Keys of the page and the queue of a case's unit."""
+    case = REQUESTS.get(rows, payload.case.encode())
+    return () if case is None else (UNITS.key(case.unit.encode()), queue_key(case.unit))
 
 
 def queue_key(unit: str) -> bytes:

@@ -1,13 +1,15 @@
 """Load for `hnnode bench chain --app realestate`.
 
-Flavours: `""`, `chain` or `mix` takes transfers through their whole life, eight attestations, five steps and one booking
-each, and imports the units first; `declare` imports units alone, in one wave. Within a wave every transaction touches
-another record, so a wave succeeds in any order.
+Flavours: `""` or `mix` takes transfers through their whole life, eight attestations, five steps and one booking each, imports
+the units first, and asks six questions a case (40 % attestations, 25 % steps, 5 % bookings, 30 % queries of what stands
+where). The others only submit: `chain` the same transactions, `declare` imports alone, a title each, in one wave. Within a wave every
+transaction touches another record, so a wave succeeds in any order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -26,13 +28,14 @@ from hn_realestate.models import (
     Submit,
     TitleEntry,
 )
-from hnnode.plugin_api import QueryView, WorkItem
+from hnnode.plugin_api import QueryView, Question, WorkItem
 from hnnode.plugin_api.hashes import sm3
 
 IMPORTED = 12
 """Units of one import."""
 STEPS = 14
 """Transactions of one case."""
+QUERY_SHARE = 0.3
 COUNTY = "411502"
 ACTORS: dict[str, tuple[str, ...]] = {
     **{f"agent_{i}": ("agent",) for i in range(4)},
@@ -47,13 +50,17 @@ _LATE = "deed_tax"
 _LETTERS = "ABCDEFGHJKLMNPQR"
 """Names without long runs of digits are never mistaken for a person's number."""
 
+UNTOUCHED = {"status": "registered", "seized": False, "mortgaged": False, "pre_noticed": False, "disputed": False}
+PATH = ("draft", "accepted", "reviewed", "booked", "certified")
+REACHED = {"submit": 0, "dept_attest": 0, "accept": 1, "review": 2}
+"""Step of PATH behind which a case never falls again after an action."""
+
 _encode = msgspec.json.Encoder().encode
 
 
 def make_workload(seed: int, flavour: str) -> RealestateWorkload | None:
     """The workload of a flavour; None when there is none of that name."""
-    known = ("", "chain", "mix", "declare")
-    return RealestateWorkload(seed, flavour != "declare") if flavour in known else None
+    return RealestateWorkload(seed, flavour or "mix") if flavour in ("", "chain", "mix", "declare") else None
 
 
 class RealestateWorkload:
@@ -61,9 +68,10 @@ class RealestateWorkload:
 
     application = "realestate"
 
-    def __init__(self, seed: int, whole: bool) -> None:
+    def __init__(self, seed: int, flavour: str) -> None:
         self.actors: Mapping[str, tuple[str, ...]] = ACTORS
-        self._whole = whole
+        self.flavour = flavour
+        self.query_share = QUERY_SHARE if flavour == "mix" else 0.0
         digest = sm3(b"realestate" + seed.to_bytes(8, "big"))
         self._digest = digest
         self._tag = "".join(_LETTERS[byte >> 4] + _LETTERS[byte & 15] for byte in digest[:6])
@@ -72,8 +80,8 @@ class RealestateWorkload:
 
     def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
         """Waves of `count` transactions in all, rounded up to whole cases."""
-        if not self._whole:
-            yield [self._import(n) for n in range(count)]
+        if self.flavour == "declare":
+            yield [self._import(n, 1) for n in range(count)]
             return
         cases = max(1, -(-count * IMPORTED // (STEPS * IMPORTED + 1)))
         ns = range(cases)
@@ -85,6 +93,26 @@ class RealestateWorkload:
         yield [self._item("reviewer", n, "review", Review(case=self.case(n))) for n in ns]
         yield [self._item("registrar", n, "book", Book(case=self.case(n))) for n in ns]
         yield [self._certify(n) for n in ns]
+
+    def question(self, item: WorkItem) -> Question | None:
+        """Where a case stands, whether a unit is free, whether a certificate is good."""
+        said = msgspec.json.decode(item.payload)
+        match item.action:
+            case "import_titles":
+                unit = said["titles"][0]["unit"]
+                return _ask("restricted", {"unit": unit}, UNTOUCHED | {"unit": unit})
+            case "submit" | "dept_attest" | "accept" | "review":
+                expected = {"case": said["case"], "kind": "transfer", "status": frozenset(PATH[REACHED[item.action] :])}
+                return _ask("case", {"case": said["case"]}, expected)
+            case "attach_ref":
+                return _ask("material", {"document": said["document"]}, {"items": [{"case": said["case"]}]})
+            case "book":
+                unit = self.unit(int(said["case"][-8:]))
+                return _ask("unit", {"unit": unit}, UNTOUCHED | {"unit": unit, "case": said["case"], "holders": 1})
+            case "issue_cert":
+                named = {"certificate": said["certificate"]}
+                return _ask("certificate", named, named | {"valid": True})
+        return None
 
     def violations(self, view: QueryView) -> list[str]:
         """Broken invariants of the application's state."""
@@ -108,7 +136,7 @@ class RealestateWorkload:
         count = 4 if kind == "agent" else 2
         return WorkItem(f"{kind}_{n % count}", action, _encode(payload))
 
-    def _import(self, n: int) -> WorkItem:
+    def _import(self, n: int, units: int = IMPORTED) -> WorkItem:
         titles = [
             TitleEntry(
                 unit=self.unit(unit),
@@ -118,7 +146,7 @@ class RealestateWorkload:
                     Holding(holder=self.holder("spouse", unit), share=1, of=2),
                 ],
             )
-            for unit in range(n * IMPORTED, (n + 1) * IMPORTED)
+            for unit in range(n * units, (n + 1) * units)
         ]
         return self._item("registrar", n, "import_titles", ImportTitles(titles=titles))
 
@@ -154,3 +182,7 @@ class RealestateWorkload:
     def _certify(self, n: int) -> WorkItem:
         payload = IssueCert(case=self.case(n), certificate=f"2026-{COUNTY}-{self._tag}{n:08d}")
         return self._item("registrar", n, "issue_cert", payload)
+
+
+def _ask(query: str, arguments: dict[str, Any], expected: dict[str, Any]) -> Question:
+    return Question(query, _encode(arguments), expected)

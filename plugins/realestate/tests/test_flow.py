@@ -191,6 +191,25 @@ def test_a_new_contract_voids_what_covered_the_old_one(world: Any) -> None:
     world.check()
 
 
+def test_a_new_contract_voids_what_a_mortgagee_agreed_to(world: Any) -> None:
+    world.title()
+    world.booked("LOAN-001", "mortgage")
+    world.accepted("CASE-001")
+    world.ok(world.bank, "agree", case="CASE-001", right="LOAN-001")
+    world.ok(world.registrar, "supplement", case="CASE-001", document=document("n"), items=[])
+    world.ok(world.agent, "resubmit", case="CASE-001")
+    assert world.case("CASE-001")["agreed"] == ["LOAN-001"]
+    world.ok(world.registrar, "supplement", case="CASE-001", document=document("n"), items=[])
+    world.ok(world.agent, "resubmit", case="CASE-001", contract=document("second contract"))
+    assert world.case("CASE-001")["agreed"] == []
+    world.attest("CASE-001")
+    world.ok(world.reviewer, "review", case="CASE-001")
+    world.refused("mortgagee_missing", world.registrar, "book", case="CASE-001")
+    world.ok(world.bank, "agree", case="CASE-001", right="LOAN-001")
+    world.ok(world.registrar, "book", case="CASE-001")
+    world.check()
+
+
 def test_a_failed_attestation_is_given_anew_after_a_supplement(world: Any) -> None:
     world.title()
     world.accepted("CASE-001")

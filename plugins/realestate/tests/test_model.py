@@ -273,6 +273,7 @@ class Machine(RuleBasedStateMachine):
             case.status = "accepted"
             if change:
                 case.contract = more["contract"]
+                case.agreed.clear()
                 for item in EXACT:
                     case.opinions.pop(item, None)
 

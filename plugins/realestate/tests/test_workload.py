@@ -10,10 +10,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import hn_realestate
+import msgspec
 import pytest
 from hn_realestate.workload import STEPS, RealestateWorkload
+from hnnode_native import tagged_hash
 
 from hnnode.errors import ConfigError
+from hnnode.execution import Host
+from hnnode.execution.reader import StateBlockReader
+from hnnode.execution.source import PluginSource, code_hash
 from hnnode.plugin_api import ids
 from hnnode.plugin_api.testing import LocalChain
 
@@ -76,9 +82,31 @@ def test_the_mix_is_eight_attestations_five_steps_and_one_booking(host: Any) -> 
     assert sum(actions.values()) <= 12 * STEPS + 2
 
 
+def test_with_its_queries_the_mix_is_that_of_an_office_and_each_has_its_answer_ever_after(host: Any) -> None:
+    work = host.workload("realestate", 3, "")
+    chain = LocalChain(host, "realestate")
+    accounts = {name: chain.account(name, *roles) for name, roles in work.actors.items()}
+    questions, actions = [], Counter[str]()
+    for wave in work.waves(accounts, 169):
+        actions.update(item.action for item in wave)
+        assert all(outcome.ok for outcome in chain.block([(accounts[i.actor], i.action, i.payload) for i in wave]))
+        questions += [question for item in wave if (question := work.question(item)) is not None]
+        for question in questions:
+            answer = chain.query(question.query, **msgspec.json.decode(question.arguments))
+            assert question.is_answered_by(answer), (question, answer)
+    assert {question.query for question in questions} == {"case", "restricted", "material", "unit", "certificate"}
+    assert (work.flavour, work.query_share) == ("mix", 0.3)
+    share = (1 - work.query_share) / actions.total()
+    steps = sum(actions[name] for name in ("submit", "attach_ref", "accept", "review", "issue_cert"))
+    assert abs(actions["dept_attest"] * share - 0.40) < 0.01
+    assert abs(steps * share - 0.25) < 0.01
+    assert abs(actions["book"] * share - 0.05) < 0.01
+    assert all(host.workload("realestate", 3, name).query_share == 0 for name in ("chain", "declare"))
+
+
 def test_no_seed_makes_a_name_that_looks_like_a_person() -> None:
     for seed in range(300):
-        work = RealestateWorkload(seed, True)
+        work = RealestateWorkload(seed, "mix")
         for n in (0, 13_800_138, 99_999_999):
             assert ids.is_estate_unit(work.unit(n))
             assert not ids.looks_personal(work.case(n))
@@ -100,3 +128,22 @@ def test_results_do_not_depend_on_hash_seed_time_zone_or_locale() -> None:
         )
         seen.add(made.stdout)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("flavour", ["mix"])
+def test_a_plugin_of_its_own_process_leaves_the_same_and_asks_for_rows_together(
+    host: Any, flavour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(hn_realestate.__file__).parent
+    digest = code_hash(package, tagged_hash)
+    source = PluginSource("realestate", "0.1.0", "hn_realestate:plugin", package.parent, package, digest, False, True)
+    apart = Host([source], [], tagged_hash)
+    asked, read = [], StateBlockReader.get
+    monkeypatch.setattr(StateBlockReader, "get", lambda self, key: (asked.append(key), read(self, key))[1])
+    try:
+        inside = run(host, flavour, 200, 9, 1)
+        isolated = run(host, flavour, 200, 9, 1, LocalChain(apart, "realestate"))
+    finally:
+        apart.close()
+    assert isolated.state.dump() == inside.state.dump()
+    assert len(asked) <= 0

@@ -4,8 +4,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::Hex;
 
-/// Characters of the fault that is kept of a failed migration.
-pub const FAULT_CHARS_MAX: usize = 200;
+/// Bytes of the fault that is kept of a failed migration, as JSON has it.
+pub const FAULT_BYTES_MAX: usize = 200;
+
+/// What the set keeps of a fault: its beginning, without what JSON writes longer than it is, so that the row of all plugins has
+/// a bound.
+pub(crate) fn kept_fault(fault: &str) -> String {
+    let plain = |c: char| {
+        if c.is_control() || c == '"' || c == '\\' {
+            ' '
+        } else {
+            c
+        }
+    };
+    let mut kept = String::new();
+    for c in fault.chars().map(plain) {
+        if kept.len() + c.len_utf8() > FAULT_BYTES_MAX {
+            break;
+        }
+        kept.push(c);
+    }
+    kept
+}
 
 /// One version of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,3 +255,51 @@ macro_rules! rows {
 }
 
 rows!(OpenProposals, ClosedProposal, PluginSet);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::governance::{PLUGIN_COUNT_MAX, VERSION_CHARS_MAX};
+    use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+
+    #[test]
+    fn test_a_fault_is_kept_as_far_as_it_has_room() {
+        for (fault, kept) in [
+            ("row 3: no", "row 3: no".to_owned()),
+            ("a\"b\\c\u{1}", "a b c ".to_owned()),
+            (&"迁".repeat(99), "迁".repeat(66)),
+            (&"\u{1}".repeat(999), " ".repeat(200)),
+        ] {
+            assert_eq!(kept_fault(fault), kept);
+            assert!(serde_json::to_string(&kept).unwrap().len() <= FAULT_BYTES_MAX + 2);
+        }
+    }
+
+    /// Regression: 64 failed migrations with long faults made the row longer than a value may be, which stops every node.
+    #[test]
+    fn test_the_fullest_set_fits_its_row() {
+        let code = Code {
+            version: "9".repeat(VERSION_CHARS_MAX),
+            api_version: u16::MAX,
+            state_version: u32::MAX,
+            code_hash: Hex([0xff; 32]),
+        };
+        let mut plugin = PluginRecord::enabled(&"n".repeat(32), code.clone());
+        plugin.status = Status::Migrating;
+        (plugin.since_height, plugin.proposal) = (u64::MAX, u64::MAX);
+        plugin.fault = kept_fault(&"𠮷".repeat(200));
+        plugin.migration = Some(Migration {
+            from: code,
+            phase: Phase::Verify,
+            cursor: String::new(),
+            rows: u64::MAX,
+            disabled: false,
+        });
+        let mut set = PluginSet {
+            plugins: vec![plugin; PLUGIN_COUNT_MAX],
+        };
+        // One plugin moves at a time, so one has a cursor.
+        set.plugins[0].migration.as_mut().unwrap().cursor = "f".repeat(2 * KEY_BYTES_MAX);
+        assert!(set.encode().len() <= VALUE_BYTES_MAX, "{}", set.encode().len());
+    }
+}

@@ -4,7 +4,7 @@ use hn_primitives::codes;
 
 use crate::application::Failure;
 use crate::governance::record::{
-    ClosedProposal, FAULT_CHARS_MAX, Kind, Migration, Outcome, Phase, PluginRecord, PluginSet, Proposal, Status,
+    ClosedProposal, Kind, Migration, Outcome, Phase, PluginRecord, PluginSet, Proposal, Status, kept_fault,
 };
 use crate::governance::{Governance, OPEN_KEY, SET_KEY, open_proposals, plugin_set};
 use crate::overlay::Overlay;
@@ -146,7 +146,7 @@ fn step(set: &mut PluginSet, page: &MigrationPage, next: u64) -> Result<(), Fail
             if !page.writes.is_empty() {
                 return Err(broken);
             }
-            plugin.fault = fault.chars().take(FAULT_CHARS_MAX).collect();
+            plugin.fault = kept_fault(fault);
             plugin.since_height = next;
             if migration.phase == Phase::Check && plugin.data_version == migration.from.state_version {
                 // Nothing has been written: what ran before runs on, and what was disabled stays so.

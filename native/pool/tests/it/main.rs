@@ -6,6 +6,7 @@
 mod account;
 mod admission;
 mod fixture;
+mod personal;
 mod pool_twin;
 mod sealing;
 mod threads;
