@@ -51,8 +51,7 @@ class Database:
     """
 
     def __init__(self, path: Path, batches: BatchLog, blocks: BlockLog, config: StorageConfig) -> None:
-        """Open or create. Raises FatalError STORAGE_FAILED when RocksDB refuses, STORAGE_CORRUPT when the families
-        disagree."""
+        """Open or create. Raises FatalError STORAGE_FAILED (RocksDB refuses), STORAGE_CORRUPT (families disagree)."""
         self._path = path
         self._batches = batches
         self._blocks = blocks
@@ -95,6 +94,9 @@ class Database:
             if not self._families.is_open:
                 return
             try:
+                if self._failed:  # what is held may be no whole height: the next start executes it again
+                    self._families.abandon()
+                    return
                 if self._written >= 0:
                     self._turn.drain(self._written)
             except BaseException:
@@ -279,8 +281,7 @@ class Database:
         return [] if block is None else layout.unpack_receipts(self._receipts.row(block))
 
     def tx(self, location: TxLocation) -> bytes:
-        """Signed transaction at a location that `tx_locations` gave. Raises Unavailable NOT_FOUND for one past the tip
-        or block."""
+        """Signed transaction at a location that `tx_locations` gave; past the tip or block Unavailable NOT_FOUND."""
         block = self.block(location.height)
         index = location.tx_index
         for _, tx_count, at in () if block is None else block.batches:
@@ -300,8 +301,7 @@ class Database:
         return [None if at is None or at.height > tip_height else at for at in locations]
 
     def state(self, height: int | None = None) -> StateReader:
-        """Reader at the tip or one of the `snapshots_max` heights up to it. Raises Unavailable NOT_FOUND (1005) for any
-        other."""
+        """Reader at the tip or one of the `snapshots_max` heights up to it, else Unavailable NOT_FOUND (1005)."""
         with self._lock:
             tip_height = self.tip().height
             wanted = tip_height if height is None else height
@@ -332,7 +332,7 @@ class Database:
                 batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._families.handle("meta"))
                 size = batch.size_in_bytes()
                 self._families.write(batch, tip.height, switch=switch)
-        except FatalError:
+        except BaseException:
             self._failed = True
             raise
         self._turn.wrote(size, switched=switch)
