@@ -1,4 +1,4 @@
-"""Compiled core of hnnode. Nothing here reads a clock, a file or a socket; long calls release the GIL.
+"""Compiled core of hnnode. Nothing here but `PageFiles` reads a clock, a file or a socket; long calls release the GIL.
 
 Byte shapes: hash = 32 bytes, account = 20, public key = 65 (`04 || x || y`), signature = 64 (`r || s`). Formats: docs/reference/formats.md.
 A wrong length or a malformed encoding raises `NativeError`, whose `code` is the number of docs/reference/errors.md; a refused item of a
@@ -6,6 +6,7 @@ batch is a code in the answer, never an exception.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any, NoReturn, Protocol
 
 VERSION: str
@@ -242,6 +243,22 @@ class PageLayers:
         """The newest version of each page, None also where it did not change; and the positions of those that did not."""
     def merged(self) -> PageLayer:
         """Every changed page once."""
+
+class PageFiles:
+    """The pages of one height in files; never changes. Any thread. Errors carry the code of STORAGE_CORRUPT or STORAGE_FAILED."""
+
+    height: int | None
+    byte_count: int
+    def __init__(self, directory: str | PathLike[str], height: int | None) -> None:
+        """The files that hold the tree of a height, none for None; others are deleted."""
+    def __len__(self) -> int:
+        """Files."""
+    def with_layers(self, changed: PageLayers, height: int, merge: bool) -> PageFiles:
+        """These files and one with what changed since, durable on return; merge: shorter files before it become part of it,
+        or all when they would be more than one and a half times the base. Files that became part stay until `sweep`."""
+    def sweep(self) -> None:
+        """Delete the files that are not in this set."""
+    def read(self, page_ids: Sequence[bytes]) -> list[bytes | None]: ...
 
 class TxIndex:
     """Where committed transactions stand: newest ids in memory, all others in segments whose rows are the database's.

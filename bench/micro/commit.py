@@ -5,12 +5,14 @@
 µs a transaction and of which part: `ids` (committed before?), `execute`, `tree`, `rows` (rows into the write batch), `write`
 (RocksDB's memtables), `freeze` (snapshots), `flush` (block log and fsync); wall time of the executing thread, and `other_cpu`,
 processor time of all other threads (flushes and compactions). By tenths of the run, because cost grows with the state.
+What files hold is told by directory, while the node runs and when it has stopped.
 `--tiny` is one small run, as the tests do; `result_hash` shows that the same work was done.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import sys
@@ -136,6 +138,18 @@ class Chain:
         return executed.tip.state_root
 
 
+def stored_bytes(root: Path) -> dict[str, int]:
+    """Bytes of all files by the directory they stand in."""
+    sizes: dict[str, int] = {}
+    for file in root.rglob("*"):
+        # Files may be merged away meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if file.is_file():
+                part = file.parent.relative_to(root).as_posix()
+                sizes[part] = sizes.get(part, 0) + file.stat().st_size
+    return sizes
+
+
 def run(*, tiny: bool, blocks: int = 100, txs: int = 5_000) -> dict[str, Any]:
     blocks, txs = (4, 50) if tiny else (blocks, txs)
     tenths: list[dict[str, float]] = []
@@ -152,8 +166,9 @@ def run(*, tiny: bool, blocks: int = 100, txs: int = 5_000) -> dict[str, Any]:
             if (height - 1) * 10 // blocks >= len(tenths):
                 tenths.append(dict.fromkeys(spent, 0.0) | {"txs": 0.0})
             tenths[-1] = {name: tenths[-1][name] + spent.get(name, txs) for name in tenths[-1]}
+        running = stored_bytes(Path(directory))
         chain.storage.close()
-        stored = sum(file.stat().st_size for file in Path(directory).rglob("*") if file.is_file())
+        stopped = stored_bytes(Path(directory))
     names = [*PARTS, "cpu", "other_cpu"]
     by_tenth = [{name: round(1e6 * tenth[name] / tenth["txs"], 2) for name in names} for tenth in tenths]
     total = blocks * txs
@@ -164,7 +179,11 @@ def run(*, tiny: bool, blocks: int = 100, txs: int = 5_000) -> dict[str, Any]:
         "settings": {"blocks": blocks, "txs_per_block": txs},
         "us_per_tx": {name: round(1e6 * sum(tenth[name] for tenth in tenths) / total, 2) for name in names},
         "us_per_tx_by_tenth": by_tenth,
-        "stored_bytes_per_tx": round(stored / total, 1),
+        "stored_bytes_per_tx": round(sum(stopped.values()) / total, 1),
+        "stored_bytes_per_tx_by_part": {
+            when: {part: round(size / total, 1) for part, size in sorted(parts.items())}
+            for when, parts in (("running", running), ("stopped", stopped))
+        },
         "result_hash": root.hex(),
     }
 

@@ -9,8 +9,8 @@ Invariants:
 2. Nothing is written past `write`, `redo` and `write_genesis`. A crash leaves the database at an older height whole; the
    blocks above it are in the block log and are executed again (`redo`).
 3. Snapshots are taken by the writer between two writes, so state and tree of one snapshot belong to one height.
-4. Files that hold a height hold its tree: changed pages wait in memory and are written by the block before
-   memtables go to the files (`FileTurn`).
+4. A height that files hold has its tree in page files: changed pages wait in memory and are written before memtables go
+   to the files (`FileTurn`).
 5. After a failed write or flush every later one fails too.
 """
 
@@ -51,8 +51,7 @@ class Database:
     """
 
     def __init__(self, path: Path, batches: BatchLog, blocks: BlockLog, config: StorageConfig) -> None:
-        """Open or create. Raises FatalError STORAGE_FAILED when RocksDB refuses, STORAGE_CORRUPT when the families
-        disagree."""
+        """Open or create. Raises FatalError STORAGE_FAILED (RocksDB refuses), STORAGE_CORRUPT (families disagree)."""
         self._path = path
         self._batches = batches
         self._blocks = blocks
@@ -68,12 +67,13 @@ class Database:
         self._written = self._durable = self._in_files = -1
         with STORAGE:
             self._families = Families(path, config)
-        self._turn = FileTurn(self._families, config.write_buffer_bytes)
+        self._turn = FileTurn(self._families, path, config.write_buffer_bytes)
         self._places: TxPlaces | None = None
         self._receipts = ReceiptRows(self._receipts_row, self.batch)
         try:
             with STORAGE:
                 self._tip = load_tip(path, self._families)
+                self._turn.open(None if self._tip is None else self._tip.height)
                 if self._tip is not None:
                     self._places = self._open_places()
                     self._places.catch_up(self._tip.height, self._plain_receipts)
@@ -94,11 +94,16 @@ class Database:
             if not self._families.is_open:
                 return
             try:
+                if self._failed:  # what is held may be no whole height: the next start executes it again
+                    self._families.abandon()
+                    return
                 if self._written >= 0:
                     self._turn.drain(self._written)
             except BaseException:
                 self._families.abandon()
                 raise
+            finally:
+                self._turn.close()
             self._families.close()
 
     def is_empty(self) -> bool:
@@ -211,7 +216,7 @@ class Database:
 
     def pending_state(self) -> StateReader:
         """State after the last `write`; for the writing thread, good until its next write."""
-        return LiveReader(self._written, self._families["state"], self._families["tree"], self._turn.view())
+        return LiveReader(self._written, self._families["state"], self._turn.view())
 
     def pending_height(self) -> int:
         """Height of the last `write`; -1 before genesis."""
@@ -276,8 +281,7 @@ class Database:
         return [] if block is None else layout.unpack_receipts(self._receipts.row(block))
 
     def tx(self, location: TxLocation) -> bytes:
-        """Signed transaction at a location that `tx_locations` gave. Raises Unavailable NOT_FOUND for one past the tip
-        or block."""
+        """Signed transaction at a location that `tx_locations` gave; past the tip or block Unavailable NOT_FOUND."""
         block = self.block(location.height)
         index = location.tx_index
         for _, tx_count, at in () if block is None else block.batches:
@@ -297,8 +301,7 @@ class Database:
         return [None if at is None or at.height > tip_height else at for at in locations]
 
     def state(self, height: int | None = None) -> StateReader:
-        """Reader at the tip or one of the `snapshots_max` heights up to it. Raises Unavailable NOT_FOUND (1005) for any
-        other."""
+        """Reader at the tip or one of the `snapshots_max` heights up to it, else Unavailable NOT_FOUND (1005)."""
         with self._lock:
             tip_height = self.tip().height
             wanted = tip_height if height is None else height
@@ -318,7 +321,7 @@ class Database:
         writes: Sequence[tuple[bytes, bytes | None]],
         pages: PageLayer,
     ) -> None:
-        """Add state, tree, stamps and tip, write, and freeze the height."""
+        """Add state, stamps and tip, take up the pages, write, and freeze the height."""
         self._check_usable()
         in_files = max(self._in_files, self._families.persisted)
         try:
@@ -329,7 +332,7 @@ class Database:
                 batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._families.handle("meta"))
                 size = batch.size_in_bytes()
                 self._families.write(batch, tip.height, switch=switch)
-        except FatalError:
+        except BaseException:
             self._failed = True
             raise
         self._turn.wrote(size, switched=switch)
@@ -342,8 +345,7 @@ class Database:
 
     def _freeze(self, height: int) -> None:
         with STORAGE:
-            state, tree = self._families.snapshots(("state", "tree"))
-            frozen = Frozen(height, state, tree, self._turn.view())
+            frozen = Frozen(height, self._families.snapshot("state"), self._turn.view())
         with self._lock:
             self._ring.add(frozen)
 

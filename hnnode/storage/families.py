@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from rocksdict import ColumnFamily, Rdict, Snapshot, WriteBatch, WriteBufferManager, WriteOptions
 
 from hnnode.config import StorageConfig
 from hnnode.errors import FatalError, invariant
+from hnnode.storage.failure import corrupt
 from hnnode.storage.layout import FAMILIES, STAMP_KEY, STAMPED
 from hnnode.storage.options import ROOM, database_options, family_options, tune
 
@@ -39,6 +39,7 @@ class Families:
         self._buffer_bytes = ROOM * config.write_buffer_bytes
         self._buffer = WriteBufferManager(self._buffer_bytes, False)
         options = database_options(self._buffer)
+        _refuse_others(path)
         self._db = Rdict(str(path), options=options, column_families=family_options(config))
         self._family = {name: self._db.get_column_family(name) for name in FAMILIES}
         self._handle = {name: self._db.get_column_family_handle(name) for name in FAMILIES}
@@ -60,8 +61,8 @@ class Families:
     def handle(self, name: str) -> ColumnFamily:
         return self._handle[name]
 
-    def snapshots(self, names: Sequence[str]) -> list[Snapshot]:
-        return [self._family[name].snapshot() for name in names]
+    def snapshot(self, name: str) -> Snapshot:
+        return self._family[name].snapshot()
 
     def write(self, batch: WriteBatch, mark: int, *, switch: bool = False) -> None:
         """Write rows of every family in one batch. mark: number of this write, rising; `persisted` speaks in it.
@@ -85,11 +86,6 @@ class Families:
         self._entries, self._last = entries, mark
         if self._switched > self.persisted and not self._flushing():
             self.persisted = self._switched
-
-    def put(self, batch: WriteBatch) -> None:
-        """Write rows that mean nothing until a later `write`."""
-        self.check()
-        self._db.write(batch, write_opt=self._no_log)
 
     @property
     def can_switch(self) -> bool:
@@ -148,3 +144,11 @@ class Families:
 
     def _flushing(self) -> bool:
         return any(family.property_int_value(_IMMUTABLE) for family in self._family.values())
+
+
+def _refuse_others(path: Path) -> None:
+    """Raises FatalError STORAGE_CORRUPT for families that this version does not know."""
+    if (path / "CURRENT").exists():
+        others = sorted(set(Rdict.list_cf(str(path))) - {*FAMILIES, "default"})
+        if others:
+            raise corrupt(f"{path}: column families {', '.join(others)} are of another format")

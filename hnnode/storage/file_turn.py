@@ -1,39 +1,48 @@
 """When memtables go to the files, and the pages of the state tree that must be written before.
 
-Files that hold a height must hold its tree whole. So it takes three kinds of blocks: some write waiting pages in steps, one
-writes the rest, and the next begins new memtables, so that those up to the block before go to the files.
+A height that the database holds in files must have its tree in page files. So a thread first writes the pages that wait,
+while blocks go on; then one block writes the pages that changed meanwhile, and the next begins new memtables, so that those
+up to the block before go to the files. Page files of an older height are deleted when the database holds the newer one.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from pathlib import Path
 
 from hnnode_native import PageLayer
 from rocksdict import WriteBatch
 
 from hnnode.storage.families import Families
-from hnnode.storage.layout import HEIGHT, PENDING_KEY, STAMP_KEY, STAMPED
+from hnnode.storage.layout import HEIGHT, STAMP_KEY, STAMPED
 from hnnode.storage.pending_pages import PagesView, PendingPages
 
 DUE_SHARE = (0.7, 1.3)
 """Of the write buffer: how much is held before files are due. Another amount each time, so that the validators of a chain,
 which hold nearly the same, do not all write files at the same height."""
+PAGES_DIRECTORY = "pages"
+"""Page files stand inside the directory of RocksDB: copied and lost together."""
 REDO_BLOCKS_MAX = 4_096
 """So many blocks at most are in the block log alone: what a start may have to execute again, beside the bytes of the write
 buffer."""
 
 
 class FileTurn:
-    """One thread: `begin`, `put_pages`, the write of the block, `wrote`. Callers stand inside `with STORAGE`."""
+    """One thread: `open`, then `begin`, `put_pages`, the write of the block, `wrote`. Callers stand inside `with STORAGE`."""
 
-    def __init__(self, families: Families, buffer_bytes: int) -> None:
+    def __init__(self, families: Families, path: Path, buffer_bytes: int) -> None:
+        """path: of the families."""
         self._families = families
         self._buffer_bytes = buffer_bytes
         self._due_bytes = self._draw()
         self._memtable_bytes = 0
-        self._pages = PendingPages()
+        self._pages = PendingPages(path / PAGES_DIRECTORY)
         self._is_tree_whole = False
+
+    def open(self, height: int | None) -> None:
+        """Find the page files of the height that the database holds, none before genesis. Raises FatalError STORAGE_CORRUPT."""
+        self._pages.open(height)
 
     @property
     def page_bytes(self) -> int:
@@ -41,7 +50,7 @@ class FileTurn:
         return self._pages.byte_count
 
     def view(self) -> PagesView:
-        """The pages of the height written last that the database does not hold."""
+        """The pages of the height written last."""
         return self._pages.view()
 
     def begin(self) -> bool:
@@ -49,12 +58,19 @@ class FileTurn:
         return self._is_tree_whole
 
     def put_pages(self, batch: WriteBatch, pages: PageLayer, height: int, blocks_above: int) -> None:
-        """Take up the pages of a block, add stamps and what must be written now. blocks_above: those that the files do not
-        hold."""
-        due = not self._is_tree_whole and self._is_due(blocks_above)
+        """Take up the pages of a block, write files when it is time, add the stamps. blocks_above: those that the files do
+        not hold."""
+        self._pages.sweep(self._families.persisted)
+        if max(self._memtable_bytes, self._pages.byte_count) >= 2 * self._buffer_bytes:
+            # What is held has outgrown the files on their way.
+            self._pages.settle()
+            self._families.settle()
+        due = not self._is_tree_whole and not self._pages.is_leaving and self._is_due(blocks_above)
         self._pages.add(pages)
-        self._is_tree_whole = due and self._write_step()
-        self._put(batch, height, whole=self._is_tree_whole)
+        self._is_tree_whole = self._pages.has_left(height)
+        if due:
+            self._pages.leave(height)
+        self._put_stamps(batch, height)
 
     def wrote(self, size: int, *, switched: bool) -> None:
         """The block is written, in so many bytes."""
@@ -65,43 +81,27 @@ class FileTurn:
 
     def drain(self, height: int) -> None:
         """Bring everything into files."""
-        if self._pages:
-            batch = WriteBatch(raw_mode=True)
-            self._put(batch, height, whole=True)
-            self._families.write(batch, height)
+        self._pages.drain(height)
         self._families.drain(HEIGHT.pack(height))
+        self._pages.sweep(height)
         self._memtable_bytes = 0
         self._is_tree_whole = False
 
+    def close(self) -> None:
+        """Let go of what writes files; nothing is brought into them."""
+        self._pages.close()
+
     def _is_due(self, blocks_above: int) -> bool:
-        """Waits for files on their way when what is held has outgrown them."""
         held = max(self._memtable_bytes, self._pages.byte_count)
-        if held >= 2 * self._buffer_bytes:
-            self._families.settle()
         return (held >= self._due_bytes or blocks_above > REDO_BLOCKS_MAX) and self._families.can_switch
 
     def _draw(self) -> int:
         return int(self._buffer_bytes * random.uniform(*DUE_SHARE))
 
-    def _write_step(self) -> bool:
-        """Write some of the pages that wait, beside the block; whether none but the newest are left."""
-        for rows in self._pages.steps():
-            batch = WriteBatch(raw_mode=True)
-            put_rows(batch, self._families, "tree", rows)
-            self._memtable_bytes += batch.size_in_bytes()
-            self._families.put(batch)
-        return self._pages.is_leaving_done
-
-    def _put(self, batch: WriteBatch, height: int, *, whole: bool) -> None:
-        """Stamps of all families, and the waiting pages when `whole`; else the tree stays without its stamp, so that files
-        with old pages beside a newer state would be noticed."""
-        if whole:
-            for rows in self._pages.rest():
-                put_rows(batch, self._families, "tree", rows)
+    def _put_stamps(self, batch: WriteBatch, height: int) -> None:
         stamp = HEIGHT.pack(height)
         for name in STAMPED:
-            is_pending = name == "tree" and bool(self._pages)
-            batch.put(PENDING_KEY if is_pending else STAMP_KEY, stamp, self._families.handle(name))
+            batch.put(STAMP_KEY, stamp, self._families.handle(name))
 
 
 def put_rows(batch: WriteBatch, families: Families, name: str, rows: Iterable[tuple[bytes, bytes | None]]) -> None:

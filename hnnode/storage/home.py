@@ -1,7 +1,7 @@
 """A node's home directory: where each file stands, and who may read it.
 
     config.toml  genesis.json  node.key  sign.state  lock
-    data/database/   RocksDB: blocks, receipts, state
+    data/database/   RocksDB: blocks, receipts, state; in `pages`, files with the pages of the state tree
     data/blocks/     redo log: the blocks that the database does not hold in files yet
     data/batches/    append-only segments of transaction batches
     data/consensus/  segments of the consensus log

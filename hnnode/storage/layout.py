@@ -9,7 +9,6 @@
 | tx_index | `hnnode_native.TxIndex` | its rows |
 | batch_index | u32 segment ‖ u64 offset | u64 height |
 | state | `hnnode_native.state_key` | value |
-| tree | page id | page |
 
 A record of the block log is u8 version ‖ tip ‖ u32 segment ‖ u64 bytes of the consensus log ‖ block.
 
@@ -25,13 +24,11 @@ from collections.abc import Sequence
 from hnnode.ports import BatchLocation, CommitRecord, LoggedBlock, StoredBlock, Tip
 from hnnode.storage.failure import corrupt
 
-FORMAT = 4
+FORMAT = 5
 _BLOCK_FORMAT = 1
-FAMILIES = ("meta", "blocks", "receipts", "tx_index", "batch_index", "state", "tree")
-STAMPED = ("meta", "batch_index", "state", "tree")
+FAMILIES = ("meta", "blocks", "receipts", "tx_index", "batch_index", "state")
+STAMPED = ("meta", "batch_index", "state")
 STAMP_KEY = b""
-PENDING_KEY = b"\x00"
-"""In the tree instead of the stamp while pages of the height are not written: its height, for nobody to read."""
 FORMAT_KEY = b"format"
 GENESIS_KEY = b"genesis"
 VALIDATORS_KEY = b"validators"

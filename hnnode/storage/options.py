@@ -5,8 +5,8 @@
 - Keys that are hashes arrive in no order, so every file of such a family overlaps every other: universal compaction
   rewrites them less often than levels do. Keys that rise (heights, segments) hardly overlap, and levels move their files
   without rewriting.
-- State packs well, because it repeats names; receipts are packed before they come here, entries of the transaction index and
-  pages are hashes.
+- State packs well, because it repeats names; receipts are packed before they come here, entries of the transaction index
+  are hashes.
 - Whole-key bloom filters, in memory and in files, stand where keys are looked up that are often absent: the records of a
   new transaction.
 """
@@ -37,11 +37,11 @@ _PACKED_WELL = frozenset({"state"})
 _ZSTD_LEVEL = -1
 _ROW_BLOCK_BYTES = 16 * 1024
 """Of a family that is packed well: rows of state repeat names and zeros, and more of them beside each other pack better."""
-_HASH_KEYED = frozenset({"state", "tree"})
+_HASH_KEYED = frozenset({"state"})
 _FILTERED = _HASH_KEYED | {"batch_index"}
 ROOM = 16
 """RocksDB itself switches memtables at so many write buffers, which is never: who writes the families says when, and holds
-rows and pages of twice the write buffer each at most. A switch in between would leave files whose tree is not whole."""
+rows and pages of twice the write buffer each at most. A switch in between would leave files without their tree."""
 _MEMTABLE_BLOOM_RATIO = 0.02 / ROOM
 _RUNS_MAX = 8
 """Sorted runs of a hash-keyed family before some are merged: each costs a look-up one filter, each merge writes rows
@@ -100,7 +100,7 @@ def _family(name: str, cache: Cache, config: StorageConfig) -> Options:
         options.set_compression_type(DBCompressionType.lz4() if name in _PACKED else DBCompressionType.none())
     options.set_write_buffer_size(ROOM * config.write_buffer_bytes)
     options.set_max_write_buffer_number(3)
-    # Seven families share the write buffer: what each allocates at first must not fill it.
+    # Six families share the write buffer: what each allocates at first must not fill it.
     options.set_arena_block_size(max(4096, min(_ARENA_BYTES_MAX, config.write_buffer_bytes // 64)))
     options.set_target_file_size_base(_TABLE_FILE_BYTES)
     options.set_level_compaction_dynamic_level_bytes(True)

@@ -1,23 +1,26 @@
-"""Changed pages of the state tree on their way into the database.
+"""Changed pages of the state tree on their way into files.
 
-Pages at the bottom of the tree change at random places, those above them in every block. Written once a block they were half
-of the rows of the database; written once for many blocks most versions are written never. So they wait in memory, and when
-memtables are to go to the files they go into the memtables first: what has come together in small steps, so that no block
-waits for all of it, and what changed meanwhile at the end, in one write with the block.
+Pages at the bottom of the tree change at random places, those above them in every block; written once for many blocks most
+versions are written never. So they wait in memory. When memtables are to go to the files, a thread writes what has come
+together into page files (`hnnode_native.PageFiles`), merged with older ones; what changed meanwhile follows in the same way,
+until so little is left that the block itself writes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 
-from hnnode_native import PageLayer, PageLayers
+from hnnode_native import CODES, NativeError, PageFiles, PageLayer, PageLayers
 
-Rows = list[tuple[bytes, bytes | None]]
-ReadPages = Callable[[Sequence[bytes]], list[bytes | None]]
+from hnnode.errors import FatalError
+from hnnode.storage.files import make_directory
 
-STEP_ROWS = 4_096
-STEPS_A_BLOCK = 4
-"""About 15 ms of a block."""
+REST_BYTES = 4 * 1024 * 1024
+"""A block writes so much itself, about 15 ms; more goes through the thread."""
+ROUNDS_MAX = 4
+"""So often at most through the thread, where pages change faster than they are written."""
 
 
 class PendingPages:
@@ -26,17 +29,33 @@ class PendingPages:
     `changing` takes up the pages of new blocks; `leaving` does not change any more and is being written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path) -> None:
+        """directory: of the page files. `open` before anything else."""
+        self._directory = directory
+        self._files: PageFiles | None = None
         self._changing = PageLayers()
-        self._leaving: PageLayer | None = None
-        self._written = 0
+        self._leaving = PageLayers()
+        self._thread = ThreadPoolExecutor(1, "storage-pages")
+        self._writing: Future[PageFiles] | None = None
+        self._rounds = 0
+        self._unswept: int | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self._changing) or self._leaving is not None
+    def open(self, height: int | None) -> None:
+        """Find the files of a height, none for None. Raises FatalError STORAGE_CORRUPT, STORAGE_FAILED."""
+        make_directory(self._directory)
+        try:
+            self._files = PageFiles(self._directory, height)
+        except NativeError as e:
+            raise _fatal(e) from e
 
     @property
     def byte_count(self) -> int:
-        return self._changing.byte_count + (0 if self._leaving is None else self._leaving.byte_count)
+        return self._changing.byte_count + self._leaving.byte_count
+
+    @property
+    def is_leaving(self) -> bool:
+        """Files are being written."""
+        return self._writing is not None
 
     def add(self, pages: PageLayer) -> None:
         """The pages that one block changed."""
@@ -44,44 +63,89 @@ class PendingPages:
 
     def view(self) -> PagesView:
         """The pages as they are now, for ever."""
-        leaving = PageLayers()
-        return PagesView(self._changing, leaving if self._leaving is None else leaving.with_layer(self._leaving))
+        return PagesView(self._files, self._changing, self._leaving)
 
-    def steps(self) -> list[Rows]:
-        """Rows to write beside this block, in steps; they begin to leave with the first call. Rows that are written may be
-        overtaken by later ones, and stand in no snapshot without those: `rest` is written before anybody reads them."""
-        if self._leaving is None:
-            self._leaving, self._changing, self._written = self._changing.merged(), PageLayers(), 0
-        steps = []
-        for _ in range(STEPS_A_BLOCK):
-            rows = self._leaving.rows(self._written, STEP_ROWS)
-            if rows:
-                steps.append(rows)
-            self._written += len(rows)
-        return steps
+    def leave(self, height: int) -> None:
+        """Begin to write what waits, which makes the tree of this height."""
+        self._rounds = 0
+        self._begin(height)
 
-    @property
-    def is_leaving_done(self) -> bool:
-        return self._leaving is not None and self._written == len(self._leaving)
+    def has_left(self, height: int) -> bool:
+        """Whether all pages of this height are in files: when what was to be written is, the rest is written now."""
+        if self._writing is None or not self._writing.done():
+            return False
+        self._settle()
+        if self._changing.byte_count > REST_BYTES and self._rounds < ROUNDS_MAX:
+            self._begin(height)
+            return False
+        self._write(height, merge=False)
+        return True
 
-    def rest(self) -> list[Rows]:
-        """All rows that are not written yet; nothing waits any more."""
-        leaving = [] if self._leaving is None else [self._leaving.rows(self._written)]
-        changing = self._changing.merged().rows()
-        self._changing, self._leaving, self._written = PageLayers(), None, 0
-        return [*leaving, changing]
+    def settle(self) -> None:
+        """Wait for the files that are being written."""
+        if self._writing is not None:
+            wait([self._writing])
+
+    def drain(self, height: int) -> None:
+        """Write everything."""
+        self._settle()
+        if self._opened().height != height:
+            self._write(height, merge=True)
+
+    def close(self) -> None:
+        """Let go of the thread."""
+        self._thread.shutdown()
+
+    def sweep(self, persisted: int) -> None:
+        """Delete the files that no height from `persisted` on needs: the database will never come back to one before."""
+        if self._unswept is not None and persisted >= self._unswept and self._writing is None:
+            self._unswept = None
+            try:
+                self._opened().sweep()
+            except NativeError as e:
+                raise _fatal(e) from e
+
+    def _begin(self, height: int) -> None:
+        self._leaving, self._changing = self._changing, PageLayers()
+        # What follows is little, and is taken up by the next turn's first files.
+        merge = self._rounds == 0
+        self._writing = self._thread.submit(self._opened().with_layers, self._leaving, height, merge)
+        self._rounds += 1
+
+    def _settle(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is None:
+            return
+        try:
+            self._files, self._leaving = writing.result(), PageLayers()
+        except NativeError as e:
+            raise _fatal(e) from e
+
+    def _write(self, height: int, *, merge: bool) -> None:
+        try:
+            self._files = self._opened().with_layers(self._changing, height, merge)
+        except NativeError as e:
+            raise _fatal(e) from e
+        self._changing = PageLayers()
+        self._unswept = height
+
+    def _opened(self) -> PageFiles:
+        if self._files is None:
+            raise FatalError("STORAGE_FAILED", f"{self._directory}: not opened")
+        return self._files
 
 
 class PagesView:
-    """Pages as of one height, before the database is asked. Any thread."""
+    """Pages as of one height. Any thread."""
 
-    __slots__ = ("_layers",)
+    __slots__ = ("_files", "_layers")
 
-    def __init__(self, *layers: PageLayers) -> None:
+    def __init__(self, files: PageFiles | None = None, *layers: PageLayers) -> None:
+        self._files = files
         self._layers = [layer for layer in layers if layer]
 
-    def read(self, page_ids: Sequence[bytes], read: ReadPages) -> list[bytes | None]:
-        """Each page from the newest layer that changed it; the rest by `read`, in one call."""
+    def read(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
+        """Each page from the newest layer that changed it, the rest from files."""
         found: list[bytes | None] = [None] * len(page_ids)
         absent = list(range(len(page_ids)))
         for layer in self._layers:
@@ -91,6 +155,17 @@ class PagesView:
             absent = [absent[at] for at in missing]
             if not absent:
                 return found
-        for at, page in zip(absent, read([page_ids[at] for at in absent]), strict=True):
+        if self._files is None:
+            return found
+        try:
+            pages = self._files.read([page_ids[at] for at in absent])
+        except NativeError as e:
+            raise _fatal(e) from e
+        for at, page in zip(absent, pages, strict=True):
             found[at] = page
         return found
+
+
+def _fatal(error: NativeError) -> FatalError:
+    name = "STORAGE_CORRUPT" if error.code == CODES["STORAGE_CORRUPT"] else "STORAGE_FAILED"
+    return FatalError(name, str(error))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
 from rocksdict import Rdict, Snapshot
 
@@ -15,23 +14,22 @@ from hnnode.storage.failure import STORAGE
 from hnnode.storage.layout import STAMP_KEY
 from hnnode.storage.pending_pages import PagesView
 
+T = TypeVar("T")
+
 _NOT_FOUND = ("key not found",)
 
 
 @dataclass(slots=True)
 class Frozen:
-    """Snapshots of the state and tree families after one height. `release` lets the database drop them; readers then
+    """Snapshot of the state and the pages of the tree after one height. `release` lets the database drop them; readers then
     answer Unavailable."""
 
     height: int
     state: Snapshot | None
-    tree: Snapshot | None
-    pages: PagesView
-    """Pages of the height that the snapshot of the tree does not hold."""
+    pages: PagesView | None
 
     def release(self) -> None:
-        self.state = self.tree = None
-        self.pages = PagesView()
+        self.state = self.pages = None
 
 
 class FrozenReader:
@@ -56,8 +54,7 @@ class FrozenReader:
 
     def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
         with STORAGE:
-            snapshot, pages = _held(self._frozen.tree), self._frozen.pages
-            return pages.read(page_ids, lambda absent: [_snapshot_get(snapshot, key) for key in absent])
+            return _held(self._frozen.pages).read(page_ids)
 
     def _state(self) -> Snapshot:
         return _held(self._frozen.state)
@@ -97,10 +94,9 @@ class LiveReader:
     """ports.StateReader of what was written last, synced or not; for the thread that writes and those that it waits for.
     Reads release the GIL."""
 
-    def __init__(self, height: int, state: Rdict, tree: Rdict, pages: PagesView) -> None:
+    def __init__(self, height: int, state: Rdict, pages: PagesView) -> None:
         self.height = height
         self._state = state
-        self._tree = tree
         self._pages = pages
 
     def get(self, key: bytes) -> bytes | None:
@@ -118,7 +114,7 @@ class LiveReader:
 
     def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
         with STORAGE:
-            return self._pages.read(page_ids, partial(rows_of, self._tree))
+            return self._pages.read(page_ids)
 
 
 def rows_of(family: Rdict, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -126,10 +122,10 @@ def rows_of(family: Rdict, keys: Sequence[bytes]) -> list[bytes | None]:
     return cast("list[bytes | None]", family.get(keys if type(keys) is list else list(keys)))
 
 
-def _held(snapshot: Snapshot | None) -> Snapshot:
-    if snapshot is None:
+def _held(part: T | None) -> T:
+    if part is None:
         raise Unavailable("NOT_READY", "the database is closed")
-    return snapshot
+    return part
 
 
 def _snapshot_get(snapshot: Snapshot, key: bytes) -> bytes | None:

@@ -6,15 +6,17 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hnnode_native import PageLayer
+from rocksdict import Options, Rdict
 
 from hnnode.config import StorageConfig
 from hnnode.errors import FatalError, Unavailable
 from hnnode.ports import TxLocation
 from hnnode.storage import file_turn, layout
-from hnnode.storage.block_log import BlockLog
 from hnnode.storage.database import Database
 from tests.kit.store import (
     CONFIG,
@@ -86,30 +88,53 @@ def test_after_a_failed_write_or_flush_nothing_more_is_written(store: Store, mon
         with pytest.raises(FatalError, match="earlier"):
             again()
     store.close()
-    store.open()
-    assert store.database.tip().height == 0
-    store.database.write(record)
+    # Handles of what failed are kept, and the database locked, as long as the process lives.
+    again = Store(copied(store))
+    assert again.database.tip().height == 0
+    again.database.write(record)
 
     def failing(fd: int) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fdatasync", failing)
     with pytest.raises(FatalError, match=r"6001.*Input/output"):
-        store.database.flush()
+        again.database.flush()
     monkeypatch.undo()
     with pytest.raises(FatalError, match="earlier"):
-        store.database.flush()
+        again.database.flush()
     with pytest.raises(FatalError, match="durable is 0"):
-        store.database.publish(1)
-    store.database.close()
-    store.blocks = BlockLog(store.root / "blocks")
+        again.database.publish(1)
+    again.database.close()
+
+
+def copied(store: Store) -> Path:
+    return Path(shutil.copytree(store.root, store.root / "copy", ignore=shutil.ignore_patterns("copy")))
+
+
+def test_pages_that_could_not_be_written_are_never_left_out(store: Store) -> None:
+    """A close after the failure must not bring a height into files whose tree is not whole."""
+    pages = store.root / "database" / file_turn.PAGES_DIRECTORY
+    records = [record_of(height, [tx_id_of(height, 0)], store.batches) for height in (1, 2, 3)]
+    records = [replace(r, pages=PageLayer([(bytes([1, r.tip.height << 4]), b"page")])) for r in records]
+    store.database.write(records[0])
+    pages.rename(pages.with_name("away"))
+    store.database._turn._due_bytes = 0
+    store.database.write(records[1])
+    store.database._turn._pages.settle()
+    pages.with_name("away").rename(pages)
+    with pytest.raises(FatalError, match=r"6001.*No such file"):
+        store.database.write(records[2])
+    store.close()
+    again = Store(copied(store))
+    assert again.database.tip().height == 0
+    again.close()
 
 
 def test_families_at_different_heights_are_refused(store: Store) -> None:
     store.commit(1)
     store.close()
     store.open()
-    store.database._families["tree"].put(layout.STAMP_KEY, layout.HEIGHT.pack(7))
+    store.database._families["state"].put(layout.STAMP_KEY, layout.HEIGHT.pack(7))
     store.close()
     with pytest.raises(FatalError, match=r"6006.*different heights"):
         store.open()
@@ -134,6 +159,26 @@ def test_a_head_that_does_not_fit_is_refused(store: Store, damage: str) -> None:
     store.close()
     with pytest.raises(FatalError, match="6006"):
         Database(store.root / "database", store.batches, store.blocks, CONFIG)
+
+
+def test_a_database_with_families_of_another_format_is_refused(store: Store) -> None:
+    store.commit(1)
+    store.close()
+    path = store.root / "database"
+    families = {name: Options(raw_mode=True) for name in layout.FAMILIES}
+    database = Rdict(str(path), Options(raw_mode=True), families)
+    database.create_column_family("tree", Options(raw_mode=True)).close()
+    database.close()
+    with pytest.raises(FatalError, match=r"6006.*families tree are of another format"):
+        Database(path, store.batches, store.blocks, CONFIG)
+
+
+def test_pages_that_are_gone_are_refused(store: Store) -> None:
+    store.commit(1)
+    store.close()
+    shutil.rmtree(store.root / "database" / file_turn.PAGES_DIRECTORY)
+    with pytest.raises(FatalError, match=r"6006.*no pages of the state tree of height 1"):
+        store.open()
 
 
 def test_an_open_database_stays_small(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ use crate::formats::name;
 use hn_merkle::bundle::Item;
 use hn_merkle::state_tree::{Layer, Layers};
 use hn_merkle::{Applied, Bundle, InclusionProof, NeedPages, PageId, StateProof, StateTree, block_tree, state_tree};
+use hn_pages::{PageFiles, PagesError};
 use hn_primitives::{Certificate, Genesis, Hash32, Header, Receipt, SignedTx, ValidatorSet};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Leaves of one call.
@@ -21,6 +23,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyStateTree>()?;
     m.add_class::<PyPageLayer>()?;
     m.add_class::<PyPageLayers>()?;
+    m.add_class::<PyPageFiles>()?;
     m.add_class::<PyBundleReport>()?;
     m.add_function(wrap_pyfunction!(empty_root, m)?)?;
     m.add_function(wrap_pyfunction!(block_root, m)?)?;
@@ -284,6 +287,58 @@ impl PyPageLayers {
 
     fn merged(&self, py: Python<'_>) -> PyPageLayer {
         PyPageLayer(py.detach(|| Arc::new(self.0.merged())))
+    }
+}
+
+/// Pages in files.
+#[pyclass(name = "PageFiles", frozen)]
+struct PyPageFiles(PageFiles);
+
+fn failed(error: &PagesError) -> PyErr {
+    raise(error.code(), error.to_string())
+}
+
+#[pymethods]
+impl PyPageFiles {
+    #[new]
+    fn new(py: Python<'_>, directory: PathBuf, height: Option<u64>) -> PyResult<Self> {
+        let files = py.detach(|| PageFiles::open(&directory, height));
+        files.map(Self).map_err(|e| failed(&e))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    #[getter]
+    fn height(&self) -> Option<u64> {
+        self.0.height()
+    }
+
+    #[getter]
+    fn byte_count(&self) -> u64 {
+        self.0.byte_count()
+    }
+
+    fn with_layers(&self, py: Python<'_>, changed: &PyPageLayers, height: u64, merge: bool) -> PyResult<Self> {
+        let files = py.detach(|| self.0.with(&changed.0, height, merge));
+        files.map(Self).map_err(|e| failed(&e))
+    }
+
+    fn sweep(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.sweep()).map_err(|e| failed(&e))
+    }
+
+    fn read<'py>(&self, py: Python<'py>, page_ids: Vec<PyBackedBytes>) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
+        let ids: Vec<PageId> = page_ids
+            .iter()
+            .map(|id| PageId::decode(id).map_err(codec))
+            .collect::<PyResult<_>>()?;
+        let pages = py.detach(|| self.0.read(&ids)).map_err(|e| failed(&e))?;
+        Ok(pages
+            .iter()
+            .map(|page| page.as_ref().map(|bytes| PyBytes::new(py, bytes)))
+            .collect())
     }
 }
 

@@ -68,6 +68,11 @@ impl Layer {
         (0..self.rows.len()).map(|at| (&self.rows[at].0, self.page(at)))
     }
 
+    /// One of the pages, by its position.
+    pub fn row(&self, at: usize) -> Option<(&PageId, Option<&[u8]>)> {
+        self.rows.get(at).map(|(id, _)| (id, self.page(at)))
+    }
+
     /// The page, `Some(None)` when it is gone, `None` when it did not change.
     pub fn get(&self, id: &PageId) -> Option<Option<&[u8]>> {
         let at = self.rows.binary_search_by_key(&id, |(row, _)| row).ok()?;

@@ -1,0 +1,165 @@
+//! A file that is complete.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::PagesError;
+use crate::format::{FOOT_BYTES, HEAD_BYTES, SUM_BYTES, Span, id, row, sum};
+
+/// An open file and where its blocks are: 40 bytes a block of 8 KiB.
+#[derive(Debug)]
+pub struct PageFile {
+    pub path: PathBuf,
+    pub span: Span,
+    pub size: u64,
+    file: File,
+    /// Where the first id of each block ends in `ids`, and where the block ends in the file.
+    blocks: Vec<(usize, u64)>,
+    ids: Vec<u8>,
+}
+
+/// The block that was read last: ids that follow one another often share one.
+#[derive(Debug, Default)]
+pub struct LastBlock {
+    number: Option<usize>,
+    bytes: Vec<u8>,
+}
+
+impl PageFile {
+    pub fn open(directory: &Path, span: Span) -> Result<Self, PagesError> {
+        let path = span.path(directory);
+        let failed = PagesError::io(&path);
+        let file = File::open(&path).map_err(&failed)?;
+        let size = file.metadata().map_err(&failed)?.len();
+        let damaged = |what| PagesError::Damaged {
+            path: path.clone(),
+            what,
+        };
+        let foot_start = size
+            .checked_sub(FOOT_BYTES as u64)
+            .filter(|start| *start >= HEAD_BYTES as u64)
+            .ok_or_else(|| damaged("length"))?;
+        let mut head = [0; HEAD_BYTES];
+        let mut foot = [0; FOOT_BYTES];
+        file.read_exact_at(&mut head, 0).map_err(&failed)?;
+        file.read_exact_at(&mut foot, foot_start).map_err(&failed)?;
+        let mut numbers = foot.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number));
+        let start = numbers.next().unwrap_or_default();
+        let index_bytes = foot_start
+            .checked_sub(start)
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .ok_or_else(|| damaged("foot"))?;
+        let mut index = vec![0; index_bytes];
+        file.read_exact_at(&mut index, start).map_err(&failed)?;
+        if head != span.head() || numbers.nth(1) != Some(sum(&[&head, &index, &foot[..16]])) {
+            return Err(damaged("head, index or foot"));
+        }
+        let (blocks, ids) = blocks(&index, start).ok_or_else(|| damaged("index"))?;
+        Ok(Self {
+            path,
+            span,
+            size,
+            file,
+            blocks,
+            ids,
+        })
+    }
+
+    pub fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The page of an id: `Some` of nothing when it is gone, `None` when the file does not tell.
+    pub fn get<'b>(&self, wanted: &[u8], last: &'b mut LastBlock) -> Result<Option<&'b [u8]>, PagesError> {
+        let after = self.after(wanted);
+        let Some(number) = after.checked_sub(1) else {
+            return Ok(None);
+        };
+        if last.number != Some(number) {
+            last.number = None;
+            self.read_blocks(number, number + 1, &mut last.bytes)?;
+            last.number = Some(number);
+        }
+        let mut rest = last.bytes.as_slice();
+        while !rest.is_empty() {
+            let (id, page, next) = row(rest).ok_or_else(|| self.damaged("row"))?;
+            if id >= wanted {
+                return Ok((id == wanted).then_some(page));
+            }
+            rest = &rest[next..];
+        }
+        Ok(None)
+    }
+
+    /// The rows of blocks, one behind the other.
+    pub fn read_blocks(&self, first: usize, end: usize, rows: &mut Vec<u8>) -> Result<(), PagesError> {
+        let start_of = |number: usize| {
+            number
+                .checked_sub(1)
+                .map_or(HEAD_BYTES as u64, |before| self.blocks[before].1)
+        };
+        let start = start_of(first);
+        rows.clear();
+        rows.resize((start_of(end) - start) as usize, 0);
+        self.file
+            .read_exact_at(rows, start)
+            .map_err(PagesError::io(&self.path))?;
+        // The sums are taken out, the rows move together.
+        let mut kept = 0;
+        for number in first..end {
+            let from = (start_of(number) - start) as usize;
+            let to = (start_of(number + 1) - start) as usize - SUM_BYTES;
+            if rows[to..to + SUM_BYTES] != sum(&[&rows[from..to]]).to_le_bytes() {
+                return Err(self.damaged("block"));
+            }
+            rows.copy_within(from..to, kept);
+            kept += to - from;
+        }
+        rows.truncate(kept);
+        Ok(())
+    }
+
+    pub fn damaged(&self, what: &'static str) -> PagesError {
+        PagesError::Damaged {
+            path: self.path.clone(),
+            what,
+        }
+    }
+
+    /// The first block that begins behind an id.
+    fn after(&self, wanted: &[u8]) -> usize {
+        let (mut low, mut high) = (0, self.blocks.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let start = middle.checked_sub(1).map_or(0, |before| self.blocks[before].0);
+            if self.ids[start..self.blocks[middle].0] <= *wanted {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+}
+
+type Blocks = (Vec<(usize, u64)>, Vec<u8>);
+
+fn blocks(index: &[u8], end: u64) -> Option<Blocks> {
+    let (mut blocks, mut ids) = (Vec::new(), Vec::new());
+    let mut at = HEAD_BYTES as u64;
+    let mut rest = index;
+    while !rest.is_empty() {
+        let first = id(rest)?;
+        let (length, later) = rest[first.len()..].split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length);
+        ids.extend_from_slice(first);
+        at += u64::from(length);
+        blocks.push((ids.len(), at));
+        rest = later;
+        if (length as usize) < SUM_BYTES {
+            return None;
+        }
+    }
+    (at == end).then_some((blocks, ids))
+}

@@ -1,0 +1,111 @@
+//! Writing a file: rows in order, a block after the other, then the index.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::PagesError;
+use crate::format::{BLOCK_BYTES, Span, sum};
+
+const WRITE_BYTES: usize = 1 << 20;
+/// Made durable so many bytes at a time, else the sync of a block waits for all of them.
+const SYNC_BYTES: usize = 8 << 20;
+
+/// A file on its way, under a name that no set reads.
+pub struct Writer {
+    path: PathBuf,
+    file: File,
+    span: Span,
+    pending: Vec<u8>,
+    block: Vec<u8>,
+    index: Vec<u8>,
+    written: u64,
+    unsynced: usize,
+    rows: u64,
+}
+
+impl Writer {
+    pub fn create(directory: &Path, span: Span) -> Result<Self, PagesError> {
+        let path = span.path(directory).with_extension("new");
+        let file = File::create(&path).map_err(PagesError::io(&path))?;
+        Ok(Self {
+            path,
+            file,
+            span,
+            pending: span.head().to_vec(),
+            block: Vec::with_capacity(2 * BLOCK_BYTES),
+            index: Vec::new(),
+            written: 0,
+            unsynced: 0,
+            rows: 0,
+        })
+    }
+
+    /// The next row; ids rise.
+    pub fn push(&mut self, id: &[u8], page: &[u8]) -> Result<(), PagesError> {
+        if self.block.is_empty() {
+            self.index.extend_from_slice(id);
+        }
+        let length = u16::try_from(page.len()).map_err(|_| self.damaged("a page to write"))?;
+        self.block.extend_from_slice(id);
+        self.block.extend_from_slice(&length.to_le_bytes());
+        self.block.extend_from_slice(page);
+        self.rows += 1;
+        if self.block.len() >= BLOCK_BYTES {
+            self.close_block()?;
+        }
+        Ok(())
+    }
+
+    /// Durable under its name when this returns.
+    pub fn finish(mut self, directory: &Path) -> Result<(), PagesError> {
+        self.close_block()?;
+        let start = self.written + self.pending.len() as u64;
+        let mut foot = [start.to_le_bytes(), self.rows.to_le_bytes()].concat();
+        let sum = sum(&[&self.span.head(), &self.index, &foot]);
+        foot.extend_from_slice(&sum.to_le_bytes());
+        self.pending.append(&mut self.index);
+        self.pending.append(&mut foot);
+        self.write()?;
+        let failed = PagesError::io(&self.path);
+        self.file.sync_data().map_err(&failed)?;
+        std::fs::rename(&self.path, self.span.path(directory)).map_err(&failed)?;
+        let parent = File::open(directory).map_err(&failed)?;
+        parent.sync_all().map_err(&failed)
+    }
+
+    fn close_block(&mut self) -> Result<(), PagesError> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let sum = sum(&[&self.block]);
+        self.block.extend_from_slice(&sum.to_le_bytes());
+        let length = u32::try_from(self.block.len()).map_err(|_| self.damaged("a block to write"))?;
+        self.index.extend_from_slice(&length.to_le_bytes());
+        self.pending.append(&mut self.block);
+        if self.pending.len() >= WRITE_BYTES {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), PagesError> {
+        let failed = PagesError::io(&self.path);
+        self.file.write_all(&self.pending).map_err(&failed)?;
+        self.written += self.pending.len() as u64;
+        self.unsynced += self.pending.len();
+        self.pending.clear();
+        if self.unsynced >= SYNC_BYTES {
+            self.file.sync_data().map_err(&failed)?;
+            self.unsynced = 0;
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, what: &'static str) -> PagesError {
+        PagesError::Damaged {
+            path: self.path.clone(),
+            what,
+        }
+    }
+}
