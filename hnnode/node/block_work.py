@@ -158,9 +158,18 @@ def _roots(tip: Tip) -> str:
 
 
 def load_tree(cache_bytes_max: int, database: Database) -> StateTree:
-    """The state tree of an opened database, its root page loaded."""
+    """The state tree of an opened database, its root page loaded.
+
+    Raises: FatalError STORAGE_CORRUPT: it is not the tree of the tip.
+    """
     tree = StateTree(cache_bytes_max)
     state = database.pending_state()
     while needed := tree.missing([bytes(32)]):
         tree.load(list(zip(needed, state.pages(needed), strict=True)))
+    tip = database.tip()
+    if tree.root() != tip.state_root:
+        raise FatalError(
+            "STORAGE_CORRUPT",
+            f"state tree: got root {tree.root().hex()}, want {tip.state_root.hex()} (height={tip.height})",
+        )
     return tree

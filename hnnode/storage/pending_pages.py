@@ -90,7 +90,8 @@ class PendingPages:
         """Write everything."""
         self._settle()
         if self._opened().height != height:
-            self._write(height, merge=True)
+            self._write(height, merge=False)
+        self._unswept = height
 
     def close(self) -> None:
         """Let go of the thread."""

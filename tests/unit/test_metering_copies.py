@@ -18,6 +18,7 @@ from hnnode.execution.metering import load_modules
 from hnnode.execution.metering.meter import UNBOUND
 from hnnode.execution.migrating import Moved
 from hnnode.execution.source import PluginSource, code_hash
+from hnnode.plugin_api.limits import BLOCK_TICKS_MAX, STEP_TICKS
 from hnnode.plugin_api.outcome import TxRefused
 from hnnode.plugin_api.testing import LocalChain
 
@@ -34,6 +35,11 @@ class Kind(StrEnum):
 
 class Kinds(msgspec.Struct, forbid_unknown_fields=True):
     kind: Kind
+
+def reads(tx, p):
+    for _ in range(4000):
+        tx.get(b"k")
+    tx.put(b"done", b"1")
 
 class Bad(Exception):
     def __str__(self):
@@ -111,9 +117,9 @@ def state(self, p):
 def bad_query(view, p):
     raise Bad
 
-ACTIONS = [good, counts, text_of_fault, surrogate, rule_list, rule_dict, own_names, own_begin, own_store, own, module_name]
+ACTIONS = [good, counts, text_of_fault, surrogate, rule_list, rule_dict, own_names, own_begin, own_store, own, module_name, reads]
 NAMES = ["good", "counts", "text_of_fault", "surrogate", "rule_list", "rule_dict", "own_names", "own_begin", "own_store",
-         "own", "module_name"]
+         "own", "module_name", "reads"]
 
 class Plugin:
     @hookimpl
@@ -166,6 +172,16 @@ def test_variables_do_not_outlive_a_query_or_a_page(host: Host, local: tuple[Loc
     for _ in range(3):
         assert chain.query("count")["n"] == 1
         assert host.migrate("copies", (1, 2), "check", []) == Moved()
+
+
+def test_steps_of_a_block_are_bounded_together(local: tuple[LocalChain, bytes]) -> None:
+    """Regression: a question to the node took 60 µs and a tick, so a block of a few thousand transactions minutes."""
+    chain, account = local
+    codes = [outcome.code for outcome in chain.block([(account, "reads", {})] * 101)]
+    fit = codes.count(0)
+    assert 0 < fit <= BLOCK_TICKS_MAX // (4_001 * STEP_TICKS)
+    assert codes == [0] * fit + [CODES["STEPS_EXCEEDED"]] * (101 - fit)
+    assert chain.submit(account, "good", {}).code == 0
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from rocksdict import Options, Rdict
 
 from hnnode.config import StorageConfig
 from hnnode.errors import FatalError, Unavailable
+from hnnode.node.block_work import load_tree
 from hnnode.ports import TxLocation
 from hnnode.storage import file_turn, layout
 from hnnode.storage.database import Database
@@ -179,6 +180,12 @@ def test_pages_that_are_gone_are_refused(store: Store) -> None:
     shutil.rmtree(store.root / "database" / file_turn.PAGES_DIRECTORY)
     with pytest.raises(FatalError, match=r"6006.*no pages of the state tree of height 1"):
         store.open()
+
+
+def test_a_tree_of_another_state_is_refused(store: Store) -> None:
+    """Names of files alone would tell of which height they are; here the tree is empty and the tip has another root."""
+    with pytest.raises(FatalError, match=r"6006.*state tree: got root"):
+        load_tree(1 << 20, store.database)
 
 
 def test_an_open_database_stays_small(tmp_path: Path) -> None:

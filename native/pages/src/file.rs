@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::error::PagesError;
 use crate::format::{FOOT_BYTES, HEAD_BYTES, SUM_BYTES, Span, id, row, sum};
 
+/// An index takes at most this share of its blocks: an id of 129 bytes at most and a length for each 8 KiB. Held before room is
+/// made for it, since its sum can be checked only then.
+const INDEX_SHARE: u64 = 32;
+const INDEX_LEAST_BYTES: u64 = 256;
+
 /// An open file and where its blocks are: 40 bytes a block of 8 KiB.
 #[derive(Debug)]
 pub struct PageFile {
@@ -48,6 +53,7 @@ impl PageFile {
         let start = numbers.next().unwrap_or_default();
         let index_bytes = foot_start
             .checked_sub(start)
+            .filter(|bytes| *bytes <= start / INDEX_SHARE + INDEX_LEAST_BYTES)
             .and_then(|bytes| usize::try_from(bytes).ok())
             .ok_or_else(|| damaged("foot"))?;
         let mut index = vec![0; index_bytes];

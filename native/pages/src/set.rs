@@ -14,7 +14,7 @@ use crate::format::Span;
 use crate::writer::Writer;
 
 /// The pages of one height in files: a base and what changed since, oldest first. Never changes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PageFiles {
     directory: PathBuf,
     files: Vec<Arc<PageFile>>,
@@ -37,8 +37,14 @@ impl PageFiles {
                 path: directory.to_path_buf(),
                 height: to,
             })?;
+            if span.after.is_some_and(|after| after >= to) {
+                return Err(PagesError::Damaged {
+                    path: span.path(directory),
+                    what: "heights of its name",
+                });
+            }
             files.insert(0, Arc::new(PageFile::open(directory, *span)?));
-            wanted = span.after.filter(|after| *after < to);
+            wanted = span.after;
         }
         let set = Self {
             directory: directory.to_path_buf(),

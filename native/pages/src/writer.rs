@@ -11,8 +11,9 @@ const WRITE_BYTES: usize = 1 << 20;
 /// Made durable so many bytes at a time, else the sync of a block waits for all of them.
 const SYNC_BYTES: usize = 8 << 20;
 
-/// A file on its way, under a name that no set reads.
+/// A file on its way, under a name that no set reads. It goes when it is not finished.
 pub struct Writer {
+    finished: bool,
     path: PathBuf,
     file: File,
     span: Span,
@@ -29,6 +30,7 @@ impl Writer {
         let path = span.path(directory).with_extension("new");
         let file = File::create(&path).map_err(PagesError::io(&path))?;
         Ok(Self {
+            finished: false,
             path,
             file,
             span,
@@ -70,6 +72,7 @@ impl Writer {
         let failed = PagesError::io(&self.path);
         self.file.sync_data().map_err(&failed)?;
         std::fs::rename(&self.path, self.span.path(directory)).map_err(&failed)?;
+        self.finished = true;
         let parent = File::open(directory).map_err(&failed)?;
         parent.sync_all().map_err(&failed)
     }
@@ -106,6 +109,15 @@ impl Writer {
         PagesError::Damaged {
             path: self.path.clone(),
             what,
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// On a full disk its space is what the node needs most.
+    fn drop(&mut self) {
+        if !self.finished {
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }

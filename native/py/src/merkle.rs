@@ -294,6 +294,21 @@ impl PyPageLayers {
 #[pyclass(name = "PageFiles", frozen)]
 struct PyPageFiles(PageFiles);
 
+/// Sets of so many bytes are let go of by a thread.
+const CLOSED_ASIDE_BYTES: u64 = 32 << 20;
+
+impl Drop for PyPageFiles {
+    /// Who closes the last handle of a deleted file waits until the kernel has given up its cache: half a second a gigabyte, not to
+    /// be spent with the interpreter held.
+    fn drop(&mut self) {
+        let files = std::mem::take(&mut self.0);
+        if files.byte_count() >= CLOSED_ASIDE_BYTES {
+            // Without a thread it is done here and now.
+            let _ = std::thread::Builder::new().spawn(move || drop(files));
+        }
+    }
+}
+
 fn failed(error: &PagesError) -> PyErr {
     raise(error.code(), error.to_string())
 }
