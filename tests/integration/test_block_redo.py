@@ -21,6 +21,7 @@ from hnnode.storage.block_log import BlockLog
 from tests.kit.cluster import Cluster, run_cluster
 from tests.kit.loopback import LoopbackHub, LoopbackNetwork
 from tests.kit.processes import running_chain
+from tests.kit.store import copy_live
 
 
 @pytest.mark.timeout(240)
@@ -69,7 +70,7 @@ def died(tmp_path: Path) -> tuple[Home, Tip]:
         for _ in range(4):
             await c.commit(30)
         await c.settle()
-        shutil.copytree(c.homes[1], home.root)
+        copy_live(c.homes[1], home.root)
         tips.append(c.node(1).chain.tip())
 
     (tmp_path / "chain").mkdir(parents=True)

@@ -23,6 +23,7 @@ from hnnode.config import StorageConfig
 from hnnode.errors import ConfigError, FatalError
 from hnnode.ports import BatchLocation, CommitRecord, Tip, TxLocation
 from hnnode.storage import Home, Storage, file_turn, layout, open_storage
+from tests.kit.store import copy_live
 
 CONFIG = StorageConfig(
     cache_bytes=1 << 20, write_buffer_bytes=8 << 20, segment_bytes=1 << 16, tree_cache_bytes=1 << 20, snapshots_max=4
@@ -167,7 +168,7 @@ def test_a_power_cut_keeps_what_was_flushed_and_no_half_of_the_rest(tmp_path: Pa
         # Written and not synced: the fsync is what the power cut takes away.
         storage.block_log.append([storage.database._unlogged.popleft()])
     size = log.stat().st_size
-    shutil.copytree(alive.root, kept.root)
+    copy_live(alive.root, kept.root)
     storage.close()
     seen = set()
     for cut in [*range(synced, size, max(1, (size - synced) // 30)), size]:

@@ -16,6 +16,7 @@ from hnnode.config import StorageConfig
 from hnnode.errors import ConfigError, FatalError
 from hnnode.ports import BatchLocation, CommitRecord, Tip
 from hnnode.storage import Home, SignState, Storage, layout, open_storage, reset_home, segment_to_recover
+from tests.kit.store import copy_live
 
 CONFIG = StorageConfig(
     cache_bytes=1 << 20, write_buffer_bytes=8 << 20, segment_bytes=1 << 16, tree_cache_bytes=1 << 20, snapshots_max=4
@@ -79,7 +80,7 @@ def home(tmp_path: Path) -> Home:
     with opened(alive) as storage:
         for height in range(1, 41):
             commit(storage, height)
-        shutil.copytree(alive.root, home.root)
+        copy_live(alive.root, home.root)
     shutil.rmtree(alive.root)
     return home
 
@@ -206,7 +207,7 @@ def test_blocks_in_the_files_and_not_in_the_log_are_no_gap(home: Home) -> None:
     with opened(home) as storage:
         assert storage.database.tip() == tip_of(42)
         commit(storage, 43)
-        shutil.copytree(home.root, home.root.with_name("killed"))
+        copy_live(home.root, home.root.with_name("killed"))
     killed = Home(home.root.with_name("killed"))
     with opened(killed) as storage:
         assert storage.database.tip() == tip_of(43)

@@ -22,6 +22,7 @@ from hnnode.storage.database import Database
 from tests.kit.store import (
     CONFIG,
     Store,
+    copy_live,
     record_of,
     tip_of,
     tx_id_of,
@@ -109,7 +110,7 @@ def test_after_a_failed_write_or_flush_nothing_more_is_written(store: Store, mon
 
 
 def copied(store: Store) -> Path:
-    return Path(shutil.copytree(store.root, store.root / "copy", ignore=shutil.ignore_patterns("copy")))
+    return copy_live(store.root, store.root.with_name(f"{store.root.name}-copy"))
 
 
 def test_pages_that_could_not_be_written_are_never_left_out(store: Store) -> None:
@@ -219,7 +220,7 @@ def test_blocks_executed_again_are_the_same_blocks(store: Store) -> None:
     root = store.root
     (root / "after").mkdir()
     for name in ("database", "batches", "blocks"):
-        shutil.copytree(root / name, root / "after" / name)
+        copy_live(root / name, root / "after" / name)
     again = Store(root / "after")
     assert again.database.tip() == tip_of(0)
     logged = list(again.blocks.blocks(0))
