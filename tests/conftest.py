@@ -10,7 +10,7 @@ from hnnode.cli.language import current, set_language
 
 
 @pytest.fixture(autouse=True)
-def language() -> Iterator[None]:
+def keeps_language() -> Iterator[None]:
     """A command run in this process sets the language of the process."""
     before = current()
     yield
