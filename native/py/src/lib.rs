@@ -14,6 +14,7 @@ mod index;
 mod merkle;
 mod objects;
 mod packing;
+mod pages;
 mod plane;
 mod pool;
 mod results;
@@ -34,6 +35,7 @@ fn hnnode_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     objects::register(m)?;
     index::register(m)?;
     merkle::register(m)?;
+    pages::register(m)?;
     packing::register(m)?;
     plane::register(m)?;
     pool::register(m)?;

@@ -1,0 +1,168 @@
+//! Pages of the state tree: those that changed together, those that wait, and those in files.
+
+use hn_merkle::PageId;
+use hn_merkle::state_tree::{Layer, Layers};
+use hn_pages::{PageFiles, PagesError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{codec, raise};
+
+type Page<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyPageLayer>()?;
+    m.add_class::<PyPageLayers>()?;
+    m.add_class::<PyPageFiles>()
+}
+
+type FoundPages<'py> = (Vec<Option<Bound<'py, PyBytes>>>, Vec<usize>);
+
+fn rows<'py>(py: Python<'py>, layer: &Layer, start: usize, count: usize) -> Vec<Page<'py>> {
+    let row = |(id, page): (&PageId, Option<&[u8]>)| {
+        let page = page.map(|bytes| PyBytes::new(py, bytes));
+        (PyBytes::new(py, &id.encode()), page)
+    };
+    layer.pages().skip(start).take(count).map(row).collect()
+}
+
+/// Pages that changed together.
+#[pyclass(name = "PageLayer", frozen)]
+pub struct PyPageLayer(pub Arc<Layer>);
+
+#[pymethods]
+impl PyPageLayer {
+    #[new]
+    fn new(pages: Vec<(PyBackedBytes, Option<PyBackedBytes>)>) -> PyResult<Self> {
+        let pages = pages
+            .iter()
+            .map(|(id, page)| Ok((PageId::decode(id).map_err(codec)?, page.as_deref())))
+            .collect::<PyResult<Vec<_>>>()?;
+        Ok(Self(Arc::new(Layer::new(pages))))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    #[pyo3(signature = (start=0, count=usize::MAX))]
+    fn rows<'py>(&self, py: Python<'py>, start: usize, count: usize) -> Vec<Page<'py>> {
+        rows(py, &self.0, start, count)
+    }
+
+    #[getter]
+    fn byte_count(&self) -> usize {
+        self.0.byte_count()
+    }
+}
+
+/// Changed pages that wait to be written.
+#[pyclass(name = "PageLayers", frozen)]
+pub struct PyPageLayers(Layers);
+
+#[pymethods]
+impl PyPageLayers {
+    #[new]
+    fn new() -> Self {
+        Self(Layers::default())
+    }
+
+    fn with_layer(&self, py: Python<'_>, layer: &PyPageLayer) -> Self {
+        Self(py.detach(|| self.0.with(Arc::clone(&layer.0))))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    #[getter]
+    fn byte_count(&self) -> usize {
+        self.0.byte_count()
+    }
+
+    fn find<'py>(&self, py: Python<'py>, page_ids: Vec<PyBackedBytes>) -> PyResult<FoundPages<'py>> {
+        let (mut found, mut absent) = (Vec::with_capacity(page_ids.len()), Vec::new());
+        for (at, id) in page_ids.iter().enumerate() {
+            let page = self.0.get(&PageId::decode(id).map_err(codec)?);
+            if page.is_none() {
+                absent.push(at);
+            }
+            found.push(page.flatten().map(|bytes| PyBytes::new(py, bytes)));
+        }
+        Ok((found, absent))
+    }
+
+    fn merged(&self, py: Python<'_>) -> PyPageLayer {
+        PyPageLayer(py.detach(|| Arc::new(self.0.merged())))
+    }
+}
+
+/// Pages in files.
+#[pyclass(name = "PageFiles", frozen)]
+struct PyPageFiles(PageFiles);
+
+/// Sets of so many bytes are let go of by a thread.
+const CLOSED_ASIDE_BYTES: u64 = 32 << 20;
+
+impl Drop for PyPageFiles {
+    /// Who closes the last handle of a deleted file waits until the kernel has given up its cache: half a second a gigabyte, not to
+    /// be spent with the interpreter held.
+    fn drop(&mut self) {
+        let files = std::mem::take(&mut self.0);
+        if files.byte_count() >= CLOSED_ASIDE_BYTES {
+            // Without a thread it is done here and now.
+            let _ = std::thread::Builder::new().spawn(move || drop(files));
+        }
+    }
+}
+
+fn failed(error: &PagesError) -> PyErr {
+    raise(error.code(), error.to_string())
+}
+
+#[pymethods]
+impl PyPageFiles {
+    #[new]
+    fn new(py: Python<'_>, directory: PathBuf, height: Option<u64>) -> PyResult<Self> {
+        let files = py.detach(|| PageFiles::open(&directory, height));
+        files.map(Self).map_err(|e| failed(&e))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    #[getter]
+    fn height(&self) -> Option<u64> {
+        self.0.height()
+    }
+
+    #[getter]
+    fn byte_count(&self) -> u64 {
+        self.0.byte_count()
+    }
+
+    fn with_layers(&self, py: Python<'_>, changed: &PyPageLayers, height: u64, merge: bool) -> PyResult<Self> {
+        let files = py.detach(|| self.0.with(&changed.0, height, merge));
+        files.map(Self).map_err(|e| failed(&e))
+    }
+
+    fn sweep(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.sweep()).map_err(|e| failed(&e))
+    }
+
+    fn read<'py>(&self, py: Python<'py>, page_ids: Vec<PyBackedBytes>) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
+        let ids: Vec<PageId> = page_ids
+            .iter()
+            .map(|id| PageId::decode(id).map_err(codec))
+            .collect::<PyResult<_>>()?;
+        let pages = py.detach(|| self.0.read(&ids)).map_err(|e| failed(&e))?;
+        Ok(pages
+            .iter()
+            .map(|page| page.as_ref().map(|bytes| PyBytes::new(py, bytes)))
+            .collect())
+    }
+}
