@@ -378,6 +378,9 @@ class Batch:
 def unpack_batch(data: bytes) -> bytes:
     """Plain bytes of a batch that may be packed; allocates no more than the longest batch."""
 
+def plain_size(data: bytes) -> int:
+    """Bytes that unpacking this batch would take, by its own claim, which `unpack_batch` holds it to. Unpacks nothing."""
+
 def pack_receipts(row: bytes, batches: Sequence[Batch]) -> bytes:
     """Plain row of a block's receipts (`u32 count || count x u32 end || receipts`) without what its batches tell. 0.3 us a receipt."""
 

@@ -11,6 +11,7 @@ from hnnode_native import (
     ValidatorSet,
     Value,
     check_value,
+    plain_size,
     verify_batches,
     verify_certificate,
 )
@@ -69,11 +70,6 @@ class BlockCheck:
             # The digest does not cover the author's signature, nor the bodies before their root is checked.
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches refused with codes {codes}")
         return batches
-
-
-def plain_size(data: bytes) -> int:
-    """Bytes that unpacking this batch would take, by its own claim; what unpacks holds it to that. See formats.md, batches."""
-    return int.from_bytes(data[1:5], "big") if data[:1] == b"\x02" else len(data)
 
 
 def _claims_of(header: Header) -> Expected:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hnnode_native import SecretKey, build_txs
+from hnnode_native import SecretKey, build_txs, plain_size
 
 from hnnode.errors import PeerFault
-from hnnode.sync.check import BlockCheck, plain_size
+from hnnode.sync.check import BlockCheck
 from hnnode.sync.frames import BlockResponse
 from tests.kit.byzantine import sealed
 from tests.kit.memory_node import MemoryNode

@@ -29,6 +29,14 @@ pub fn pack_batch(plain: &[u8]) -> Result<Vec<u8>, PackingError> {
     Ok(out)
 }
 
+/// Bytes that unpacking takes, by the batch's own claim; [`unpack_batch`] holds it to that. Nothing is unpacked.
+pub fn plain_size(bytes: &[u8]) -> usize {
+    match bytes.split_first_chunk::<HEAD_BYTES>() {
+        Some((&[PACKED, length @ ..], _)) => u32::from_be_bytes(length) as usize,
+        _ => bytes.len(),
+    }
+}
+
 /// The plain bytes; those of a batch that is not packed are copied. Cost: 0.12 µs a transaction of 270 bytes. Allocates
 /// at most the longest batch, whatever the bytes claim. Packed bytes are kept and passed on as they came, so they are one
 /// frame and fewer than the plain ones: every bound on plain bytes holds for them.
@@ -36,10 +44,10 @@ pub fn pack_batch(plain: &[u8]) -> Result<Vec<u8>, PackingError> {
 /// # Errors
 /// The bytes claim too much, or do not come apart.
 pub fn unpack_batch(bytes: &[u8]) -> Result<Arc<[u8]>, PackingError> {
-    let Some((&[PACKED, length @ ..], frame)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
+    let Some((&[PACKED, ..], frame)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
         return Ok(Arc::from(bytes));
     };
-    let length = u32::from_be_bytes(length) as usize;
+    let length = plain_size(bytes);
     if length > BATCH_BYTES_MAX {
         return Err(PackingError::Batch("claims to be longer than a batch"));
     }
@@ -128,6 +136,7 @@ mod tests {
             let plain = [&[1][..], &body.repeat(times)].concat();
             let packed = pack_batch(&plain).unwrap();
             prop_assert!(packed.len() <= plain.len());
+            prop_assert_eq!(plain_size(&packed), plain.len());
             prop_assert_eq!(&*unpack_batch(&packed).unwrap(), plain.as_slice());
         }
 

@@ -13,6 +13,6 @@ mod error;
 mod frame;
 mod receipts;
 
-pub use batch::{PACKED, pack_batch, unpack_batch};
+pub use batch::{PACKED, pack_batch, plain_size, unpack_batch};
 pub use error::PackingError;
 pub use receipts::{GROUP_TXS, pack_receipts, unpack_receipt, unpack_receipts};

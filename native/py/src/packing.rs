@@ -11,6 +11,7 @@ use crate::plane::PyBatch;
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(unpack_batch, m)?)?;
+    m.add_function(wrap_pyfunction!(plain_size, m)?)?;
     m.add_function(wrap_pyfunction!(pack_receipts, m)?)?;
     m.add_function(wrap_pyfunction!(unpack_receipts, m)?)?;
     m.add_function(wrap_pyfunction!(unpack_receipt, m)?)
@@ -24,6 +25,11 @@ pub fn damaged(error: &PackingError) -> PyErr {
 fn unpack_batch<'py>(py: Python<'py>, data: PyBackedBytes) -> PyResult<Bound<'py, PyBytes>> {
     let plain = py.detach(|| hn_packing::unpack_batch(&data));
     Ok(PyBytes::new(py, &plain.map_err(|e| damaged(&e))?))
+}
+
+#[pyfunction]
+fn plain_size(data: &[u8]) -> usize {
+    hn_packing::plain_size(data)
 }
 
 #[pyfunction]
