@@ -13,8 +13,10 @@ accounts are made by name. Roles are checked as the core checks them: the sender
 from __future__ import annotations
 
 import hashlib
+import random
 import struct
 from bisect import bisect_left, bisect_right, insort
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +25,7 @@ import msgspec
 
 from hnnode.errors import CODES
 from hnnode.plugin_api.context import QueryView
+from hnnode.plugin_api.workload import Workload
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -233,6 +236,31 @@ class LocalChain:
     def view(self, rows_max: int = 10_000_000, application: str = "") -> QueryView:
         """State of an application for checks in tests, with a budget of rows."""
         return QueryView(self.state, _prefix(application or self.application), rows_max)
+
+
+def run_workload(chain: LocalChain, work: Workload, count: int, shuffle: int = 0) -> Counter[str]:
+    """Bring a workload onto a chain and hold it to what it promises: within a wave its transactions succeed in any order,
+    and no invariant is broken in the end. Returns how often each action came.
+
+    Each wave is shuffled and cut into blocks by the seed `shuffle`. Raises AssertionError.
+    """
+    accounts = {name: chain.account(name, *roles) for name, roles in work.actors.items()}
+    chance = random.Random(shuffle)
+    actions: Counter[str] = Counter()
+    for wave in work.waves(accounts, count):
+        actions.update(item.action for item in wave)
+        txs = [(accounts[item.actor], item.action, item.payload) for item in wave]
+        chance.shuffle(txs)
+        size = chance.randrange(1, len(txs) + 1)
+        for start in range(0, len(txs), size):
+            part = txs[start : start + size]
+            for (_, action, payload), outcome in zip(part, chain.block(part), strict=True):
+                if not outcome.ok:
+                    raise AssertionError(f"{action} {payload!r}: code {outcome.code} {outcome.rule}")
+    broken = work.violations(chain.view())
+    if broken or actions.total() < count:
+        raise AssertionError(f"{actions.total()} transactions of {count}, broken invariants: {broken}")
+    return actions
 
 
 def _prefix(application: str) -> bytes:

@@ -60,7 +60,10 @@ def render_plugin_api() -> str:
     parts += ["## Hashes\n", *_all("hashes.py")]
     parts += ["## Life cycle\n", _paragraphs(module_text(API / "migration.py")), *_all("migration.py", "manifest.py")]
     parts += ["## Workload and tests\n", _paragraphs(module_text(API / "workload.py")), *_all("workload.py")]
-    parts += [_paragraphs(module_text(API / "testing.py")), *_entries(_only("testing.py", "LocalChain", "Outcome"))]
+    parts += [
+        _paragraphs(module_text(API / "testing.py")),
+        *_entries(_only("testing.py", "LocalChain", "Outcome", "run_workload")),
+    ]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
