@@ -268,63 +268,6 @@ class BuiltTx(Model):
     sign: SignHint
 
 
-class Reason(Model):
-    passed: bool
-    code: int
-    name: str
-    message_zh: str
-    message_en: str
-
-
-class HeaderFacts(Model):
-    height: int
-    block_hash: str
-    time_ms: int
-
-
-class ProvenTx(Model):
-    tx_id: str
-    height: int
-    tx_index: int
-    sender: str
-    application: str
-    action: str
-    payload_hex: str
-
-
-class ProvenReceipt(Model):
-    tx_id: str
-    height: int
-    tx_index: int
-    code: int
-    name: str
-    rule: str
-
-
-class ProvenState(Model):
-    height: int
-    application: str
-    key_hex: str
-    present: bool
-    value_hex: str | None
-
-
-class Verdict(Model):
-    valid: bool
-    code: int
-    name: str
-    reasons: list[Reason]
-    chain_id: str
-    chain_name: str
-    headers: list[HeaderFacts]
-    signer_count: int
-    signer_power: int
-    total_power: int
-    txs: list[ProvenTx]
-    receipts: list[ProvenReceipt]
-    states: list[ProvenState]
-
-
 class PluginTrouble(Model):
     """A plugin whose process keeps ending, so that its block waits. `since_ms`: Unix time."""
 

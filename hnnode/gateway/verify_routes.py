@@ -7,22 +7,20 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from hnnode.gateway import models
 from hnnode.gateway.answer import json_answer
 from hnnode.gateway.body import read_body
 from hnnode.gateway.context import Context
 from hnnode.gateway.documents import octets_body
 from hnnode.gateway.parameters import HASH
 from hnnode.gateway.problem import BadRequest
+from hnnode.gateway.verdict_models import Verdict
 from hnnode.primitives.verdict import judge
 
 
 def verify_routes(context: Context) -> APIRouter:
     router = APIRouter(tags=["proofs"])
 
-    @router.post(
-        "/verify", response_model=models.Verdict, openapi_extra=octets_body(), summary="Verdict on a proof bundle"
-    )
+    @router.post("/verify", response_model=Verdict, openapi_extra=octets_body(), summary="Verdict on a proof bundle")
     async def verify(
         request: Request,
         file_hash: Annotated[

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from hnnode.errors import ERRORS
 from hnnode.gateway import models
+from hnnode.gateway.verdict_models import Verdict
 from hnnode.primitives.frames import encode_frames
 from tests.kit.http import evidence_tx, refused
 from tests.kit.live_node import LiveNode
@@ -259,7 +260,7 @@ def test_proofs_verify_over_http(live: Any, http: httpx.Client) -> None:
     assert proof.headers["content-type"] == "application/octet-stream"
     assert live.ids[0] in proof.headers["content-disposition"]
     verdict = http.post("/verify", content=proof.content)
-    models.Verdict.model_validate_json(verdict.content)
+    Verdict.model_validate_json(verdict.content)
     assert verdict.json()["valid"] is True
     matching = http.post("/verify", params={"file_hash": f"{0:064X}"}, content=proof.content).json()
     assert matching["valid"] is True
@@ -270,7 +271,7 @@ def test_proofs_verify_over_http(live: Any, http: httpx.Client) -> None:
     foreign = http.post("/verify", content=other_chain.proofs.state("evidence", [b"k"])).json()
     other_chain.events.close()
     assert (foreign["valid"], foreign["name"]) == (False, "PROOF_CHAIN")
-    models.Verdict.model_validate(foreign)
+    Verdict.model_validate(foreign)
     junk = http.post("/verify", content=b"junk").json()
     assert (junk["valid"], junk["name"], junk["reasons"][-1]["passed"]) == (False, "PROOF_MALFORMED", False)
     refused(http.post("/verify", content=b""), "REQUEST_MALFORMED")
