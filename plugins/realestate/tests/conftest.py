@@ -11,18 +11,16 @@ import hn_realestate
 import pytest
 from hn_realestate.audit import violations
 from hn_realestate.flows import ASKED, EXACT, FLOW
+from realestate_scenes.scene import UNIT, parts, person
 
 from hnnode.execution import Host
 from hnnode.execution.host import Plugin
 from hnnode.plugin_api.testing import LocalChain, Outcome
 
-UNIT = "411502001003GB00001F00010101"
-OTHER_UNIT = "411502001003GB00001F00010102"
 LAND = "411502001003GB00002W00000000"
 DEPARTMENT = {item.name: item.department for item in FLOW.items}
 MONDAY_MS = 1_767_571_200_000
 """2026-01-05, 08:00 local time: half an hour before the offices open."""
-HOUR_MS = 3_600_000
 
 
 def fake_hash(tag: str, data: bytes) -> bytes:
@@ -33,15 +31,6 @@ def fake_hash(tag: str, data: bytes) -> bytes:
 def document(text: str) -> str:
     """Hash of some document."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def person(name: str) -> str:
-    """Reference of a holder: key epoch and what would be an HMAC of its number."""
-    return "0001" + document(f"person {name}")
-
-
-def parts(**shares: tuple[int, int]) -> list[dict[str, Any]]:
-    return [{"holder": person(name), "share": share, "of": of} for name, (share, of) in shares.items()]
 
 
 class World:
