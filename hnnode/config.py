@@ -116,6 +116,9 @@ class ExecutionConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     block_ms_max: Positive = 300_000
     block_cpu_ms_max: Positive = 60_000
     query_ms_max: Positive = 2_000
+    query_wait_ms: Positive = 2_000
+    queries_waiting_max: Positive = 256
+    query_processes: Annotated[int, Meta(ge=1, le=16)] = 1
     memory_bytes_max: Annotated[int, Meta(ge=256 * 1024 * 1024)] = 1024 * 1024 * 1024
 
     def isolates(self, application: str, from_store: bool) -> bool:

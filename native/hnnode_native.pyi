@@ -688,8 +688,11 @@ class BlockResult:
     """(database state key, value or None), made one at a time while they are read."""
     update_count: int
 
-def plugin_vote_message(chain_id: bytes, number: int, code_hash: bytes, approve: bool) -> bytes:
-    """The 32 bytes that a validator signs to vote on proposal `number`."""
+def plugin_vote_message(chain_id: bytes, proposal: bytes, approve: bool) -> bytes:
+    """The 32 bytes that a validator signs to vote on a proposal, given as governance writes it (JSON).
+
+    Raises: NativeError PARAMETER_INVALID: it is not.
+    """
 
 def state_key(application: str, key: bytes) -> bytes:
     """Database form: `u8 length || application || key`."""

@@ -26,7 +26,7 @@ from hnnode.cli.plugin_governance import governance_query, plugin_now
 from hnnode.client import Client, MemorySigner
 from hnnode.crypto import read_key_file
 from hnnode.errors import HnError, Unavailable
-from hnnode.execution.governance_records import Code
+from hnnode.execution.governance_records import Code, proposal_of
 from hnnode.governance import PluginStore
 from hnnode.governance.voting import propose_payload, vote_payload
 from hnnode.kit.check import check_project
@@ -151,12 +151,11 @@ class _DevChain:
         kind = "activate" if plugin_now(self._url, package.name) is None else "upgrade"
         height = int(get_json(self._url, "/v1/status")["height"]) + AFTER_BLOCKS
         self._submit("propose", propose_payload(kind, package.name, code, height))
-        number = next(
-            p["number"] for p in governance_query(self._url, "proposals")["open"] if p["name"] == package.name
-        )
+        opened = governance_query(self._url, "proposals")["open"]
+        proposal = next(proposal_of(facts) for facts in opened if facts["name"] == package.name)
         genesis = load_genesis(self._home.genesis)
         key = read_key_file(self._home.key)
-        self._submit("vote", vote_payload(key, genesis.validators, genesis.chain_id, number, code, approve=True))
+        self._submit("vote", vote_payload(key, genesis.validators, genesis.chain_id, proposal, approve=True))
         self._wait(package.name, code, started)
         took = f"{time.monotonic() - started:.1f}"
         state = say("新链", "new chain") if kind == "activate" else say("状态保留", "state kept")

@@ -28,7 +28,7 @@ from hnnode.cli.session import key_path, node_home, node_url
 from hnnode.config import load_config
 from hnnode.crypto import read_key_file
 from hnnode.errors import ConfigError
-from hnnode.execution.governance_records import Code, PluginRecord
+from hnnode.execution.governance_records import Code, PluginRecord, proposal_of
 from hnnode.packaging import NATIVE_NAMES
 from hnnode.storage.home import Home
 
@@ -205,12 +205,13 @@ def vote(
     place.check()
     url = node_url(node)
     proposal = governance_query(url, "proposal", {"number": number})
+    wanted = proposal_of(proposal)
     if proposal["outcome"] != "open":
         detail = say(
             f"提案 {number} 已结束：{proposal['outcome']}", f"proposal {number} is closed: {proposal['outcome']}"
         )
         raise ConfigError("PREREQUISITE_MISSING", detail)
-    name, code = proposal["name"], msgspec.convert(proposal, Code)
+    name, code = wanted.name, wanted.code
     if not reject:
         now = plugin_now(url, name)
         execution = load_config(place.config).execution
@@ -223,7 +224,7 @@ def vote(
         )
     genesis = load_genesis(place.genesis)
     validators: ValidatorSet = genesis.validators
-    payload = vote_payload(read_key_file(place.key), validators, genesis.chain_id, number, code, approve=not reject)
+    payload = vote_payload(read_key_file(place.key), validators, genesis.chain_id, wanted, approve=not reject)
     facts = _submit(url, "vote", payload, (key_path(key, key_dir), passphrase_fd), timeout)
     count = governance_query(url, "proposal", {"number": number})
     answer = {

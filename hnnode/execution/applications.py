@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -32,6 +33,7 @@ NativeAction = tuple[str, str, list[str], str]
 """(application, action, roles, JSON schema) of `hnnode_native.native_actions()`."""
 
 ARGUMENTS_BYTES_MAX = 16 * 1024
+T = TypeVar("T")
 Answer = Callable[[bytes, StateReader], dict[str, Any]]
 
 
@@ -159,13 +161,42 @@ class NodeApplications:
         entry = self._answers.get((application, query))
         if entry is None:
             raise Rejected("QUERY_UNKNOWN", f"query: {application}.{query}")
-        if len(arguments) > ARGUMENTS_BYTES_MAX:
-            raise Rejected("PARAMETER_INVALID", f"arguments: got {len(arguments)} bytes, want ≤ {ARGUMENTS_BYTES_MAX}")
+        _check_size(arguments)
         try:
             answer = entry[1](arguments or b"{}", state)
         except QueryRefused as refusal:
             raise Rejected(*refusal_text(refusal)) from refusal
         return {"as_of_height": state.height, **answer}
+
+    def ask(
+        self,
+        application: str,
+        query: str,
+        arguments: bytes,
+        state: Callable[[], StateReader],
+        done: Callable[[dict[str, Any], int], T],
+    ) -> Future[T] | None:
+        """As `query`, of an application that is isolated: the query waits for its turn without a thread.
+
+        Args:
+            state: called when the turn comes; what it raises, the future raises.
+            done: makes of the answer and its height what the future gives, in another thread.
+        Returns: None: the query is not of an isolated application; `query` answers it.
+        Raises: Rejected: PARAMETER_INVALID. Unavailable (NOT_READY): too many wait. The future raises what `query`
+        does, and Unavailable (NOT_READY) when the turn does not come in time.
+        """
+        table = self._applications.get(application)
+        if not isinstance(table, IsolatedApplication) or query not in table.queries:
+            return None
+        _check_size(arguments)
+        return table.ask(
+            query, arguments or b"{}", state, lambda answer, height: done({"as_of_height": height, **answer}, height)
+        )
+
+
+def _check_size(arguments: bytes) -> None:
+    if len(arguments) > ARGUMENTS_BYTES_MAX:
+        raise Rejected("PARAMETER_INVALID", f"arguments: got {len(arguments)} bytes, want ≤ {ARGUMENTS_BYTES_MAX}")
 
 
 def _info(application: str, query: QuerySpec | IsolatedQuery, schema: dict[str, Any]) -> QueryInfo:

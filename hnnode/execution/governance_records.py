@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -73,6 +74,13 @@ class Proposal(msgspec.Struct, frozen=True):
     proposed_height: int
     power_for: int
     power_against: int
+
+
+def proposal_of(facts: Mapping[str, Any]) -> Proposal:
+    """The proposal that the queries `proposal` and `proposals` show, whose code's fields stand beside the others. Raises
+    msgspec.ValidationError.
+    """
+    return msgspec.convert({**facts, "code": facts}, Proposal)
 
 
 class OpenProposals(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -17,7 +18,7 @@ from hnnode.gateway.context import Context
 from hnnode.gateway.documents import OCTETS_ANSWER, json_body
 from hnnode.gateway.parameters import HEIGHT_MAX, Application, QueryName, StateKey
 from hnnode.gateway.problem import BadRequest
-from hnnode.ports import Node
+from hnnode.ports import Node, StateReader
 from hnnode.primitives.hex_text import decode_account, decode_hex
 from hnnode.primitives.tx import build_body
 
@@ -101,15 +102,24 @@ def application_routes(context: Context) -> APIRouter:
         """The body is the arguments, a JSON object; no body means none."""
         body = await read_body(request.scope, request.receive, context.config.body_bytes_max) or b"{}"
 
-        def run() -> Response:
+        def state() -> StateReader:
             decode_json(body, dict[str, msgspec.Raw])
-            state = node.chain.state(height)
-            result = node.applications.query(application, query, body, state)
-            answer = {"application": application, "query": query, "height": state.height, "result": result}
+            return node.chain.state(height)
+
+        def made(result: dict[str, Any], height: int) -> Response:
+            answer = {"application": application, "query": query, "height": height, "result": result}
             try:
                 return json_answer(answer)
             except orjson.JSONEncodeError as e:
                 raise Rejected("HANDLER_FAILED", f"query {application}.{query}: its answer is no JSON") from e
+
+        asked = node.applications.ask(application, query, body, state, made)
+        if asked is not None:
+            return await asyncio.wrap_future(asked)
+
+        def run() -> Response:
+            at = state()
+            return made(node.applications.query(application, query, body, at), at.height)
 
         return await context.readers.run(run)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from hnnode_native import SecretKey, ValidatorSet, account_of, plugin_vote_message
 
 from hnnode.errors import ConfigError
-from hnnode.execution.governance_records import Code, PluginRecord
+from hnnode.execution.governance_records import Code, PluginRecord, Proposal
 from hnnode.execution.migrating import first_step
 from hnnode.governance.finding import VOTE_AGAIN, PluginSources
 from hnnode.governance.running import HostOf, make_host
@@ -27,17 +28,22 @@ def propose_payload(kind: str, name: str, code: Code, activation_height: int) ->
 
 
 def vote_payload(
-    key: SecretKey, validators: ValidatorSet, chain_id: bytes, number: int, code: Code, *, approve: bool
+    key: SecretKey, validators: ValidatorSet, chain_id: bytes, proposal: Proposal, *, approve: bool
 ) -> dict[str, Any]:
-    """Payload of `governance.vote`, signed by a validator's key.
+    """Payload of `governance.vote`, signed by a validator's key over everything that the proposal says.
 
     Raises: ConfigError KEY_FILE_INVALID: the key is no validator's.
     """
     account = account_of(key.public_key())
     if validators.index_of(account) is None:
         raise ConfigError("KEY_FILE_INVALID", f"account {account.hex()} of this key is no validator of the chain")
-    message = plugin_vote_message(chain_id, number, bytes.fromhex(code.code_hash), approve)
-    return {"approve": approve, "proposal": number, "signature": key.sign(message).hex(), "validator": account.hex()}
+    signature = key.sign(plugin_vote_message(chain_id, msgspec.json.encode(proposal), approve))
+    return {
+        "approve": approve,
+        "proposal": proposal.number,
+        "signature": signature.hex(),
+        "validator": account.hex(),
+    }
 
 
 def check_code(

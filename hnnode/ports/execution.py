@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from hnnode.ports.storage import StateReader
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,14 @@ class Applications(Protocol):
 
     def query(self, application: str, query: str, arguments: bytes, state: StateReader) -> Any:
         """Run a query with JSON arguments; the answer is JSON-ready. Raises `Rejected` (1009, 1010, 1011)."""
+
+    def ask(
+        self,
+        application: str,
+        query: str,
+        arguments: bytes,
+        state: Callable[[], StateReader],
+        done: Callable[[dict[str, Any], int], T],
+    ) -> Future[T] | None:
+        """As `query`, where a process of its own answers: waits for its turn without a thread. `done` makes of the
+        answer and its height what the future gives. None: there is no such process."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from hnnode.crypto import read_key_file
-from hnnode.execution.governance_records import Code
+from hnnode.execution.governance_records import Code, proposal_of
 from hnnode.governance.voting import propose_payload, vote_payload
 from hnnode.node.genesis import load_genesis
 from hnnode.packaging import PluginPackage
@@ -36,9 +36,11 @@ class PluginVotes:
     def vote(self, number: int, code: Code, *indices: int, through: int = 0, approve: bool = True) -> None:
         facts = self._genesis
         with self.chain.client(through) as client:
+            proposal = proposal_of(client.query("governance", "proposal", {"number": number}).result)
+            assert proposal.code == code
             for index in indices:
                 key = read_key_file(Home(self.chain.homes[index]).key)
-                payload = vote_payload(key, facts.validators, facts.chain_id, number, code, approve=approve)
+                payload = vote_payload(key, facts.validators, facts.chain_id, proposal, approve=approve)
                 client.submit("governance", "vote", payload)
 
     def decide(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hnnode.errors import CODES
-from hnnode.execution.governance_records import SET_KEY, Code, decode_closed, decode_set, genesis_set
+from hnnode.execution.governance_records import SET_KEY, Code, Proposal, decode_closed, decode_set, genesis_set
 from hnnode.governance.voting import propose_payload, vote_payload
 from hnnode.plugin_api.testing import MemoryState
 
@@ -162,6 +162,14 @@ def code_for(twin: Twin, kind: str, name: str, choice: int) -> Code:
     return Code("1.0", 1, 1 if choice < 3 else 2, f"{choice:02x}" * 32)
 
 
+def signed_for(number: int, facts: dict[str, Any] | None) -> Proposal:
+    """What a validator signs: the proposal as the chain has it, some other one when it has none."""
+    facts = facts or {"kind": "activate", "name": "alpha", "code": FIRST, "activation_height": 5}
+    return Proposal(
+        number, facts["kind"], facts["name"], facts["code"], facts["activation_height"], ADMIN.account().hex(), 0, 0, 0
+    )
+
+
 def table(state: MemoryState) -> native.DispatchTable:
     plugins = decode_set(state.get(native.state_key("governance", SET_KEY))).plugins
     closed = [(p.name, CODES["APPLICATION_MIGRATING"]) for p in plugins if p.status == "migrating"]
@@ -186,9 +194,8 @@ def test_the_set_is_that_of_a_twin_over_random_histories(history: list[tuple[lis
             else:
                 _, back, validator, approve = order
                 number = max(1, made - back)
-                found = [p["code"] for p in twin.proposals if p["number"] == number]
-                code = found[0] if found else FIRST
-                payload = vote_payload(KEYS[validator], VALIDATORS, CHAIN, number, code, approve=approve)
+                found = next((p for p in twin.proposals if p["number"] == number), None)
+                payload = vote_payload(KEYS[validator], VALIDATORS, CHAIN, signed_for(number, found), approve=approve)
                 order = (*order[:1], number, validator, approve)
             encoded = msgspec.json.encode(payload)
             tx_id, tx = native.build_txs(
@@ -226,7 +233,7 @@ def test_the_set_is_that_of_a_twin_over_random_histories(history: list[tuple[lis
             if order[0] == "propose":
                 want = twin.propose(height, payload)
             elif receipt.code == CODES["SIGNATURE_INVALID"]:
-                continue  # signed for the code of another proposal
+                continue  # signed for another proposal
             else:
                 want = twin.vote(height, *order[1:])
             assert receipt.rule == want, (height, order)
@@ -253,7 +260,8 @@ def test_the_row_of_the_genesis_is_written_as_the_core_writes_it() -> None:
         if height == 1:
             payloads.append(("propose", propose_payload("activate", "beta", FIRST, 6)))
         if height == 2:
-            payloads += [("vote", vote_payload(k, VALIDATORS, CHAIN, 1, FIRST, approve=True)) for k in KEYS]
+            beta = signed_for(1, {"kind": "activate", "name": "beta", "code": FIRST, "activation_height": 6})
+            payloads += [("vote", vote_payload(k, VALIDATORS, CHAIN, beta, approve=True)) for k in KEYS]
         signed = [
             native.build_txs(ADMIN, CHAIN, height * 10 + n, 50, "governance", action, [msgspec.json.encode(payload)])[
                 0

@@ -1,5 +1,5 @@
-"""An application whose code runs in processes of its own: one for blocks, one for queries, so that a query that hangs
-holds up no block.
+"""An application whose code runs in processes of its own: one for blocks, others for queries, so that a query that
+hangs holds up no block.
 
 A process that dies, overstays or answers nonsense is ended and started again, and the block is tried again with a growing
 pause, for as long as the node runs. Such a fault never becomes a receipt: it is about this node, not about the
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from operator import itemgetter
 from types import MappingProxyType
@@ -20,12 +21,13 @@ import msgspec
 import structlog
 
 from hnnode.config import ExecutionConfig
-from hnnode.errors import ConfigError, FatalError, Rejected, Unavailable
+from hnnode.errors import ConfigError, FatalError
 from hnnode.execution.group import ForeignTx
 from hnnode.execution.isolation import messages as m
-from hnnode.execution.isolation.exchange import exchange_block, exchange_page, exchange_query
+from hnnode.execution.isolation.exchange import exchange_block, exchange_page
 from hnnode.execution.isolation.frames import FrameError, Frames
 from hnnode.execution.isolation.process import Bounds, Child, ChildFault, Spawner
+from hnnode.execution.isolation.queries import QueryLine
 from hnnode.execution.isolation.sandbox import REQUIRED
 from hnnode.execution.isolation.trouble import Troubles
 from hnnode.execution.loading import source_files
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RETRY_S_MIN = 0.1
 RETRY_S_MAX = 10.0
-QUERIES_MAX = 3
-"""Queries of one application at once, the waiting ones included."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,10 +68,10 @@ class IsolatedQuery:
 
 
 class IsolatedApplication:
-    """`ApplicationFacts`, with the processes behind them. `execute` is for one thread, `query` for any."""
+    """`ApplicationFacts`, with the processes behind them. `execute` is for one thread, `query` and `ask` for any."""
 
     def __init__(self, source: PluginSource, config: ExecutionConfig, spawner: Spawner, troubles: Troubles) -> None:
-        """Start the process for blocks; the one for queries starts with the first query.
+        """Start the process for blocks; those for queries start with the first ones.
 
         Raises: ConfigError (PLUGIN_SET_INVALID): the code cannot be loaded, or this machine has no full sandbox and
         the configuration wants one.
@@ -85,15 +85,12 @@ class IsolatedApplication:
         memory = config.memory_bytes_max
         self._block_bounds = Bounds(config.block_ms_max / 1000, config.block_cpu_ms_max / 1000, memory)
         self._query_bounds = Bounds(config.query_ms_max / 1000, config.query_ms_max / 1000, memory)
-        self._executing, self._querying = threading.Lock(), threading.Lock()
-        self._queries = threading.BoundedSemaphore(QUERIES_MAX)
-        self._for_queries: Child | None = None
+        self._executing = threading.Lock()
         try:
             self._for_blocks: Child | None = Child(source, self._block_bounds, spawner, self._files)
         except ChildFault as e:
             raise ConfigError("PLUGIN_SET_INVALID", f"plugin {source.name}: cannot be loaded: {e}") from e
         described = self._for_blocks.description
-        self._check_sandbox(described.missing)
         self.name = source.name
         self.version = source.version
         self.code_hash = source.code_hash
@@ -101,6 +98,8 @@ class IsolatedApplication:
         self.state_version = described.state_version
         self.title_zh, self.title_en = described.title_zh, described.title_en
         self.reads = frozenset(described.reads)
+        self._line = QueryLine(self.name, self.prefix, self.reads, config, self._start_for_queries)
+        self._check_sandbox(described.missing)
         self.actions: Mapping[str, IsolatedAction] = MappingProxyType(
             {
                 row.name: IsolatedAction(
@@ -212,46 +211,31 @@ class IsolatedApplication:
         )
 
     # -------------------------------------------------------------- queries
+    def ask(
+        self, query: str, arguments: bytes, state: Callable[[], StateReader], done: Callable[[Any, int], T]
+    ) -> Future[T]:
+        """Put a query into the line of those that wait; see `QueryLine.ask`."""
+        return self._line.ask(query, arguments, state, done)
+
     def query(self, query: str, arguments: bytes, state: StateReader) -> Any:
         """A query's answer as a JSON-ready object.
 
         Raises: Rejected: what the plugin answers; QUERY_TOO_BROAD when it takes too long. Unavailable: NOT_READY.
         """
-        if not self._queries.acquire(blocking=False):  # readers of the gateway are left for other applications
-            raise Unavailable("NOT_READY", f"{self.name}: too many queries at once", retry_after_ms=500)
-        try:
-            with self._querying:
-                return self._ask(m.Query(query, arguments, state.height), state)
-        finally:
-            self._queries.release()
+        return self.ask(query, arguments, lambda: state, lambda answer, height: answer).result()
 
-    def _ask(self, query: m.Query, state: StateReader) -> Any:
-        if self._closing.is_set():
-            raise Unavailable("NOT_READY", "the node is stopping")
-        try:
-            child = self._for_queries
-            if child is None:
-                child = self._for_queries = Child(self._source, self._query_bounds, self._spawner, self._files)
-            child.begin()
-            answer = exchange_query(child.frames, query, state, self.prefix, self.reads, self.name)
-        except (ChildFault, FrameError, ValueError, ConfigError) as e:
-            child, self._for_queries = self._for_queries, None
-            reason = str(child.fault(e)) if child is not None else str(e)
-            log.error("query ended with its process", application=self.name, query=query.name, reason=reason)
-            raise Rejected("QUERY_TOO_BROAD", f"{self.name}.{query.name}: {reason}") from e
-        if isinstance(answer, m.Refusal):
-            raise Rejected(answer.name, answer.detail)
-        return answer
+    def _start_for_queries(self) -> Child:
+        return Child(self._source, self._query_bounds, self._spawner, self._files)
 
     # -------------------------------------------------------------- end
     def close(self) -> None:
         """End the processes at once; a block or query that waits for one ends with an error."""
         self._closing.set()
-        for child in (self._for_blocks, self._for_queries):
+        child = self._for_blocks
+        if child is not None:
+            child.kill()
+        self._line.close()
+        if self._executing.acquire(timeout=5.0):
             if child is not None:
-                child.kill()
-        for lock, child in ((self._executing, self._for_blocks), (self._querying, self._for_queries)):
-            if lock.acquire(timeout=5.0):
-                if child is not None:
-                    child.end()
-                lock.release()
+                child.end()
+            self._executing.release()

@@ -1,7 +1,7 @@
 """The main program of a plugin's process: load, lock, then blocks or queries until the node goes.
 
     LOAD → DESCRIPTION | REFUSED, then for each block: BLOCK → KEYS, VALUES, … → (reads) → RESULTS,
-    or for each query: QUERY → (reads) → ANSWER | ANSWER_REFUSED
+    or for some queries: QUERIES → for each of them in turn (reads) → ANSWER | ANSWER_REFUSED
     or for each page of a migration: MIGRATE → MOVED
 
 It has one socket and memory; nothing else is left when the first line of metered code runs. Code that is not metered is
@@ -14,7 +14,8 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,25 +83,29 @@ def main(descriptor: int, parent: int) -> None:
         gc.disable()  # when it runs must never be seen; a process lives as long as its memory bound allows
         served = 0
         while True:
-            kind, body = frames.receive()
-            if kind == Kind.BLOCK:
-                _block(frames, fresh, m.decode_block(body), reports)
-            elif kind == Kind.MIGRATE:
-                _migrate(frames, fresh, m.decode_migrate(body), reports)
-            elif kind == Kind.QUERY:
-                _query(frames, fresh, m.decode_query(body), reports)
-            else:
-                os._exit(EXIT_FRAME)
-            served += 1
-            if table.renew is not None:  # while the node waits for nothing
-                fresh = table.fresh()
-                gc.collect()
-            else:
-                gc.collect(0 if served % FULL_COLLECTION else 2)
+            for request in _requests(*frames.receive()):
+                request(frames, fresh, reports)
+                served += 1
+                if table.renew is not None:  # while the node waits for nothing
+                    fresh = table.fresh()
+                    gc.collect()
+                else:
+                    gc.collect(0 if served % FULL_COLLECTION else 2)
     except (FrameError, ReadFailed):
         os._exit(EXIT_FRAME)
     except (MemoryError, FatalError):
         os._exit(EXIT_MEMORY)
+
+
+def _requests(kind: int, body: bytes) -> list[Callable[[Frames, Application, Reports], None]]:
+    """What a frame asks for, one after the other."""
+    if kind == Kind.BLOCK:
+        return [partial(_block, m.decode_block(body))]
+    if kind == Kind.MIGRATE:
+        return [partial(_migrate, m.decode_migrate(body))]
+    if kind == Kind.QUERIES:
+        return [partial(_query, query) for query in m.decode_queries(body)]
+    raise FrameError(f"frame: got kind {kind}")
 
 
 def _load(frames: Frames, missing: list[str]) -> Application:
@@ -189,7 +194,7 @@ def _description(table: Application, missing: list[str]) -> m.Description:
     )
 
 
-def _block(frames: Frames, table: Application, block: m.Block, reports: Reports) -> None:
+def _block(block: m.Block, frames: Frames, table: Application, reports: Reports) -> None:
     group = Group(table, block.height, block.time_ms)
     wanted = group.declare(block.txs)
     found = fetch(frames, wanted)
@@ -201,13 +206,13 @@ def _block(frames: Frames, table: Application, block: m.Block, reports: Reports)
     frames.send(Kind.RESULTS, results)
 
 
-def _migrate(frames: Frames, table: Application, page: m.Migrate, reports: Reports) -> None:
+def _migrate(page: m.Migrate, frames: Frames, table: Application, reports: Reports) -> None:
     moved = move_page(table, page.way, page.phase, page.rows)
     reports.send(frames)
     frames.send(Kind.MOVED, m.encode(m.MovedPage(list(moved.writes), moved.fault)))
 
 
-def _query(frames: Frames, table: Application, query: m.Query, reports: Reports) -> None:
+def _query(query: m.Query, frames: Frames, table: Application, reports: Reports) -> None:
     spec = table.queries[query.name]
     if table.meter is not None:
         table.meter.begin_alone(QUERY_TICKS_MAX)

@@ -65,11 +65,8 @@ def exchange_block(
     return _answer_until(frames, reader, reads, name, (Kind.RESULTS,), fetch)[1]
 
 
-def exchange_query(
-    frames: Frames, query: m.Query, state: StateReader, prefix: bytes, reads: frozenset[str], name: str
-) -> Any:
-    """The answer of a query, or the `Refusal` it is declined with."""
-    frames.send(Kind.QUERY, m.encode(query))
+def exchange_answer(frames: Frames, state: StateReader, prefix: bytes, reads: frozenset[str], name: str) -> Any:
+    """The answer of the query whose turn it is, or the `Refusal` it is declined with."""
     reader = StateBlockReader(prefix, state, _NoAccounts())
     kind, body = _answer_until(frames, reader, reads, name, (Kind.ANSWER, Kind.ANSWER_REFUSED))
     if kind == Kind.ANSWER:

@@ -23,12 +23,12 @@ class FrameError(Exception):
 
 
 class Kind(IntEnum):
-    """From the node: LOAD, BLOCK, VALUES, QUERY, MIGRATE and answers. From the plugin: the rest."""
+    """From the node: LOAD, BLOCK, VALUES, QUERIES, MIGRATE and answers. From the plugin: the rest."""
 
     LOAD = 1
     BLOCK = 2
     VALUES = 3
-    QUERY = 4
+    QUERIES = 4
     VALUE = 5
     ROWS = 6
     SENDER = 7

@@ -82,9 +82,24 @@ pub(crate) const ACTIONS: &[ActionSpec] = &[
     },
 ];
 
-/// The 32 bytes that a validator signs to vote: `H("hn/plugin-vote/v1", chain_id ‖ u64 number ‖ code_hash ‖ u8 approve)`.
-pub fn vote_message(chain_id: &Hash32, number: u64, code_hash: &Hash32, approve: bool) -> Hash32 {
-    tag::PLUGIN_VOTE.hash(&[chain_id, &number.to_be_bytes(), code_hash, &[u8::from(approve)]])
+/// The 32 bytes that a validator signs to vote: `H("hn/plugin-vote/v2", chain_id ‖ u64 number ‖ text8 kind ‖ text8 name ‖
+/// text8 version ‖ u16 api_version ‖ u32 state_version ‖ code_hash ‖ u64 activation_height ‖ u8 approve)`.
+///
+/// `None`: a text of the proposal is longer than 255 bytes, so it is none of this chain.
+pub fn vote_message(chain_id: &Hash32, proposal: &Proposal, approve: bool) -> Option<Hash32> {
+    let code = &proposal.code;
+    let texts = [proposal.kind.as_str(), &proposal.name, &code.version];
+    let mut said = Vec::with_capacity(128);
+    for text in texts {
+        said.push(u8::try_from(text.len()).ok()?);
+        said.extend_from_slice(text.as_bytes());
+    }
+    said.extend_from_slice(&code.api_version.to_be_bytes());
+    said.extend_from_slice(&code.state_version.to_be_bytes());
+    said.extend_from_slice(&code.code_hash.0);
+    said.extend_from_slice(&proposal.activation_height.to_be_bytes());
+    said.push(u8::from(approve));
+    Some(tag::PLUGIN_VOTE.hash(&[chain_id, &proposal.number.to_be_bytes(), &said]))
 }
 
 /// The application; see the module.

@@ -32,7 +32,7 @@ tags! {
     /// Proof that the holder of a new key asked for its registration.
     REGISTER = "hn/register/v1";
     /// A validator's vote on a plugin.
-    PLUGIN_VOTE = "hn/plugin-vote/v1";
+    PLUGIN_VOTE = "hn/plugin-vote/v2";
     /// Leaf of a block tree.
     LEAF = "hn/leaf/v1";
     /// Inner node of a block tree.

@@ -1,8 +1,9 @@
 //! Execution of a block: the native part, and the hand-over to Python plugins.
 
-use crate::error::{array, codec, packed, raise};
+use crate::error::{array, codec, packed, parameter, raise};
 use crate::objects::PyValidatorSet;
 use crate::plane::{PyAccounts, PyBatch};
+use hn_execution::governance::record::Proposal;
 use hn_execution::governance::vote_message;
 use hn_execution::{
     Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, MigrationPage, PageEnd, StateKey,
@@ -48,12 +49,13 @@ fn state_key<'py>(py: Python<'py>, application: &str, key: &[u8]) -> PyResult<Bo
 fn plugin_vote_message<'py>(
     py: Python<'py>,
     chain_id: &[u8],
-    number: u64,
-    code_hash: &[u8],
+    proposal: &[u8],
     approve: bool,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let (chain_id, code_hash) = (array("chain_id", chain_id)?, array("code_hash", code_hash)?);
-    Ok(PyBytes::new(py, &vote_message(&chain_id, number, &code_hash, approve)))
+    let chain_id = array("chain_id", chain_id)?;
+    let message = Proposal::decode(proposal).and_then(|proposal| vote_message(&chain_id, &proposal, approve));
+    let message = message.ok_or_else(|| parameter("proposal: not as governance writes it"))?;
+    Ok(PyBytes::new(py, &message))
 }
 
 /// The applications of a chain.

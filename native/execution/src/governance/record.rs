@@ -254,7 +254,7 @@ macro_rules! rows {
     };
 }
 
-rows!(OpenProposals, ClosedProposal, PluginSet);
+rows!(OpenProposals, ClosedProposal, PluginSet, Proposal);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Action `vote`: a validator says with its key whether a proposal's code is installed and approved.
 //!
 //! The transaction may come from any administrator or operator; what counts is the signature inside, which is bound to
-//! the chain, the proposal's number and the code.
+//! the chain and to everything that the proposal says: number, kind, plugin, code and height.
 
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ impl Operation for Vote {
             return Err(Failure::rule("governance.already_voted"));
         }
         let code_hash = proposal.code.code_hash.0;
-        let message = vote_message(tx.chain_id, self.number, &code_hash, self.approve);
+        let message = vote_message(tx.chain_id, proposal, self.approve).ok_or(Failure::new(codes::HANDLER_FAILED))?;
         match sm2::verify_single(&self.key, &message, &self.signature) {
             VerifyStatus::Valid => {}
             VerifyStatus::OutOfRange => return Err(Failure::new(codes::SIGNATURE_OUT_OF_RANGE)),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::chain::{CHAIN, Chain, account, batch, body, code, hex, key, ok, receipts, rule};
 use hn_execution::governance::record::{
-    ClosedProposal, Code, OpenProposals, Outcome, Phase, PluginRecord, PluginSet, Status,
+    ClosedProposal, Code, Kind, OpenProposals, Outcome, Phase, PluginRecord, PluginSet, Proposal, Status,
 };
 use hn_execution::governance::vote_message;
 use hn_execution::{Applications, BlockExecution, Hex, MigrationPage, PageEnd};
@@ -48,8 +48,24 @@ fn propose(nonce: u64, kind: &str, name: &str, (state_version, hash): (u32, u8),
     body(0, nonce, "governance", "propose", &payload)
 }
 
-fn vote_with(nonce: u64, number: u64, hash: u8, validator: usize, approve: bool, signed: bool) -> TxBody {
-    let signature = key(validator).sign(&vote_message(&CHAIN, number, &[hash; 32], signed));
+/// What a vote is about: proposal `number` as [`propose`] makes it.
+fn proposal(number: u64, kind: Kind, name: &str, (state_version, hash): (u32, u8), height: u64) -> Proposal {
+    Proposal {
+        number,
+        kind,
+        name: name.to_owned(),
+        code: code_of(state_version, hash),
+        activation_height: height,
+        proposed_by: Hex(account(0)),
+        proposed_height: 10,
+        power_for: 0,
+        power_against: 0,
+    }
+}
+
+fn vote_with(nonce: u64, about: &Proposal, validator: usize, approve: bool, signed: bool) -> TxBody {
+    let signature = key(validator).sign(&vote_message(&CHAIN, about, signed).unwrap());
+    let number = about.number;
     let payload = format!(
         r#"{{"proposal":{number},"approve":{approve},"validator":"{}","signature":"{}"}}"#,
         hex(&account(validator)),
@@ -58,8 +74,8 @@ fn vote_with(nonce: u64, number: u64, hash: u8, validator: usize, approve: bool,
     body(0, nonce, "governance", "vote", &payload)
 }
 
-fn vote(nonce: u64, number: u64, hash: u8, validator: usize) -> TxBody {
-    vote_with(nonce, number, hash, validator, true, true)
+fn vote(nonce: u64, about: &Proposal, validator: usize) -> TxBody {
+    vote_with(nonce, about, validator, true, true)
 }
 
 fn row<'a>(chain: &'a Chain, key: &[u8]) -> Option<&'a [u8]> {
@@ -84,8 +100,9 @@ fn upgraded(state_version: u32) -> Chain {
     let mut chain = chain_of(applications(1));
     let upgrade = propose(1, "upgrade", "demo", (state_version, 2), 15);
     assert_eq!(chain.code(upgrade), ok());
+    let about = proposal(1, Kind::Upgrade, "demo", (state_version, 2), 15);
     for i in 0..4 {
-        assert_eq!(chain.codes(&[vote(10 + i as u64, 1, 2, i)]), [ok()]);
+        assert_eq!(chain.codes(&[vote(10 + i as u64, &about, i)]), [ok()]);
     }
     assert_eq!(chain.height, 15);
     chain
@@ -100,7 +117,11 @@ fn test_a_block_without_governance_writes_nothing() {
 #[test]
 fn test_rows_and_message_have_their_recorded_bytes() {
     let mut chain = chain_of(applications(1));
-    let result = chain.run(&[batch(&[propose(1, "activate", "other", (1, 3), 14), vote(1, 1, 3, 2)])]);
+    let about = proposal(1, Kind::Activate, "other", (1, 3), 14);
+    let result = chain.run(&[batch(&[
+        propose(1, "activate", "other", (1, 3), 14),
+        vote(1, &about, 2),
+    ])]);
     assert_eq!(result.codes, [0, 0]);
     let proposal = format!(
         r#"{{"number":1,"kind":"activate","name":"other","code":{{"version":"1.0.0","api_version":1,"state_version":1,"code_hash":"{}"}},"activation_height":14,"proposed_by":"{}","proposed_height":10,"power_for":1,"power_against":0}}"#,
@@ -117,7 +138,7 @@ fn test_rows_and_message_have_their_recorded_bytes() {
         ("governance.proposed", "other")
     );
     assert_eq!(&*events[1].events[0].name, "governance.voted");
-    assert_eq!(hex(&vote_message(&CHAIN, 1, &[3; 32], true)), VOTE_MESSAGE);
+    assert_eq!(hex(&vote_message(&CHAIN, &about, true).unwrap()), VOTE_MESSAGE);
     for _ in 0..3 {
         empty(&mut chain);
     }
@@ -127,8 +148,9 @@ fn test_rows_and_message_have_their_recorded_bytes() {
     assert_eq!(std::str::from_utf8(row).unwrap(), want);
 }
 
-/// `H("hn/plugin-vote/v1", 32 × 07 ‖ 1 ‖ 32 × 03 ‖ 01)`, computed by a second implementation.
-const VOTE_MESSAGE: &str = "497727ac120ce90312344fe1c4c7109a47fc65f11a9bd7353c0af48d9fee9832";
+/// `H("hn/plugin-vote/v2", 32 × 07 ‖ u64 1 ‖ "activate" ‖ "other" ‖ "1.0.0" ‖ u16 1 ‖ u32 1 ‖ 32 × 03 ‖ u64 14 ‖ 01)`, the texts
+/// behind their lengths, computed by a second implementation.
+const VOTE_MESSAGE: &str = "5e0fbac3c593539de94878d7fa935063112b64a13c975bbf0df7ca802c3aacdc";
 
 #[test]
 fn test_more_than_two_thirds_of_the_power_activate_and_less_do_not() {
@@ -144,7 +166,8 @@ fn test_more_than_two_thirds_of_the_power_activate_and_less_do_not() {
         empty(&mut chain);
         empty(&mut chain);
         // The block before the height is the last whose votes count.
-        let votes: Vec<_> = voters.iter().map(|i| vote(10 + *i as u64, 1, 3, *i)).collect();
+        let about = proposal(1, Kind::Activate, "other", (1, 3), 14);
+        let votes: Vec<_> = voters.iter().map(|i| vote(10 + *i as u64, &about, *i)).collect();
         assert!(chain.codes(&votes).iter().all(|answer| *answer == ok()));
         assert_eq!(chain.height, 14);
         assert_eq!(closed(&chain, 1).outcome, want, "{heavy} {voters:?}");
@@ -155,7 +178,10 @@ fn test_more_than_two_thirds_of_the_power_activate_and_less_do_not() {
             vec!["demo"]
         };
         assert_eq!(names, found);
-        assert_eq!(chain.codes(&[vote(20, 1, 3, 0)]), [rule("governance.proposal_unknown")]);
+        assert_eq!(
+            chain.codes(&[vote(20, &about, 0)]),
+            [rule("governance.proposal_unknown")]
+        );
         assert_eq!(OpenProposals::decode(row(&chain, b"o").unwrap()).unwrap().next, 2);
     }
 }
@@ -231,16 +257,48 @@ fn test_proposals_that_are_refused() {
 fn test_votes_that_are_refused() {
     let mut chain = chain_of(applications(1));
     assert_eq!(chain.code(propose(1, "activate", "x", (1, 2), 100)), ok());
-    assert_eq!(chain.code(vote(2, 2, 2, 0)), rule("governance.proposal_unknown"));
-    assert_eq!(chain.code(vote(3, 1, 2, 5)), rule("governance.not_validator"));
-    // Signed over another code, another number, or the other answer.
-    assert_eq!(chain.code(vote(4, 1, 3, 0)), code(codes::SIGNATURE_INVALID));
+    let about = proposal(1, Kind::Activate, "x", (1, 2), 100);
+    let second = Proposal {
+        number: 2,
+        ..about.clone()
+    };
+    assert_eq!(chain.code(vote(2, &second, 0)), rule("governance.proposal_unknown"));
+    assert_eq!(chain.code(vote(3, &about, 5)), rule("governance.not_validator"));
+    // Signed over anything else that a proposal says, or the other answer.
+    let version = |version: &str, api_version: u16| Code {
+        version: version.to_owned(),
+        api_version,
+        ..about.code.clone()
+    };
+    let with = |code: Code| Proposal { code, ..about.clone() };
+    let others = [
+        proposal(1, Kind::Activate, "x", (1, 3), 100),
+        proposal(1, Kind::Activate, "x", (2, 2), 100),
+        proposal(1, Kind::Activate, "x", (1, 2), 101),
+        proposal(1, Kind::Activate, "y", (1, 2), 100),
+        proposal(1, Kind::Enable, "x", (1, 2), 100),
+        with(version("1.0.1", 1)),
+        with(version("1.0.0", 2)),
+    ];
+    for (nonce, other) in (4..).zip(&others) {
+        assert_eq!(
+            chain.code(vote(nonce, other, 0)),
+            code(codes::SIGNATURE_INVALID),
+            "{nonce}"
+        );
+    }
+    // What it has become since it was made is not signed.
+    let later = Proposal {
+        power_for: 7,
+        proposed_height: 3,
+        ..about.clone()
+    };
     assert_eq!(
-        chain.code(vote_with(5, 1, 2, 0, true, false)),
+        chain.code(vote_with(20, &about, 0, true, false)),
         code(codes::SIGNATURE_INVALID)
     );
-    assert_eq!(chain.code(vote_with(6, 1, 2, 0, false, false)), ok());
-    assert_eq!(chain.code(vote(7, 1, 2, 0)), rule("governance.already_voted"));
+    assert_eq!(chain.code(vote_with(21, &later, 0, false, false)), ok());
+    assert_eq!(chain.code(vote(22, &about, 0)), rule("governance.already_voted"));
     let open = OpenProposals::decode(row(&chain, b"o").unwrap()).unwrap();
     assert_eq!((open.open[0].power_for, open.open[0].power_against), (0, 1));
 }
