@@ -578,6 +578,7 @@ class TxContext:
         reads: frozenset[str],
         encode: Callable[[Any], bytes],
         encode_plain: Callable[[Any], bytes],
+        declared: Mapping[str, tuple[Callable[[bytes], Any], Mapping[str, int] | None, int]],
         refused: type[BaseException],
     ) -> None: ...
     @property

@@ -46,7 +46,7 @@ def list_plugins(node: NodeOption = None, output: OutputOption = Format.table) -
     emit(output, found, lambda: columns(titles, rows))
 
 
-@application.command("show", help=two("一个应用的动作和查询", "actions and queries of an application"))
+@application.command("show", help=two("一个应用的动作、查询和事件", "actions, queries and events of an application"))
 def show(
     name: Annotated[str, typer.Argument(metavar="APP", help=two("应用", "application"))],
     schema: Annotated[bool, typer.Option("--schema", help=two("显示 JSON Schema", "show the JSON Schemas"))] = False,
@@ -77,6 +77,13 @@ def show(
         columns(
             [say("查询", "query"), say("说明", "title")],
             [[q["query"], q[f"title_{current()}"]] for q in wanted["queries"]],
+        )
+    )
+    console().print()
+    console().print(
+        columns(
+            [say("事件", "event"), say("说明", "title")],
+            [[e["event"], e[f"title_{current()}"]] for e in wanted["events"]],
         )
     )
 

@@ -24,7 +24,18 @@ from hnnode.client.evidence import Policy, TimeToken
 from hnnode.client.evidence_asynchronous import AsyncEvidence
 from hnnode.client.evidence_blocking import Evidence
 from hnnode.client.offline import certificate_page, verify_certificate, verify_proof
-from hnnode.client.records import Block, Event, Genesis, ItemResult, QueryAnswer, Receipt, Status, TxResult, TxState
+from hnnode.client.records import (
+    Block,
+    Event,
+    Genesis,
+    ItemResult,
+    QueryAnswer,
+    Receipt,
+    Schema,
+    Status,
+    TxResult,
+    TxState,
+)
 from hnnode.crypto import FileSigner, MemorySigner, SignedTx, Signer
 from hnnode.primitives.verdict import Verdict
 
@@ -52,6 +63,7 @@ __all__ = [
     "Receipt",
     "RequestRefused",
     "ResultUnknown",
+    "Schema",
     "SignedTx",
     "Signer",
     "Status",

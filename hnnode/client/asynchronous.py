@@ -14,7 +14,18 @@ from hnnode.client.errors import ApiError, NodeBusy, NodeUnreachable
 from hnnode.client.evidence_asynchronous import AsyncEvidence
 from hnnode.client.flows import Flows, Payload, Wait
 from hnnode.client.offline import Bundle, TxId, id_text, verify_proof
-from hnnode.client.records import Block, Event, Genesis, ItemResult, QueryAnswer, Receipt, Status, TxResult, TxState
+from hnnode.client.records import (
+    Block,
+    Event,
+    Genesis,
+    ItemResult,
+    QueryAnswer,
+    Receipt,
+    Schema,
+    Status,
+    TxResult,
+    TxState,
+)
 from hnnode.client.sse import SseParser, Subscription
 from hnnode.client.steps import Reply, error_in
 from hnnode.client.transport import Addresses, AsyncDriver
@@ -141,6 +152,10 @@ class AsyncClient:
 
     async def query(self, application: str, query: str, arguments: Mapping[str, Any] | None = None) -> QueryAnswer:
         return await self._driver.run(self._flows.query(application, query, arguments))
+
+    async def schema(self, application: str) -> Schema:
+        """What the application takes and gives. Raises NotFound for one that is not on this chain."""
+        return await self._driver.run(self._flows.schema(application))
 
     async def block(self, height: int | None = None, *, full: bool = False) -> Block:
         """The block at `height`, the last one without."""

@@ -19,6 +19,7 @@ from hnnode.client.records import (
     ItemResult,
     QueryAnswer,
     Receipt,
+    Schema,
     Status,
     TxResult,
     TxState,
@@ -126,6 +127,9 @@ class Flows:
             content_type=JSON_TYPE,
         )
         return decode((yield from call(request, Deadline.after(self.timeout_s))), QueryAnswer)
+
+    def schema(self, application: str) -> Flow[Schema]:
+        return (yield from self.get(f"/applications/{application}/schema", Schema))
 
     # ---------------------------------------------------------------- writes
     def sign(

@@ -172,3 +172,12 @@ class QueryAnswer(msgspec.Struct, frozen=True):
 
     height: int
     result: Any
+
+
+class Schema(msgspec.Struct, frozen=True):
+    """JSON Schemas of an application by name: of payloads, of the arguments of queries, of the data of events."""
+
+    application: str
+    actions: dict[str, Any]
+    queries: dict[str, Any]
+    events: dict[str, Any]

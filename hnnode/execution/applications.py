@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from threading import Lock
@@ -14,15 +14,16 @@ import msgspec
 from hnnode.errors import Rejected
 from hnnode.execution.faults import fault_text, refusal_text
 from hnnode.execution.isolation.application import IsolatedApplication, IsolatedQuery
+from hnnode.execution.native_events import NATIVE_EVENTS
 from hnnode.execution.native_queries import ACTION_TITLES, NATIVE_QUERIES, NATIVE_TITLES
 from hnnode.execution.native_rules import NATIVE_RULES
-from hnnode.execution.table import Application, application_prefix
+from hnnode.execution.table import Application, EventFacts, application_prefix
 from hnnode.plugin_api.context import QueryView
 from hnnode.plugin_api.limits import QUERY_TICKS_MAX
 from hnnode.plugin_api.model import json_schema
 from hnnode.plugin_api.outcome import QueryRefused, TxRefused
 from hnnode.plugin_api.registry import QuerySpec
-from hnnode.ports import ActionInfo, QueryInfo, RuleInfo, StateReader
+from hnnode.ports import ActionInfo, EventInfo, QueryInfo, RuleInfo, StateReader
 
 NATIVE_VERSION = "1"
 """Version of the native applications' rules; not the package's version, so that a rebuilt node keeps its plugins
@@ -38,7 +39,7 @@ Answer = Callable[[bytes, StateReader], dict[str, Any]]
 
 
 class NodeApplications:
-    """Actions, queries and rules of the loaded plugins and of the native applications. Thread-safe: nothing changes
+    """Actions, queries, events and rules of the loaded plugins and of the native applications. Thread-safe: nothing changes
     after start.
     """
 
@@ -106,6 +107,20 @@ class NodeApplications:
     def queries(self) -> list[QueryInfo]:
         """Every query, ascending by application and query."""
         return [info for _, (info, _) in sorted(self._answers.items(), key=lambda item: item[0])]
+
+    def events(self) -> list[EventInfo]:
+        """Every event that a receipt may hold, ascending."""
+        native = {row[0] for row in self._native}
+        tables: list[tuple[str, Iterable[EventFacts]]] = [
+            *((name, events) for name, events in NATIVE_EVENTS.items() if name in native),
+            *((table.name, table.events.values()) for table in self._applications.values()),
+        ]
+        found = [
+            EventInfo(name, row.name, row.schema, row.title_zh, row.title_en)
+            for name, events in tables
+            for row in events
+        ]
+        return sorted(found, key=lambda info: info.event)
 
     def rules(self) -> list[RuleInfo]:
         """Every rule that a receipt may name, ascending."""

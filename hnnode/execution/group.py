@@ -195,9 +195,9 @@ class Group:
             reader: everything else after the block before.
         Raises: FatalError: the host is out of memory. ReadFailed of `reader` passes through.
         """
-        meter = self._meter
+        meter, table = self._meter, self._table
         given = None if meter is None else event_counter(meter)
-        tx = make_context(self._height, self._time_ms, values, reader, self._table.reads, given)
+        tx = make_context(self._height, self._time_ms, values, reader, table.reads, given, table.event_checks)
         self._reader = reader
         if meter is not None:
             meter.begin_block()

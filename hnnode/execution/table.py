@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from hnnode.execution.payload import payload_decoder
+from hnnode.plugin_api.events import EventCheck, EventSpec, event_checks
 from hnnode.plugin_api.migration import Migration
 from hnnode.plugin_api.model import ModelError, json_schema
 from hnnode.plugin_api.privacy.guard import (
@@ -77,6 +78,19 @@ class ActionFacts(Protocol):
     def exempt(self) -> tuple[str, ...]: ...
 
 
+class EventFacts(Protocol):
+    """What a node knows of an event. schema: JSON Schema of its data."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def schema(self) -> dict[str, Any]: ...
+    @property
+    def title_zh(self) -> str: ...
+    @property
+    def title_en(self) -> str: ...
+
+
 class ApplicationFacts(Protocol):
     """What a node knows of an application, wherever its code runs."""
 
@@ -97,6 +111,8 @@ class ApplicationFacts(Protocol):
     @property
     def actions(self) -> Mapping[str, ActionFacts]: ...
     @property
+    def events(self) -> Mapping[str, EventFacts]: ...
+    @property
     def rules(self) -> Mapping[str, RuleSpec]: ...
     @property
     def reads(self) -> frozenset[str]: ...
@@ -116,6 +132,9 @@ class Application:
     actions: Mapping[str, Action]
     queries: Mapping[str, QuerySpec]
     rules: Mapping[str, RuleSpec]
+    events: Mapping[str, EventSpec] = field(default_factory=dict)
+    event_checks: dict[str, EventCheck] = field(default_factory=dict)
+    """Of the same, for the core."""
     reads: frozenset[str] = frozenset()
     meter: Meter | None = None
     handling: Mapping[str, Handling] = field(default_factory=dict)
@@ -162,6 +181,8 @@ class Application:
             actions=MappingProxyType(actions),
             queries=MappingProxyType(dict(sorted(registry.queries.items()))),
             rules=MappingProxyType(dict(sorted(registry.rules.items()))),
+            events=MappingProxyType(dict(sorted(registry.events.items()))),
+            event_checks=event_checks(registry.events),
             reads=frozenset(registry.foreign),
             meter=meter,
             handling=MappingProxyType(dict(registry.handling)),

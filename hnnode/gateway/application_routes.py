@@ -37,12 +37,12 @@ class BuildRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def catalogue(node: Node) -> list[dict[str, Any]]:
-    """Applications with their actions, queries and rules, by name."""
+    """Applications with their actions, queries, events and rules, by name."""
     found: dict[str, dict[str, Any]] = {}
 
     def entry(application: str) -> dict[str, Any]:
-        empty = {"application": application, "plugin": "", "version": "", "actions": [], "queries": [], "rules": []}
-        return found.setdefault(application, empty)
+        lists: dict[str, Any] = {"actions": [], "queries": [], "events": [], "rules": []}
+        return found.setdefault(application, {"application": application, "plugin": "", "version": "", **lists})
 
     for action in node.applications.actions():
         item = entry(action.application)
@@ -58,6 +58,9 @@ def catalogue(node: Node) -> list[dict[str, Any]]:
     for query in node.applications.queries():
         item = {"query": query.query, "title_zh": query.title_zh, "title_en": query.title_en}
         entry(query.application)["queries"].append(item)
+    for event in node.applications.events():
+        item = {"event": event.event, "title_zh": event.title_zh, "title_en": event.title_en}
+        entry(event.application)["events"].append(item)
     for rule in node.applications.rules():
         item = {"rule": rule.rule, "message_zh": rule.zh, "message_en": rule.en}
         entry(rule.application)["rules"].append(item)
@@ -73,7 +76,9 @@ def application_routes(context: Context) -> APIRouter:
         plugins = [{**p, "code_hash": _hex(p.get("code_hash", ""))} for p in node.applications.plugins()]
         return json_answer({"plugins": plugins})
 
-    @router.get("/applications", response_model=models.Applications, summary="Applications, actions, queries and rules")
+    @router.get(
+        "/applications", response_model=models.Applications, summary="Applications, actions, queries, events and rules"
+    )
     async def list_applications() -> Response:
         return json_answer({"applications": catalogue(node)})
 
@@ -85,7 +90,9 @@ def application_routes(context: Context) -> APIRouter:
         queries = {q.query: q.schema for q in node.applications.queries() if q.application == application}
         if not actions and not queries:
             raise Rejected("NOT_FOUND", f"application {application}: not on this chain")
-        return json_answer({"application": application, "actions": actions, "queries": queries})
+        events = {e.event: e.schema for e in node.applications.events() if e.application == application}
+        answer = {"application": application, "actions": actions, "queries": queries, "events": events}
+        return json_answer(answer)
 
     @router.post(
         "/applications/{application}/queries/{query}",

@@ -205,6 +205,12 @@ class QueryView(Model):
     title_en: str
 
 
+class EventView(Model):
+    event: str
+    title_zh: str
+    title_en: str
+
+
 class RuleView(Model):
     rule: str
     message_zh: str
@@ -217,6 +223,7 @@ class ApplicationView(Model):
     version: str
     actions: list[ActionView]
     queries: list[QueryView]
+    events: list[EventView]
     rules: list[RuleView]
 
 
@@ -225,9 +232,12 @@ class Applications(Model):
 
 
 class Schema(Model):
+    """JSON Schemas: of payloads, of arguments, and of the data of events."""
+
     application: str
     actions: dict[str, Any]
     queries: dict[str, Any]
+    events: dict[str, Any]
 
 
 class Plugins(Model):

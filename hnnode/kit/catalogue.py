@@ -287,6 +287,22 @@ _TABLE: tuple[tuple[str, Level, str, str, str, str], ...] = (
         "两种语言都写",
         "write both languages",
     ),
+    (
+        "HN505",
+        "error",
+        "发出了未声明的事件",
+        "an event is emitted that is not declared",
+        "用 registry.event 声明它和它的数据模型",
+        "declare it and the model of its data with registry.event",
+    ),
+    (
+        "HN506",
+        "warning",
+        "声明的事件从未发出",
+        "a declared event is never emitted",
+        "删除它",
+        "remove it",
+    ),
     ("HN510", "error", "版本号没有提高", "the version was not raised", "提高 plugin.version", "raise plugin.version"),
     (
         "HN511",

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from hnnode.errors import ConfigError, HnError
 from hnnode.execution.host import Host
 from hnnode.execution.table import Application
+from hnnode.kit.events import check_events
 from hnnode.kit.findings import FINDINGS_MAX, Finding, failed
 from hnnode.kit.lint import lint
 from hnnode.kit.lint.module import Code
@@ -131,11 +132,17 @@ def _table(project: Project, code: Code, table: Application) -> Iterator[Finding
         yield Finding(place, 0, 0, "HN102", f"[privacy], registry.privacy: {odd[0][0]}")
     titled = [(f"action {row.name}", row.title_zh, row.title_en) for row in table.actions.values()]
     titled += [(f"query {row.name}", row.title_zh, row.title_en) for row in table.queries.values()]
+    titled += [(f"event {row.name}", row.title_zh, row.title_en) for row in table.events.values()]
     titled += [(f"rule {row.id}", row.zh, row.en) for row in table.rules.values()]
     for what, zh, en in titled:
         if not _CHINESE.search(zh) or not en.strip() or _CHINESE.search(en):
             yield Finding(place, 0, 0, "HN504", what)
-    used = _used_rules(code, plugin.name)
+    yield from check_events(place, code, table)
+    used = {
+        rule: at
+        for rule, at in _used_rules(code, plugin.name).items()
+        if rule not in table.events or rule in table.rules
+    }
     for rule, (path, line) in sorted(used.items()):
         if rule not in table.rules:
             yield Finding(path, line, 1, "HN502", rule)
@@ -154,7 +161,7 @@ def _used_rules(code: Code, name: str) -> dict[str, tuple[str, int]]:
             for node in ast.walk(module.tree)
             if isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("emit", "rule")
+            and node.func.attr in ("emit", "event", "rule")
             and node.args
             for part in ast.walk(node.args[0])
         }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from hnnode.errors import ConfigError
 from hnnode.execution.table import Application
 from hnnode.kit.chain import Chain
 from hnnode.kit.diagram import draw, find_status_maps
-from hnnode.kit.lint.module import Code
 from hnnode.kit.page import Block, Drawing, Heading, Listing, Paragraph, Table, Text, as_html, as_markdown
 from hnnode.kit.project import Project, table_of
 from hnnode.kit.schemas import Schema, fields_of
@@ -58,14 +56,13 @@ def page_of(project: Project) -> list[Block]:
     try:
         table = table_of(host, project.name)
         files = read_code(project.package)
-        code = Code.parse(project.manifest, files)
-        examples, seen = _examples(project, host)
+        examples = _examples(project, host)
         return [
             *_head(project, hash_code(files)),
             *_states(project),
             *_actions(project.manifest, table, examples),
             *_rules(table),
-            *_events(code, seen),
+            *_events(table),
             *_queries(table),
             *_privacy(project.manifest, table),
             *_limits(),
@@ -150,48 +147,17 @@ def _rules(table: Application) -> Iterator[Block]:
     yield Table([("规则", "rule"), ("说明", "text")], rows, frozenset((0,)))
 
 
-def _events(code: Code, seen: Mapping[str, set[str]]) -> Iterator[Block]:
-    """`seen`: data of the events that the examples gave, by event."""
-    found: dict[str, set[str]] = {name: set(keys) for name, keys in seen.items()}
-    for module in code.modules.values():
-        for function in ast.walk(module.tree):
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                known = _dicts_of(function)
-                for node in ast.walk(function):
-                    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit":
-                        for name in _names_in(node):
-                            found.setdefault(name, set()).update(_keys(node.args[2], known) if node.args[2:] else ())
-    if found:
-        yield Heading(2, ("事件", "Events"))
-        rows = [(name, ", ".join(sorted(keys)) or "–") for name, keys in sorted(found.items())]
-        yield Table([("事件", "event"), ("数据", "data")], rows, frozenset((0,)))
-
-
-def _names_in(call: ast.Call) -> list[str]:
-    """Events that a call of `emit` may name."""
-    parts = [part.value for part in ast.walk(call.args[0]) if isinstance(part, ast.Constant)] if call.args else []
-    return [part for part in parts if isinstance(part, str) and "." in part]
-
-
-def _dicts_of(function: ast.AST) -> dict[str, set[str]]:
-    """Keys of the dictionaries that a function writes down under a name."""
-    known: dict[str, set[str]] = {}
-    for node in ast.walk(function):
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        value = getattr(node, "value", None)
-        if isinstance(target, ast.Name) and isinstance(value, ast.Dict):
-            known.setdefault(target.id, set()).update(_keys(value, known))
-    return known
-
-
-def _keys(data: ast.expr, known: Mapping[str, set[str]]) -> set[str]:
-    if isinstance(data, ast.Name):
-        return known.get(data.id, set())
-    if isinstance(data, ast.Dict):
-        own = {str(key.value) for key in data.keys if isinstance(key, ast.Constant)}
-        spread = [_keys(value, known) for key, value in zip(data.keys, data.values, strict=True) if key is None]
-        return own.union(*spread)
-    return set()
+def _events(table: Application) -> Iterator[Block]:
+    if not table.events:
+        return
+    yield Heading(2, ("事件", "Events"))
+    for row in table.events.values():
+        yield Heading(3, (f"{row.name} {row.title_zh}", f"{row.name}: {row.title_en}"))
+        if note := _note(row):
+            yield Paragraph(("", note))
+        fields = [(path, *_describe(field)) for path, field in fields_of(row.schema)]
+        if fields:
+            yield Table([("字段", "field"), ("类型", "type"), ("约束", "bounds")], fields, frozenset((0,)))
 
 
 def _queries(table: Application) -> Iterator[Block]:
@@ -266,12 +232,9 @@ def _describe(schema: Schema) -> tuple[str, str]:
     return kind, ", ".join(bounds)
 
 
-def _examples(project: Project, host: Any) -> tuple[dict[str, tuple[str, int]], dict[str, set[str]]]:
-    """(payload, steps) of each action: from `samples/<action>.json`, else from the workload, which tells the steps; and
-    the data of each event it gave.
-    """
+def _examples(project: Project, host: Any) -> dict[str, tuple[str, int]]:
+    """(payload, steps) of each action: from `samples/<action>.json`, else from the workload, which tells the steps."""
     found: dict[str, tuple[str, int]] = {}
-    seen: dict[str, set[str]] = {}
     try:
         work = host.workload(project.name, 1)
     except ConfigError:
@@ -283,12 +246,10 @@ def _examples(project: Project, host: Any) -> tuple[dict[str, tuple[str, int]], 
             outcomes = chain.block([people[item.actor].request(item.action, item.payload) for item in wave])
             for item, outcome in zip(wave, outcomes, strict=True):
                 found.setdefault(item.action, (_pretty(item.payload), outcome.steps))
-                for event, _, data in outcome.events:
-                    seen.setdefault(event, set()).update(data)
     for path in sorted((project.package / "samples").glob("*.json")):
         if path.stem in table_of(host, project.name).actions:
             found[path.stem] = (_pretty(path.read_bytes()), found.get(path.stem, ("", 0))[1])
-    return found, seen
+    return found
 
 
 def _pretty(payload: bytes) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hnnode_native import TxContext as Context
 
 from hnnode.plugin_api.codec import canonical_json, encode_sorted
+from hnnode.plugin_api.events import EventCheck
 from hnnode.plugin_api.limits import (
     EVENT_DATA_BYTES_MAX,
     EVENT_ENTITY_BYTES_MAX,
@@ -92,6 +93,7 @@ def make_context(
     reader: BlockReader,
     reads: frozenset[str] = frozenset(),
     given: Callable[[Any], None] | None = None,
+    events: dict[str, EventCheck] | None = None,
 ) -> Context:
     """The context of a block's transactions.
 
@@ -100,12 +102,13 @@ def make_context(
         reader: everything that is not among `values`.
         reads: the applications that `foreign` may name.
         given: counts an event's data before it is encoded.
+        events: those that may be emitted.
     """
     encode: Callable[[Any], bytes] = canonical_json
     encode_plain: Callable[[Any], bytes] = encode_sorted
     if given is not None:
         encode, encode_plain = _after(given, canonical_json), _after(given, encode_sorted)
-    return Context(height, block_time_ms, values, _LIMITS, reader, reads, encode, encode_plain, TxRefused)
+    return Context(height, block_time_ms, values, _LIMITS, reader, reads, encode, encode_plain, events or {}, TxRefused)
 
 
 def _after(given: Callable[[Any], None], encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:

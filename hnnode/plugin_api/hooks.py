@@ -28,7 +28,7 @@ class Hooks:
 
     @hookspec
     def hn_register(self, registry: Registry) -> None:
-        """Describe the application and fill its table: actions, queries, rules. Called once, at start."""
+        """Describe the application and fill its table: actions, queries, events, rules. Called once, at start."""
 
     @hookspec(firstresult=True)
     def hn_migrations(self) -> Sequence[Migration] | None:

@@ -10,6 +10,8 @@ VALUE_BYTES_MAX = 64 * 1024
 """Value of one key."""
 EVENTS_MAX = 64
 """Events of one transaction."""
+EVENT_KINDS_MAX = 256
+"""Events that one application may declare."""
 EVENT_DATA_BYTES_MAX = 16 * 1024
 """Encoded data of one event."""
 EVENT_NAME_BYTES_MAX = 64

@@ -18,7 +18,8 @@ from hnnode.plugin_api.limits import MODEL_DEPTH_MAX
 END = r"(?![\s\S])"
 """End of text in a pattern, in JSON Schema's dialect and in Python's; `$` would let a trailing newline through."""
 
-Use = Literal["payload", "record", "event"]
+Use = Literal["payload", "record", "event", "declared"]
+"""`event`: data that are encoded. `declared`: the model that an event's data must fit."""
 
 
 class ModelError(TypeError):
@@ -48,7 +49,7 @@ def _check(info: inspect.Type, use: Use, where: str, parents: tuple[Any, ...], d
         case inspect.StructType():
             if info.cls in parents:
                 raise ModelError(f"{where}: recursive type {info.cls.__name__}")
-            if use == "payload" and not info.forbid_unknown_fields:
+            if use in ("payload", "declared") and not info.forbid_unknown_fields:
                 raise ModelError(f"{where}: {info.cls.__name__} must set forbid_unknown_fields=True")
             for item in info.fields:
                 _check(item.type, use, f"{where}.{item.name}", (*parents, info.cls), depth + 1)

@@ -1,4 +1,4 @@
-"""The table a plugin fills in `hn_register`: actions, queries and rules of its application."""
+"""The table a plugin fills in `hn_register`: actions, queries, events and rules of its application."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from hnnode.plugin_api.context import Context, QueryView, Reader, TxInfo
-from hnnode.plugin_api.limits import ACTIONS_MAX, FOREIGN_MAX, PREFETCH_ROUNDS_MAX
+from hnnode.plugin_api.events import EventSpec
+from hnnode.plugin_api.limits import (
+    ACTIONS_MAX,
+    EVENT_KINDS_MAX,
+    EVENT_NAME_BYTES_MAX,
+    FOREIGN_MAX,
+    PREFETCH_ROUNDS_MAX,
+)
 from hnnode.plugin_api.model import ModelError, check_model
 from hnnode.plugin_api.privacy.guard import RULE, RULE_TEXTS, Handling, action_handling
 
@@ -66,6 +73,7 @@ class Registry:
         self.actions: dict[str, ActionSpec] = {}
         self.queries: dict[str, QuerySpec] = {}
         self.rules: dict[str, RuleSpec] = {}
+        self.events: dict[str, EventSpec] = {}
         self.foreign: set[str] = set()
         self.handling: dict[str, Handling] = {}
         self.unguarded: frozenset[str] = frozenset()
@@ -124,6 +132,28 @@ class Registry:
         if _name(name, "query") in self.queries:
             raise ModelError(f"query {name}: registered twice")
         self.queries[name] = QuerySpec(name, model, handler, title_zh, title_en)
+
+    def event(self, name: str, model: type[msgspec.Struct], *, title_zh: str, title_en: str) -> None:
+        """Declare an event: `<application>.<name>` as `Context.emit` is given it, and the shape of its data. A transaction that
+        emits an event that is not declared, or with data that do not fit, fails with HANDLER_FAILED.
+
+        Args:
+            model: a Struct of integers, text, booleans, None and lists of them, with forbid_unknown_fields. A model whose
+                fields say no more than their kind costs 0.1 µs an event, one with bounds or patterns 0.3 µs and more.
+        """
+        check_model(model, "declared")
+        try:
+            msgspec.json.Decoder(model)
+        except (TypeError, ValueError) as e:
+            raise ModelError(f"event {name}: {e}") from e
+        prefix, _, own = name.partition(".")
+        if prefix != self.application or not NAME.fullmatch(own) or len(name) > EVENT_NAME_BYTES_MAX:
+            raise ModelError(f"event {name}: want {self.application}.<name>, at most {EVENT_NAME_BYTES_MAX} characters")
+        if name in self.events:
+            raise ModelError(f"event {name}: registered twice")
+        if len(self.events) == EVENT_KINDS_MAX:
+            raise ModelError(f"event {name}: more than {EVENT_KINDS_MAX} events of one application")
+        self.events[name] = EventSpec(name, model, title_zh, title_en)
 
     def reads(self, *applications: str) -> None:
         """Let handlers and queries read the state of other applications (`Context.foreign`)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hnnode.ports.execution import (
     ActionInfo,
     Applications,
+    EventInfo,
     QueryInfo,
     RuleInfo,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "ConsensusLog",
     "Cursor",
     "Decided",
+    "EventInfo",
     "Events",
     "FrameHandler",
     "HeldBatch",

@@ -34,6 +34,17 @@ class QueryInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class EventInfo:
+    """An event that transactions of an application may give: `<application>.<name>`, the JSON Schema of its data."""
+
+    application: str
+    event: str
+    schema: Mapping[str, Any]
+    title_zh: str
+    title_en: str
+
+
+@dataclass(frozen=True, slots=True)
 class RuleInfo:
     """A rule that a transaction may be refused by: `<application>.<name>` and what it says."""
 
@@ -48,6 +59,7 @@ class Applications(Protocol):
 
     def actions(self) -> list[ActionInfo]: ...
     def queries(self) -> list[QueryInfo]: ...
+    def events(self) -> list[EventInfo]: ...
     def rules(self) -> list[RuleInfo]: ...
     def exempt_fields(self) -> list[tuple[str, str, Sequence[str]]]:
         """(application, action, fields of its payload) that the door does not look through for numbers of people."""

@@ -13,6 +13,7 @@ from hnnode.errors import CODES
 from hnnode.execution.executor import ForeignResult
 from hnnode.execution.group import ForeignTx
 from hnnode.execution.table import Application
+from hnnode.plugin_api.events import EventSpec
 from hnnode.plugin_api.limits import (
     EVENT_DATA_BYTES_MAX,
     EVENT_ENTITY_BYTES_MAX,
@@ -43,6 +44,7 @@ class TwinContext:
         facts: Any,
         foreign: Foreign,
         deleted: set[bytes],
+        events: Mapping[str, EventSpec],
     ) -> None:
         _, self.tx_id, self.sender, _, _ = tx
         self.height = height
@@ -54,6 +56,7 @@ class TwinContext:
         self.steps = 0
         self.others = foreign
         self.deleted = deleted
+        self.declared = events
 
     def get(self, key: bytes) -> bytes | None:
         self._step()
@@ -106,6 +109,7 @@ class TwinContext:
         encoded = msgspec.json.encode(dict(sorted(data.items())))
         _bound(len(self.events) < EVENTS_MAX and len(encoded) <= EVENT_DATA_BYTES_MAX)
         _bound(len(name.encode()) <= EVENT_NAME_BYTES_MAX and len(entity.encode()) <= EVENT_ENTITY_BYTES_MAX)
+        msgspec.json.decode(encoded, type=self.declared[name].model)
         self.events.append((name, entity, encoded))
 
     def require(self, rule_id: str, condition: bool) -> None:
@@ -145,7 +149,7 @@ def execute(
     for tx in txs:
         index, _, sender, name, raw = tx
         known = facts(sender) if facts else ("", ())
-        context = TwinContext(tx, height, time_ms, state, known, foreign or {}, deleted)
+        context = TwinContext(tx, height, time_ms, state, known, foreign or {}, deleted, table.events)
         code, rule = _run(table, name, raw, context)
         if code:
             rows.append((index, code, rule, 0, [], []))

@@ -80,6 +80,8 @@ def test_reads(client: Client, live: LiveNode) -> None:
     assert client.block(1, full=True).txs is not None
     assert [b.height for b in client.blocks()] == list(range(tip.height, 0, -1))
     assert len(list(client.blocks(limit=1))) == 1
+    schema = client.schema("evidence")
+    assert {"preserve", "verify", "evidence.preserved"} <= {*schema.actions, *schema.queries, *schema.events}
     found = client.query("evidence", "verify", {"hash": f"{2:064x}"})
     assert found.result["found"] is True
     assert found.height >= 1

@@ -19,6 +19,7 @@ from hnnode.execution.table import Application
 from hnnode.plugin_api import END, Context, Registry
 from hnnode.plugin_api.testing import MemoryState
 from tests.kit import plugin_twin
+from tests.kit.declared_events import declare
 
 WHATS = ("ok", "refuse", "late", "raise", "unknown", "read", "swallow", "long", "delete", "rebel")
 
@@ -69,6 +70,7 @@ def application(*, batch: bool, handler: Any = many) -> Application:
     more = {"execute_batch": handler} if batch else {}
     registry.action("do", Do, single, title_zh="做", title_en="do", **more)
     registry.action("alone", Do, single, title_zh="独", title_en="alone")
+    declare(registry, {"demo.done": {"count": int, "sender": str}})
     registry.rule("demo.no", "不", "no")
     return Application.freeze(registry, "1", bytes(32))
 

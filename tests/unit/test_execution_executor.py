@@ -42,6 +42,15 @@ class Do(msgspec.Struct, forbid_unknown_fields=True):
     what: str
 
 
+class WasPut(msgspec.Struct, forbid_unknown_fields=True):
+    value: str
+    height: int
+
+
+class Maybe(msgspec.Struct, forbid_unknown_fields=True):
+    x: str = ""
+
+
 class Row(msgspec.Struct, array_like=True):
     n: int
 
@@ -144,6 +153,8 @@ def registry() -> Registry:
     ):
         made.action(name, model, handler, title_zh=name, title_en=name)  # type: ignore[arg-type]
     made.action("read", Put, read, keys=hint, title_zh="read", title_en="read")
+    made.event("demo.put", WasPut, title_zh="放", title_en="put")
+    made.event("demo.e", Maybe, title_zh="事", title_en="e")
     made.rule("demo.odd", "奇怪", "odd")
     return made
 

@@ -84,9 +84,21 @@ def bad_third(tx, p, rows):
 
 THEN = {"none": (), "good": (good_second, good_third), "bad": (bad_second, bad_third)}["@HINTS@"]
 
+class Linked(msgspec.Struct, forbid_unknown_fields=True):
+    asked: int
+
+class Walked(msgspec.Struct, forbid_unknown_fields=True):
+    last: int
+
+class Spun(msgspec.Struct, forbid_unknown_fields=True):
+    turns: int
+    last: int
+
 class Plugin:
     @hookimpl
     def hn_register(self, registry):
+        for name, model in (("linked", Linked), ("walked", Walked), ("spun", Spun)):
+            registry.event("toy." + name, model, title_zh="x", title_en="x")
         registry.rule("toy.high", "x", "x")
         for name, act, batch in (("link", link, None), ("walk", walk, None), ("walks", walk, walk_many), ("spin", spin, None)):
             registry.action(name, P, act, execute_batch=batch, keys=first, then_keys=THEN, title_zh="x", title_en="x")

@@ -17,6 +17,7 @@ from hnnode.execution.table import Application
 from hnnode.plugin_api import Context, Registry
 from hnnode.plugin_api.limits import EVENTS_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, WRITES_MAX
 from hnnode.plugin_api.testing import MemoryState, account_record
+from tests.kit.declared_events import declare
 
 CHAIN = bytes(31) + b"\x01"
 VALID_BLOCKS = 100
@@ -27,6 +28,10 @@ def key(n: int) -> native.SecretKey:
 
 
 AUTHOR, CLERK, STRANGER = key(1), key(2), key(3)
+
+
+LONGEST = "demo." + "e" * 32
+"""Name of an event."""
 
 
 class Push(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,12 +54,13 @@ def push(tx: Context, payload: Push) -> None:
                 tx.put(b"%03d" % n + b"k" * (KEY_BYTES_MAX - 3), b"v")
             tx.put(b"count", b"v" * VALUE_BYTES_MAX)
             for n in range(EVENTS_MAX - 1):
-                tx.emit("e" * 64, "é" * 128, {"text": "\u2028\x00" * 200, "n": -(2**63) - n})
+                tx.emit(LONGEST, "é" * 128, {"text": "\u2028\x00" * 200, "n": -(2**63) - n})
 
 
 def demo() -> Application:
     registry = Registry("demo")
     registry.action("push", Push, push, roles=("clerk",), title_zh="推", title_en="Push")
+    declare(registry, {"demo.pushed": {"who": str, "roles": list[str], "count": int}, LONGEST: {"text": str, "n": int}})
     registry.rule("demo.no", "不行", "no")
     return Application.freeze(registry, "1", bytes(32))
 

@@ -23,6 +23,7 @@ from hnnode.plugin_api import Context, ModelError, QueryView, Registry
 from hnnode.plugin_api.limits import FOREIGN_MAX, KEY_BYTES_MAX, PAGE_LIMIT_MAX, STEPS_MAX
 from hnnode.plugin_api.testing import LocalChain, MemoryState
 from tests.kit import plugin_twin
+from tests.kit.declared_events import declare
 
 OTHERS = {"evidence": {b"a": b"from evidence", b"": b"root"}, "absent": {}}
 
@@ -84,6 +85,8 @@ def application(*, batch: bool = False, hints: bool = False) -> Application:
     if hints:
         more["keys"] = lambda _, payload: [op.key.encode() for op in payload.ops]
     registry.action("do", Do, single, title_zh="做", title_en="do", **more)
+    text, texts = {"value": str}, {"rows": list[str]}
+    declare(registry, {"demo.get": text, "demo.scan": texts, "demo.pages": {"keys": list[str]}, "demo.foreign": text})
     registry.rule("demo.no", "不", "no")
     registry.reads("evidence", "absent")
     return Application.freeze(registry, "1", bytes(32))

@@ -12,6 +12,7 @@ import pytest
 from hnnode_native import sm3
 
 from hnnode.client import AsyncClient, Client, NotFound, Policy, RequestRefused, TimeToken, TxFailed, verify_certificate
+from hnnode.execution.native_events import NATIVE_EVENTS
 from hnnode.execution.native_rules import NATIVE_RULES
 from tests.kit.http import refused
 from tests.kit.live_node import LiveNode
@@ -96,12 +97,13 @@ def test_what_has_no_certificate_is_refused(live: LiveNode) -> None:
         client.evidence.certificate(bytes(32), owner)
 
 
-def test_every_rule_of_the_core_has_words() -> None:
+def test_every_rule_and_event_of_the_core_has_words() -> None:
     sources = (ROOT / "native" / "execution" / "src").rglob("*.rs")
     text = "\n".join(path.read_text("utf-8") for path in sources)
     # What is emitted is an event's name; every other such literal names a rule.
     literals = set(re.findall(r'"((?:evidence|governance|identity)\.[a-z_]+)"', text))
     events = set(re.findall(r'emit\(\s*"([a-z_.]+)"', text)) | {"evidence.match", "evidence.mismatch"}
+    assert events == {event.name for declared in NATIVE_EVENTS.values() for event in declared}
     named = literals - events
     assert len(named) > 40
     assert named == set(NATIVE_RULES)

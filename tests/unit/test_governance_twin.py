@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hnnode.errors import CODES
 from hnnode.execution.governance_records import SET_KEY, Code, Proposal, decode_closed, decode_set, genesis_set
+from hnnode.execution.native_events import NATIVE_EVENTS
 from hnnode.governance.voting import propose_payload, vote_payload
 from hnnode.plugin_api.testing import MemoryState
 
@@ -22,6 +23,7 @@ ADMIN = KEYS[0]
 VALIDATORS = native.ValidatorSet(0, [(key.public_key(), power) for key, power in zip(KEYS, POWERS, strict=True)])
 TOTAL = sum(POWERS)
 NAMES = ("alpha", "beta")
+EVENTS = {event.name: event.model for event in NATIVE_EVENTS["governance"]}
 FIRST = Code("1.0", 1, 1, "01" * 32)
 
 
@@ -230,6 +232,8 @@ def test_the_set_is_that_of_a_twin_over_random_histories(history: list[tuple[lis
         for tx_id, packed in zip(result.tx_ids, result.receipts, strict=True):
             receipt = native.Receipt.decode(packed)
             order, payload = payloads[tx_id]
+            for name, _, data in receipt.events:
+                msgspec.json.decode(data, type=EVENTS[name])
             if order[0] == "propose":
                 want = twin.propose(height, payload)
             elif receipt.code == CODES["SIGNATURE_INVALID"]:

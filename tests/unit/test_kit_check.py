@@ -136,6 +136,20 @@ def test_the_six_planted_faults_are_found(project: Path, fault: str) -> None:
                 'RULES: tuple[tuple[str, str, str], ...] = (\n    ("spare", "备用", "spare"),',
             ),
         ),
+        (
+            "HN505",
+            append("hn_demo/handlers.py", '\n\ndef told(tx: Context) -> None:\n    tx.emit("demo.told", "", {})\n'),
+        ),
+        (
+            "HN506",
+            swap(
+                "hn_demo/events.py",
+                "EVENTS: tuple[tuple[str, type[Event], str, str], ...] = (",
+                'EVENTS: tuple[tuple[str, type[Event], str, str], ...] = (\n    ("spare", Event, "备用", "Spare"),',
+            ),
+        ),
+        ("HN304", swap("hn_demo/events.py", "    owner: str\n", "    owner: int\n")),
+        ("HN504", swap("hn_demo/events.py", '"已申请"', '"applied"')),
         ("HN504", swap("hn_demo/plugin.py", 'title_zh="申请"', 'title_zh="apply"')),
         ("HN504", swap("hn_demo/hnplugin.toml", 'title_en = "Demo"', 'title_en = "演示"')),
     ],

@@ -57,7 +57,9 @@ def test_the_page_says_everything_and_needs_nothing(tmp_path: Path, kind: str) -
     assert "<svg" in html
     host = project.host()
     table = host.applications["demo"]
-    for name in (*table.actions, *table.queries, *table.rules):
+    for event in table.events.values():
+        assert set(event.schema["$defs"][event.model.__name__]["properties"]) <= set(re.findall(r"\w+", html))
+    for name in (*table.actions, *table.queries, *table.events, *table.rules):
         assert all(name in text for text in (html, english, chinese)), name
     for rule in table.rules.values():
         assert rule.zh in html

@@ -67,6 +67,14 @@ class IsolatedQuery:
     title_en: str
 
 
+@dataclass(frozen=True, slots=True)
+class IsolatedEvent:
+    name: str
+    schema: dict[str, Any]
+    title_zh: str
+    title_en: str
+
+
 class IsolatedApplication:
     """`ApplicationFacts`, with the processes behind them. `execute` is for one thread, `query` and `ask` for any."""
 
@@ -118,6 +126,12 @@ class IsolatedApplication:
             {
                 row.name: IsolatedQuery(row.name, msgspec.json.decode(row.schema), row.title_zh, row.title_en)
                 for row in described.queries
+            }
+        )
+        self.events: Mapping[str, IsolatedEvent] = MappingProxyType(
+            {
+                row.name: IsolatedEvent(row.name, msgspec.json.decode(row.schema), row.title_zh, row.title_en)
+                for row in described.events
             }
         )
         self.migrations = frozenset(described.migrations)

@@ -36,6 +36,7 @@ from hnnode.execution.migrating import move_page
 from hnnode.execution.source import PluginSource
 from hnnode.execution.table import Application
 from hnnode.plugin_api.context import QueryView, make_context
+from hnnode.plugin_api.events import EventSpec, event_checks
 from hnnode.plugin_api.limits import QUERY_TICKS_MAX
 from hnnode.plugin_api.model import ModelError, json_schema
 from hnnode.plugin_api.outcome import QueryRefused, ReadFailed, TxRefused
@@ -137,6 +138,10 @@ def _load(frames: Frames, missing: list[str]) -> Application:
     return table
 
 
+class _Warmth(msgspec.Struct, forbid_unknown_fields=True):
+    d: list[int]
+
+
 def _warm() -> None:
     """Use once what makes ready at its first use and would need a system call for it."""
     api_modules()
@@ -156,7 +161,8 @@ def _warm() -> None:
         def sender(self, account: bytes, /) -> tuple[str, tuple[str, ...]]:
             return "", ()
 
-    tx = make_context(1, 1, {}, Nothing(), frozenset())
+    events = event_checks({"a.b": EventSpec("a.b", _Warmth, "", "")})
+    tx = make_context(1, 1, {}, Nothing(), events=events)
     tx._begin(bytes(32), bytes(20))
     tx.put(b"k", b"v")
     tx.scan(b"", 1)
@@ -186,6 +192,10 @@ def _description(table: Application, missing: list[str]) -> m.Description:
         queries=tuple(
             m.QueryMessage(row.name, msgspec.json.encode(json_schema(row.model)), row.title_zh, row.title_en)
             for row in table.queries.values()
+        ),
+        events=tuple(
+            m.EventMessage(row.name, msgspec.json.encode(row.schema), row.title_zh, row.title_en)
+            for row in table.events.values()
         ),
         rules=tuple((rule.id, rule.zh, rule.en) for rule in table.rules.values()),
         reads=tuple(sorted(table.reads)),

@@ -43,6 +43,13 @@ class QueryMessage(msgspec.Struct, array_like=True, frozen=True):
     title_en: str
 
 
+class EventMessage(msgspec.Struct, array_like=True, frozen=True):
+    name: str
+    schema: bytes
+    title_zh: str
+    title_en: str
+
+
 class Description(msgspec.Struct, array_like=True, frozen=True):
     """Everything the node must know of an application that it does not run itself. Schemas are JSON.
 
@@ -55,6 +62,7 @@ class Description(msgspec.Struct, array_like=True, frozen=True):
     state_version: int
     actions: tuple[ActionMessage, ...]
     queries: tuple[QueryMessage, ...]
+    events: tuple[EventMessage, ...]
     rules: tuple[tuple[str, str, str], ...]
     reads: tuple[str, ...]
     missing: tuple[str, ...]

@@ -23,9 +23,11 @@ _UNBOUNDED = 1 << 20
 
 
 def check_patterns(registry: Registry) -> None:
-    """Raises: ModelError: a pattern of an action or query may take work without bound."""
+    """Raises: ModelError: a pattern of an action, query or event may take work without bound."""
     models = [action.model for action in registry.actions.values()]
-    for model in (*models, *(query.model for query in registry.queries.values())):
+    models += [query.model for query in registry.queries.values()]
+    models += [event.model for event in registry.events.values()]
+    for model in models:
         for pattern in _patterns(inspect.type_info(model)):
             check_pattern(pattern)
 

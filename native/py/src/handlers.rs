@@ -1,11 +1,12 @@
 //! What Python handlers of plugins see of a transaction, and what it leaves.
 
+use crate::declared;
 use crate::scan::{self, Row, Wanted, Written};
 use hn_execution::ResultPacker;
 use hn_primitives::codes;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFrozenSet, PyInt, PyString};
+use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyString};
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyTxContext>()
@@ -71,6 +72,8 @@ struct PyTxContext {
     encode: Py<PyAny>,
     /// Sorted JSON of a mapping that passed the checks.
     encode_plain: Py<PyAny>,
+    /// Name → (decoder of its data, kinds by field or None, count of those it needs) of each event that was declared.
+    declared: Py<PyDict>,
     /// Exception class (code, rule).
     refused: Py<PyAny>,
     packer: ResultPacker,
@@ -114,18 +117,11 @@ impl PyTxContext {
         let py = data.py();
         let plain = data.cast_exact::<PyDict>().is_ok_and(|data| {
             data.iter()
-                .all(|(key, value)| key.is_exact_instance_of::<PyString>() && is_plain(&value))
+                .all(|(key, value)| key.is_exact_instance_of::<PyString>() && declared::is_plain(&value))
         });
         let encode = if plain { &self.encode_plain } else { &self.encode };
         Ok(encode.bind(py).call1((data,))?.cast_into::<PyBytes>()?)
     }
-}
-
-fn is_plain(value: &Bound<'_, PyAny>) -> bool {
-    value.is_exact_instance_of::<PyString>()
-        || value.is_exact_instance_of::<PyInt>()
-        || value.is_exact_instance_of::<PyBool>()
-        || value.is_none()
 }
 
 /// Bytes of values that one application's transactions of a block read one by one and that are kept for those behind.
@@ -166,6 +162,7 @@ impl PyTxContext {
         reads: Py<PyFrozenSet>,
         encode: Py<PyAny>,
         encode_plain: Py<PyAny>,
+        declared: Py<PyDict>,
         refused: Py<PyAny>,
     ) -> PyResult<Self> {
         let nothing = PyBytes::new(py, b"").into_any().unbind();
@@ -190,6 +187,7 @@ impl PyTxContext {
             sender_of: call("sender")?,
             encode,
             encode_plain,
+            declared,
             refused,
             packer: ResultPacker::default(),
             result_count: 0,
@@ -317,7 +315,8 @@ impl PyTxContext {
         if !name.is_truthy()? {
             return Err(PyValueError::new_err("an event needs a name"));
         }
-        let data = self.encoded(data)?;
+        let given = data;
+        let data = self.encoded(given)?;
         if self.events.len() >= self.limits.events || data.as_bytes().len() > self.limits.event_data_bytes {
             return Err(self.beyond(py));
         }
@@ -329,6 +328,7 @@ impl PyTxContext {
         if entity.to_str()?.len() > self.limits.event_entity_bytes {
             return Err(self.beyond(py));
         }
+        declared::check(self.declared.bind(py), name, given, &data)?;
         self.events
             .push((name.clone().unbind(), entity.clone().unbind(), data.unbind()));
         Ok(())

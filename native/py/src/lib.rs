@@ -5,6 +5,7 @@
 mod bench;
 mod consensus;
 mod crypto;
+mod declared;
 mod error;
 mod execution;
 mod formats;

@@ -8,6 +8,7 @@ from typing import Any
 from hn_coldchain import holds, intake, models, moves, privacy, queries, temperatures, trace, transform
 from hn_coldchain.epcis import import_document
 from hn_coldchain.epcis_reader import EpcisError
+from hn_coldchain.events import EVENTS
 from hn_coldchain.migrations import MIGRATIONS
 from hn_coldchain.rules import RULES
 from hn_coldchain.state import HOLDS, offer_keys, parent_keys
@@ -35,6 +36,8 @@ class ColdchainPlugin:
         _alarms(registry)
         _oversight(registry)
         _queries(registry)
+        for name, model, zh, en in EVENTS:
+            registry.event(f"coldchain.{name}", model, title_zh=zh, title_en=en)
         for name, zh, en in RULES:
             registry.rule(f"coldchain.{name}", zh, en)
 

@@ -16,6 +16,7 @@ from hn_medical import (
     trace_models,
     trace_queries,
 )
+from hn_medical.events import EVENTS
 from hn_medical.fhir import FhirError, read_bundle
 from hn_medical.paging import NoQuestion, PageQuestion
 from hn_medical.privacy import PRIVACY, UNGUARDED
@@ -45,6 +46,8 @@ class MedicalPlugin:
         _trace_queries(registry)
         _report_queries(registry)
         registry.privacy(PRIVACY, UNGUARDED)
+        for name, model, zh, en in EVENTS:
+            registry.event(f"medical.{name}", model, title_zh=zh, title_en=en)
         for name, zh, en in RULES:
             registry.rule(f"medical.{name}", zh, en)
 

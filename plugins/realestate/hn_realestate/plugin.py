@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hn_realestate import attest, book, cases, govern, models, queries, rights
+from hn_realestate.events import EVENTS
 from hn_realestate.flows import CIVIL, HOUSING, POLICE, TAX
 from hn_realestate.privacy import PRIVACY
 from hn_realestate.rules import RULES
@@ -35,6 +36,8 @@ class RealestatePlugin:
         _govern(registry)
         _queries(registry)
         registry.privacy(PRIVACY)
+        for name, model, zh, en in EVENTS:
+            registry.event(f"realestate.{name}", model, title_zh=zh, title_en=en)
         for name, zh, en in RULES:
             registry.rule(f"realestate.{name}", zh, en)
 

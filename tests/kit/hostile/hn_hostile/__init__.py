@@ -71,12 +71,23 @@ ACTIONS = {"good": (good, "OK"), "library": (library, "OK"), **loops.ACTIONS, **
 OUTCOMES = {name: outcome for name, (_, outcome) in ACTIONS.items()}
 
 
+class Good(msgspec.Struct, forbid_unknown_fields=True):
+    count: int
+
+
+class Anything(msgspec.Struct, forbid_unknown_fields=True):
+    data: str = ""
+
+
 class Hostile:
     @hookimpl
     def hn_register(self, registry: Registry):
         registry.describe("恶意插件", "Hostile plugin")
         for name, (handler, _) in ACTIONS.items():
             registry.action(name, Nothing, handler, title_zh=name, title_en=name)
+        registry.event("hostile.good", Good, title_zh="好", title_en="Good")
+        registry.event("hostile.batched", Number, title_zh="批", title_en="Batched")
+        registry.event("hostile.event", Anything, title_zh="事", title_en="Event")
         registry.action("alone", Number, alone, title_zh="x", title_en="x")
         registry.action("batched", Number, alone, execute_batch=batched, title_zh="x", title_en="x")
         registry.query("count", Nothing, count, title_zh="计数", title_en="Count")

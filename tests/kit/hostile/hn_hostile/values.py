@@ -36,6 +36,14 @@ def nested_event(tx, payload):
     tx.emit("hostile.event", "e", {"a": {"b": {"c": 1}}})
 
 
+def undeclared_event(tx, payload):
+    tx.emit("hostile.unheard", "e", {})
+
+
+def unfit_event(tx, payload):
+    tx.emit("hostile.event", "e", {"data": 1})
+
+
 def object_event(tx, payload):
     tx.emit("hostile.event", "e", {"a": object()})
 
@@ -106,6 +114,8 @@ ACTIONS = {
     "empty_key": (empty_key, "WRITE_LIMIT_EXCEEDED"),
     "nested_event": (nested_event, FAILED),
     "object_event": (object_event, FAILED),
+    "undeclared_event": (undeclared_event, FAILED),
+    "unfit_event": (unfit_event, FAILED),
     "answers": (answers, "OK"),
     "generator": (generator, "OK"),
     "object_text": (object_text, FAILED),
