@@ -120,6 +120,7 @@ class ChainRun:
             "succeeded_tps": round(in_window / plan.seconds * (committed - tally.failed.total()) / committed, 1),
             "refused": tally.refused.total(),
             "refused_by_code": code_names(tally.refused),
+            "retried": tally.retried,
             "failed_by_code": code_names(tally.failed),
             "unanswered": tally.unanswered,
             "lost": runner.lost(tally),
