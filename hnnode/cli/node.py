@@ -118,6 +118,7 @@ def peers(node: NodeOption = None, output: OutputOption = Format.table) -> None:
     found = get_json(node_url(node), "/v1/peers")
     titles = [
         say("名称", "name"),
+        say("账户", "account"),
         say("地址", "address"),
         say("已连接", "connected"),
         say("收", "in"),
@@ -132,6 +133,7 @@ def peers(node: NodeOption = None, output: OutputOption = Format.table) -> None:
             [
                 [
                     p["name"],
+                    p["account"][:8],
                     f"{p['host']}:{p['port']}",
                     say("是", "yes") if p["connected"] else say("否", "no"),
                     p["bytes_in"],
