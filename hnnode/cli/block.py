@@ -17,7 +17,7 @@ application = typer.Typer(name="block", help=two("区块", "blocks"), no_args_is
 POLL_S = 0.2
 
 
-@application.command("get", help=two("一个区块", "one block"))
+@application.command("get", help=two("查看一个区块", "one block"))
 def get(
     height: Annotated[
         str, typer.Argument(metavar="HEIGHT|latest", help=two("高度，或 latest", "height, or latest"))

@@ -21,6 +21,7 @@ from hnnode.cli.language import say, two
 from hnnode.cli.options import HomeOption, NodeOption, OutputOption
 from hnnode.cli.output import Format, columns, emit
 from hnnode.cli.session import node_home, node_url, session
+from hnnode.cli.words import consensus_line
 from hnnode.config import Config, load_config
 from hnnode.crypto import read_key_file
 from hnnode.errors import HnError
@@ -149,7 +150,7 @@ def _node(url: str, status: dict[str, Any], received_s: float) -> Iterator[Findi
         "peers",
         say(f"已连接 {peers}/{known} 个同链节点", f"{peers} of {known} peers are connected, on this chain"),
     )
-    waiting = status["consensus"].get("text", "")
+    waiting = consensus_line(status["consensus"].get("text", ""))
     pending = status["pool"].get("tx_count", 0)
     age_s = received_s - datetime.fromisoformat(status["block_time"]).timestamp()
     if pending and age_s > COMMIT_AGE_S_MAX:

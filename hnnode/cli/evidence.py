@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from hnnode.certificate.page import STATES
 from hnnode.cli import failure
 from hnnode.cli.connection import open_client
 from hnnode.cli.language import current, say, two
@@ -25,6 +26,7 @@ from hnnode.cli.options import (
 from hnnode.cli.output import Format, columns, console, emit, grid, notes, value_table
 from hnnode.cli.passphrase import open_signer
 from hnnode.cli.session import account_named, key_path, node_url
+from hnnode.cli.words import state_name
 from hnnode.client import Client, Policy, TxResult, certificate_page, verify_certificate
 from hnnode.primitives.file_hash import ALGORITHMS, hash_content
 from hnnode.primitives.hex_text import decode_account, decode_hash
@@ -110,7 +112,7 @@ def told(output: Format, result: TxResult, **more: str) -> None:
     """What became of a write."""
     facts: dict[str, Any] = {**more, **msgspec.to_builtins(result)}
     rows: list[tuple[str, Any]] = list(more.items())
-    rows += [(say("交易", "tx"), result.tx_id), (say("状态", "state"), result.state)]
+    rows += [(say("交易", "tx"), result.tx_id), (say("状态", "state"), state_name(result.state))]
     if result.receipt is not None:
         rows.append((say("高度", "height"), f"{result.receipt.height} · {result.receipt.block_time}"))
         rows += [(say("事件", "event"), f"{event.name} {event.entity}") for event in result.receipt.events]
@@ -250,7 +252,7 @@ def status(
 
 @application.command(
     "certificate",
-    help=two("取证明书：可打印的页面与可离线核验的文件", "fetch a certificate: a page to print and a file to verify"),
+    help=two("获取证明书：可打印的页面与可离线核验的文件", "fetch a certificate: a page to print and a file to verify"),
 )
 def certificate(
     subject: Subject,
@@ -285,7 +287,11 @@ def certificate(
     file.write_bytes(data)
     page.write_bytes(certificate_page(facts, data))
     summary = {**found.to_json()["certificate"], "file": str(file), "page": str(page)}
-    shown = [(say("状态", "state"), facts.state), (say("证明文件", "file"), file), (say("页面", "page"), page)]
+    shown = [
+        (say("状态", "state"), say(STATES[facts.state][0], facts.state)),
+        (say("证明文件", "file"), file),
+        (say("页面", "page"), page),
+    ]
     emit(output, summary, lambda: grid(shown))
 
 

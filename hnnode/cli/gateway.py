@@ -39,7 +39,7 @@ def gateway(
             min=0,
             max=65_535,
             help=two(
-                "监听端口，可与同机其他网关共用；0 为任选",
+                "监听端口，可与同机其他网关共用；0 表示任选空闲端口",
                 "port to listen on, may be shared with other gateways of this machine; 0 takes any",
             ),
         ),
@@ -50,7 +50,9 @@ def gateway(
             "--workers",
             min=1,
             max=256,
-            help=two("同一端口上的进程数；死掉的会重启", "processes on that port; one that dies is started again"),
+            help=two(
+                "同一端口上的进程数；异常退出的自动重启", "processes on that port; one that dies is started again"
+            ),
         ),
     ] = 1,
     chain_id: Annotated[

@@ -16,6 +16,7 @@ import typer
 from hnnode_native import account_of
 
 from hnnode.bench.localnet import LocalNet, shifted_base
+from hnnode.cli import words
 from hnnode.cli.key import save_key
 from hnnode.cli.language import say, two
 from hnnode.cli.options import HomeOption, OutputOption
@@ -181,7 +182,7 @@ def init(
         "account": account_of(public_key).hex(),
         "chain_id": None if checked is None else checked.chain_id.hex(),
     }
-    emit(output, facts, lambda: grid((key, "–" if value is None else value) for key, value in facts.items()))
+    emit(output, facts, lambda: grid(words.facts(facts.items())))
 
 
 def _peer(text: str) -> Peer:
@@ -231,7 +232,7 @@ def genesis(
     )
     save_genesis(to, made)
     facts = {"file": str(to), "chain_id": made.chain_id.hex(), "validators": len(validator), "accounts": len(account)}
-    emit(output, facts, lambda: grid(facts.items()))
+    emit(output, facts, lambda: grid(words.facts(facts.items())))
 
 
 def _split(text: str, option: str) -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ from hnnode.cli.language import say, two
 from hnnode.cli.options import HomeOption, NodeOption, OutputOption, TimeoutOption
 from hnnode.cli.output import Format, columns, emit, grid, notes
 from hnnode.cli.session import node_home, node_url
+from hnnode.cli.words import consensus_line
 from hnnode.errors import Unavailable
 from hnnode.storage.home import Home
 
@@ -99,7 +100,7 @@ def _status_rows(facts: dict[str, Any]) -> list[tuple[str, Any]]:
         (say("链", "chain"), f"{facts['chain_name']} · {facts['role']} · {facts['chain_id']}"),
         (say("状态", "state"), state),
         (say("高度", "height"), f"{facts['height']} · {facts['block_hash']} · {facts['block_time']}"),
-        (say("共识", "consensus"), facts["consensus"].get("text", "")),
+        (say("共识", "consensus"), consensus_line(facts["consensus"].get("text", ""))),
         (say("节点连接", "peers"), f"{facts['peers_connected']}/{facts['peers_known']}"),
         (say("交易池", "pool"), _pool(facts["pool"])),
         (say("剩余磁盘", "disk free"), f"{facts['disk_free_bytes'] / 2**30:.1f} GiB"),
@@ -117,6 +118,7 @@ def peers(node: NodeOption = None, output: OutputOption = Format.table) -> None:
     found = get_json(node_url(node), "/v1/peers")
     titles = [
         say("名称", "name"),
+        say("账户", "account"),
         say("地址", "address"),
         say("已连接", "connected"),
         say("收", "in"),
@@ -131,6 +133,7 @@ def peers(node: NodeOption = None, output: OutputOption = Format.table) -> None:
             [
                 [
                     p["name"],
+                    p["account"][:8],
                     f"{p['host']}:{p['port']}",
                     say("是", "yes") if p["connected"] else say("否", "no"),
                     p["bytes_in"],
@@ -149,4 +152,4 @@ def register(application: typer.Typer) -> None:
     )(start)
     application.command("stop", help=two("停止本机某个目录的节点", "stop the node of a home on this machine"))(stop)
     application.command("status", help=two("节点状态", "status of a node"))(status)
-    application.command("peers", help=two("节点的连接", "connections of a node"))(peers)
+    application.command("peers", help=two("节点间的连接", "connections of a node"))(peers)

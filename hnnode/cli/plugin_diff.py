@@ -86,7 +86,7 @@ def _tx_rows(transaction: dict[str, Any]) -> list[list[str]]:
     ]
     if own is None or other is None:
         absent = say("无", "absent")
-        return [[*head, say("收据", "receipt"), absent if own is None else "…", absent if other is None else "…"]]
+        return [[*head, say("回执", "receipt"), absent if own is None else "…", absent if other is None else "…"]]
     changed = [name for name in _FIELDS if own[name] != other[name]]
     rows = [["", "", "", name, _short(own[name]), _short(other[name])] for name in changed]
     if rows:

@@ -359,10 +359,14 @@ def register(application: typer.Typer) -> None:
     )(new)
     application.command(
         "check",
-        help=two("检查清单、确定性、隐私、模式与依赖", "check manifest, determinism, privacy, schemas, dependencies"),
+        help=two(
+            "检查插件：清单、确定性、隐私、schema 与依赖", "check manifest, determinism, privacy, schemas, dependencies"
+        ),
     )(check)
-    application.command("test", help=two("运行插件的测试，两遍", "run the plugin's tests, twice"))(run_plugin_tests)
-    application.command("pack", help=two("打包：轮子、清单、SBOM、签名", "pack: wheel, manifest, SBOM, signatures"))(
+    application.command("test", help=two("运行插件的测试，共两遍，结果须一致", "run the plugin's tests, twice"))(
+        run_plugin_tests
+    )
+    application.command("pack", help=two("打包：代码、清单、SBOM、签名", "pack: wheel, manifest, SBOM, signatures"))(
         pack
     )
     application.command("sign", help=two("给插件包加签名", "add a signature to a package"))(sign_wheel)

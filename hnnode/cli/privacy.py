@@ -11,7 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from hnnode.cli import failure
+from hnnode.cli import failure, words
 from hnnode.cli.language import say, two
 from hnnode.cli.options import OutputOption, optional
 from hnnode.cli.output import Format, columns, console, emit, grid
@@ -121,7 +121,7 @@ def verify(
     valid = shown.holds(decode_hash(root, "--root"))
     data = {"valid": valid, "schema": shown.schema, "row_id": shown.row_id, "field": shown.field, "value": shown.value}
     rows = [(name, str(data[name])) for name in ("schema", "row_id", "field", "value")]
-    emit(output, data, lambda: grid(rows))
+    emit(output, data, lambda: grid(words.facts(rows)))
     if output is Format.table:
         text = say("承诺相符", "OK, this was committed to") if valid else say("承诺不符", "this was NOT committed to")
         console().print(text, style="bold green" if valid else "bold red")
@@ -143,11 +143,11 @@ def key(
         raise typer.BadParameter(say("需要 --domain 或 --rotate 之一", "want one of --domain and --rotate"))
     keys = rotate_domain_keys(file) if domain is None else create_domain_keys(file, domain)
     facts = {"domain": keys.domain, "epoch": keys.epoch, "file": str(file)}
-    emit(output, facts, lambda: grid(facts.items()))
+    emit(output, facts, lambda: grid(words.facts(facts.items())))
 
 
 @application.command(
-    "reference", help=two("由证件号等得到引用（从标准输入读）", "the reference of a number, read from standard input")
+    "reference", help=two("由证件号等计算引用（从标准输入读取）", "the reference of a number, read from standard input")
 )
 def reference(
     file: KeyFileArgument,
@@ -167,7 +167,7 @@ def reference(
     with _checked():
         made = keys.reference(kind, str(typed).rstrip("\r\n"), epoch)
     facts = {"reference": made.hex(), "domain": keys.domain, "kind": kind, "epoch": int.from_bytes(made[:2], "big")}
-    emit(output, facts, lambda: grid(facts.items()))
+    emit(output, facts, lambda: grid(words.facts(facts.items())))
 
 
 @application.command("check", help=two("检查载荷中有无个人号码", "look for personal numbers in a payload"))

@@ -20,7 +20,7 @@ from hnnode.proofs import verify_file
 application = typer.Typer(name="proof", help=two("证明", "proofs"), no_args_is_help=True)
 
 
-@application.command("get", help=two("取一笔交易的证明文件", "fetch the proof of a transaction"))
+@application.command("get", help=two("获取一笔交易的证明文件", "fetch the proof of a transaction"))
 def get(
     tx_id: TxIdArgument,
     to: Annotated[

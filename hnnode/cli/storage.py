@@ -10,9 +10,7 @@ from hnnode.cli.output import Format, emit_line
 from hnnode.cli.session import node_home
 from hnnode.storage import Home, reset_home
 
-application = typer.Typer(
-    name="storage", help=two("停止状态下节点的数据", "data of a stopped node"), no_args_is_help=True
-)
+application = typer.Typer(name="storage", help=two("已停止节点的数据", "data of a stopped node"), no_args_is_help=True)
 
 
 @application.command(

@@ -20,6 +20,7 @@ from hnnode.cli.output import Format, columns, emit, grid, progress_bar, value_t
 from hnnode.cli.passphrase import open_signer
 from hnnode.cli.payload import read_argument, read_json_argument
 from hnnode.cli.session import account_named, key_names, key_path, node_url
+from hnnode.cli.words import state_name
 from hnnode.client import Client, FileSigner, Receipt, SignedTx, TxFailed, TxRefused, TxResult
 from hnnode.primitives.file_hash import ALGORITHMS, hash_content
 
@@ -68,7 +69,7 @@ def submit(
     passphrase_fd: PassphraseFdOption = None,
     wait: Annotated[
         str,
-        typer.Option("--wait", metavar="none|accepted|committed", help=two("等到什么程度", "what to wait for")),
+        typer.Option("--wait", metavar="none|accepted|committed", help=two("等待程度", "what to wait for")),
     ] = "committed",
     timeout: TimeoutOption = 30.0,
     valid_blocks: Annotated[
@@ -77,7 +78,7 @@ def submit(
             "--valid-blocks",
             min=1,
             show_default=False,
-            help=two("最多再过多少个区块仍可入链", "may be included within so many blocks"),
+            help=two("再过多少个区块仍可上链", "may be included within so many blocks"),
         ),
     ] = None,
     node: NodeOption = None,
@@ -119,7 +120,10 @@ def _result_facts(result: TxResult) -> dict[str, Any]:
 
 
 def _rows(answer: dict[str, Any]) -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = [(say("交易", "tx"), answer["tx_id"]), (say("状态", "state"), answer["state"])]
+    rows: list[tuple[str, Any]] = [
+        (say("交易", "tx"), answer["tx_id"]),
+        (say("状态", "state"), state_name(answer["state"])),
+    ]
     receipt = answer.get("receipt")
     if receipt:
         rows.append((say("高度", "height"), f"{receipt['height']} · {receipt['block_time']}"))

@@ -139,7 +139,7 @@ def _rules(table: Application) -> Iterator[Block]:
     yield Heading(2, ("规则", "Rules"))
     yield Paragraph(
         (
-            "违反规则的交易得到收据 4001 RULE_VIOLATION 和规则编号，不留下任何写入。",
+            "违反规则的交易得到回执 4001 RULE_VIOLATION 和规则编号，不留下任何写入。",
             "A transaction that breaks a rule gets the receipt 4001 RULE_VIOLATION with the rule's id, and leaves nothing.",
         )
     )

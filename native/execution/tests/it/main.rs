@@ -8,6 +8,8 @@ mod chain;
 mod checks;
 mod evidence;
 mod evidence_cases;
+mod evidence_records;
+mod evidence_scene;
 mod foreign;
 mod governance;
 mod identity;
