@@ -15,7 +15,7 @@ from hnnode.execution.host import Host
 from hnnode.plugin_api.workload import AskingWorkload, Question, WorkItem, Workload
 
 EVIDENCE_ACTORS = 8
-PIPELINES = 4
+PIPELINES = 12
 SIGN_CHUNK = 2_000
 NAME_CHARS_MAX = 200
 PAYLOAD_BYTES_MAX = 64 * 1024
