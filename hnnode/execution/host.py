@@ -114,18 +114,24 @@ class Host:
         enabled: Sequence[str],
         config: ExecutionConfig | None = None,
         on_process_end: Callable[[str], None] | None = None,
+        *,
+        counted: bool = True,
     ) -> Host:
         """Host of the applications that the genesis enables; native names in the list are allowed and need no
         plugin.
 
         Args:
             config: which of them are isolated, and how; without it none is.
+            counted: False runs metered code as the plain Python that is installed here: for tools that make load or
+                read documents, whose modules may import more than counted code. It executes no block.
         """
         import hnnode_native
 
         tagged_hash = hnnode_native.tagged_hash
         isolated = [name for name in enabled if config is not None and config.isolates(name, from_store=False)]
         sources = discover(enabled, tagged_hash=tagged_hash, isolated=isolated)
+        if not counted:
+            sources = [replace(source, metered=False) for source in sources]
         return cls(sources, hnnode_native.native_actions(), tagged_hash, config, on_process_end)
 
     def executor(self) -> Executor:

@@ -52,12 +52,16 @@ class Copies:
         finalize(self, _forget_copies, self._held)
 
     def first(self) -> tuple[Loaded, Application, pluggy.HookRelay]:
-        """The copy that describes the plugin and serves tools, which find its modules by their names."""
-        forget(self._source.entry.partition(":")[0].partition(".")[0])
+        """The copy that describes the plugin and serves tools, which find its modules by their names; a package that was
+        imported from the same folder keeps them, since its own code goes on to import.
+        """
+        package = self._source.entry.partition(":")[0].partition(".")[0]
         loader, loaded = self._load()
         self._held.append(loader)
         self._kept = 1
-        loader.show()
+        if _folder(package) != self._source.package.resolve():
+            forget(package)
+            loader.show()
         return loaded, *self._register(loaded)
 
     def next(self) -> Application:
