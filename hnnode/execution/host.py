@@ -101,7 +101,7 @@ class Host:
             self._loaded[name], table, self._hooks[name] = Copies(plugin, files, codes).first()
             self.applications[name] = table
             # a count serves one thread, and queries come in others
-            self._answering[name] = replace(table, renew=Copies(plugin, files, codes).next)
+            self._answering[name] = replace(table, reuse=Copies(plugin, files, codes).reuse)
             return
         else:
             loaded, digest = load(plugin), plugin.code_hash

@@ -76,7 +76,7 @@ def main(descriptor: int, parent: int) -> None:
     structlog.configure(processors=[reports], cache_logger_on_first_use=False)
     try:
         table = _load(frames, missing)
-        fresh = table.fresh()
+        fresh = table.fresh()  # the process of queries has another one after its first
         gc.collect()
         gc.freeze()
         gc.disable()  # when it runs must never be seen; a process lives as long as its memory bound allows
@@ -92,8 +92,10 @@ def main(descriptor: int, parent: int) -> None:
             else:
                 os._exit(EXIT_FRAME)
             served += 1
+            before = fresh
             if table.renew is not None:  # while the node waits for nothing
-                fresh = table.fresh()
+                fresh = table.clean() if kind == Kind.QUERY else table.fresh()
+            if fresh is not before:
                 gc.collect()
             else:
                 gc.collect(0 if served % FULL_COLLECTION else 2)
