@@ -1,10 +1,13 @@
 """Micro benchmark of Python plugins: blocks of one application's workload through the core and the executor, as JSON.
 
-    python bench/micro/plugin.py [--tiny] [--app NAME] [--flavour NAME] [--isolated] [--to FILE]
+    python bench/micro/plugin.py [--tiny] [--app NAME] [--flavour NAME] [--isolated | --counting] [--to FILE]
 
 With `--isolated` everything is run by turns in this process and with the plugin in its own, and times are of the clock,
 since work in two processes is none of one thread. `cpu_us` is the processor time of this process and of the plugin's,
 `answers_a_block` how often a block waited for the node, and `cost_percent` the median over pairs of neighbouring runs.
+
+With `--counting` everything is run by turns as plain Python and counted, both in this process: `counting_ns` is what the count
+of its work adds to a transaction, and `ticks` what each action takes of the 400,000 that a transaction may take.
 
 Each flavour of the workload is one result `execution.execute_group/app=…/flavour=…/n=…`: µs a transaction of the whole
 execution of its blocks on a state in memory, and of its parts: `groups` (transactions leave the core), `execute` (the
@@ -29,6 +32,7 @@ import hnnode_native as native
 from hnnode.bench import machine
 from hnnode.config import ExecutionConfig
 from hnnode.execution import Host
+from hnnode.kit.ticks import ticks_of_actions
 from hnnode.plugin_api.testing import MemoryState
 
 CHAIN_ID = bytes(32)
@@ -47,9 +51,11 @@ MEASURE_S = 6.0
 class Blocks:
     """The blocks of one workload, signed and decoded once, executed from an empty state as often as wanted."""
 
-    def __init__(self, application: str, flavour: str, count: int, isolated: bool = False) -> None:
+    def __init__(
+        self, application: str, flavour: str, count: int, *, isolated: bool = False, counted: bool = True
+    ) -> None:
         self.isolated = isolated
-        host = Host.load([application])
+        host = Host.load([application], counted=counted)
         workload = host.workload(application, 1, flavour)
         keys = {name: native.SecretKey.generate(hashlib.sha256(name.encode()).digest()) for name in workload.actors}
         self._accounts = native.Accounts(1 << 24)
@@ -193,6 +199,11 @@ def measure(
                 "answers_a_block": round(asked[at] / blocks.block_count, 1),
                 "cost_percent": _median([100 * (turn[at].us / turn[0].us - 1) for turn in runs]),
             }
+        elif at:
+            found[-1] |= {
+                "counting_ns": round(_median([1_000 * (turn[at].us - turn[0].us) for turn in runs])),
+                "cost_percent": _median([100 * (turn[at].us / turn[0].us - 1) for turn in runs]),
+            }
     return found
 
 
@@ -200,16 +211,29 @@ def _median(values: Sequence[float]) -> float:
     return round(sorted(values)[len(values) // 2], 2)
 
 
-def run(*, tiny: bool, application: str = "coldchain", flavour: str = "", isolated: bool = False) -> dict[str, Any]:
+def _ticks(application: str, flavour: str) -> dict[str, Any]:
+    taken = ticks_of_actions(Host.load([application]), application, flavour)
+    return {each.action: {"median": each.median, "max": each.most} for each in taken}
+
+
+def run(
+    *, tiny: bool, application: str = "coldchain", flavour: str = "", isolated: bool = False, counting: bool = False
+) -> dict[str, Any]:
     count = 24 if tiny else TXS
     results = {}
     clock = time.perf_counter if isolated else time.thread_time
     for each in (flavour,) if flavour else FLAVOURS.get(application, ("",)):
-        sides = [Blocks(application, each, count, apart) for apart in ((False, True) if isolated else (False,))]
+        sides = [Blocks(application, each, count, counted=not counting)]
+        if isolated or counting:
+            sides.append(Blocks(application, each, count, isolated=isolated))
         name = f"execution.execute_group/app={application}/flavour={each}/n={count}"
         try:
-            for blocks, found in zip(sides, measure(sides, 0.0 if tiny else MEASURE_S, clock), strict=True):
-                results[name + "/isolated" * blocks.isolated] = found
+            first, *others = measure(sides, 0.0 if tiny else MEASURE_S, clock)
+            results[name] = first
+            for found in others:
+                results[name + ("/counted" if counting else "/isolated")] = found
+                if counting:
+                    found["ticks"] = _ticks(application, each)
         finally:
             for blocks in sides:
                 blocks.host.close()
@@ -234,13 +258,21 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--app", default="coldchain")
     parser.add_argument("--flavour", default="")
-    parser.add_argument("--isolated", action="store_true")
+    apart = parser.add_mutually_exclusive_group()
+    apart.add_argument("--isolated", action="store_true")
+    apart.add_argument("--counting", action="store_true")
     parser.add_argument("--to", type=Path)
     options = parser.parse_args()
     native.set_threads(1)
     text = (
         json.dumps(
-            run(tiny=options.tiny, application=options.app, flavour=options.flavour, isolated=options.isolated),
+            run(
+                tiny=options.tiny,
+                application=options.app,
+                flavour=options.flavour,
+                isolated=options.isolated,
+                counting=options.counting,
+            ),
             indent=2,
         )
         + "\n"

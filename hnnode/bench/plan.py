@@ -70,7 +70,7 @@ class Signer:
     def first_question(self) -> Question | None:
         """Some question of the load; nothing it asks for has to be there. None for a load that never asks."""
         load = self.plan.workload(self.plan.seed)
-        if not isinstance(load, AskingWorkload) or not load.query_share:
+        if not isinstance(load, AskingWorkload) or not load.query_percent:
             return None
         accounts = {name: key.account() for name, key in self.keys.items()}
         asked = (load.question(item) for wave in load.waves(accounts, 1) for item in wave)

@@ -21,7 +21,7 @@ NAME_CHARS_MAX = 200
 PAYLOAD_BYTES_MAX = 64 * 1024
 HOT_RECORDS = 16
 EVIDENCE_FLAVOURS = ("chain", "declare", "mix")
-EVIDENCE_QUERY_SHARE = 0.2
+EVIDENCE_QUERY_PERCENT = 20
 QUESTIONS_PER_BUNDLE = 16
 
 
@@ -70,7 +70,7 @@ class EvidenceWorkload:
 
     def __init__(self, seed: int, filler: int = 0, hot_percent: int = 0, flavour: str = "chain") -> None:
         self.flavour = flavour
-        self.query_share = EVIDENCE_QUERY_SHARE if flavour == "mix" else 0.0
+        self.query_percent = EVIDENCE_QUERY_PERCENT if flavour == "mix" else 0
         self.actors = {f"writer_{i}": () for i in range(EVIDENCE_ACTORS)}
         self._seed = seed.to_bytes(8, "big")
         self._name = "x" * min(filler, NAME_CHARS_MAX)
@@ -116,13 +116,13 @@ def workload(
         return EvidenceWorkload(seed, filler, hot_percent, flavour)
     if hot_percent or payload_bytes is not None:
         raise ConfigError("CONFIG_INVALID", f"payload, hot keys: {application} sets its own, only evidence can be told")
-    return Host.load([application]).workload(application, seed, flavour)
+    return Host.load([application], counted=False).workload(application, seed, flavour)
 
 
 def queries_per_tx(load: Workload) -> float:
-    """From the share of queries among all requests."""
-    share = load.query_share if isinstance(load, AskingWorkload) else 0.0
-    return share / (1 - share)
+    """Queries that come to one transaction."""
+    percent = load.query_percent if isinstance(load, AskingWorkload) else 0
+    return percent / (100 - percent)
 
 
 def flavour_of(load: Workload, asked_for: str) -> str:
@@ -210,7 +210,7 @@ def _sampler(load: Workload, items: Sequence[WorkItem]) -> Sampler:
     """Gives some questions of the items from one place to another, evenly spread."""
 
     def sample(start: int, end: int) -> tuple[Question, ...]:
-        if not isinstance(load, AskingWorkload) or not load.query_share:
+        if not isinstance(load, AskingWorkload) or not load.query_percent:
             return ()
         step = max(1, (end - start) // QUESTIONS_PER_BUNDLE)
         asked = (load.question(items[place]) for place in range(start, end, step))

@@ -71,7 +71,7 @@ def jobs_of_document(document: bytes, accounts: Mapping[str, bytes], application
     from hnnode.execution.host import Host
 
     named = {name: account.hex() for name, account in accounts.items()}
-    items = Host.load([application]).import_document(application, form, document, named)
+    items = Host.load([application], counted=False).import_document(application, form, document, named)
     return [Job(application, item.action, item.payload, item.actor) for item in items]
 
 

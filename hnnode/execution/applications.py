@@ -233,11 +233,11 @@ def _in_process(spec: QuerySpec, prefix: bytes, reads: frozenset[str]) -> Answer
 
 
 def _counted(table: Application, query: str, lock: Lock) -> Answer:
-    """One at a time, each asked of a copy of its own, within its count."""
+    """One at a time, each asked of a copy in which nothing is left of those before, within its count."""
 
     def counted(arguments: bytes, state: StateReader) -> dict[str, Any]:
         with lock:
-            copy = table.fresh()
+            copy = table.clean()
             answer = _in_process(copy.queries[query], copy.prefix, copy.reads)
             if copy.meter is not None:
                 copy.meter.begin_alone(QUERY_TICKS_MAX)

@@ -101,7 +101,7 @@ class Host:
             self._loaded[name], table, self._hooks[name] = Copies(plugin, files, codes).first()
             self.applications[name] = table
             # a count serves one thread, and queries come in others
-            self._answering[name] = replace(table, renew=Copies(plugin, files, codes).next)
+            self._answering[name] = replace(table, reuse=Copies(plugin, files, codes).reuse)
             return
         else:
             loaded, digest = load(plugin), plugin.code_hash
@@ -114,18 +114,24 @@ class Host:
         enabled: Sequence[str],
         config: ExecutionConfig | None = None,
         on_process_end: Callable[[str], None] | None = None,
+        *,
+        counted: bool = True,
     ) -> Host:
         """Host of the applications that the genesis enables; native names in the list are allowed and need no
         plugin.
 
         Args:
             config: which of them are isolated, and how; without it none is.
+            counted: False runs metered code as the plain Python that is installed here: for tools that make load or
+                read documents, whose modules may import more than counted code. It executes no block.
         """
         import hnnode_native
 
         tagged_hash = hnnode_native.tagged_hash
         isolated = [name for name in enabled if config is not None and config.isolates(name, from_store=False)]
         sources = discover(enabled, tagged_hash=tagged_hash, isolated=isolated)
+        if not counted:
+            sources = [replace(source, metered=False) for source in sources]
         return cls(sources, hnnode_native.native_actions(), tagged_hash, config, on_process_end)
 
     def executor(self) -> Executor:

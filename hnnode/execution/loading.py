@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -19,11 +20,12 @@ import pluggy
 from hnnode.execution.metering import Meter
 from hnnode.execution.metering.loader import Codes, Loader
 from hnnode.execution.metering.patterns import check_patterns
+from hnnode.execution.metering.traces import Traces, traces_of, unchanged
 from hnnode.execution.source import PluginSource, code_files, invalid
 from hnnode.execution.table import Application
 from hnnode.plugin_api.hooks import PROJECT, Hooks
 from hnnode.plugin_api.limits import LOAD_TICKS_MAX
-from hnnode.plugin_api.model import ModelError
+from hnnode.plugin_api.model import ModelError, known_models
 from hnnode.plugin_api.outcome import TxRefused
 from hnnode.plugin_api.registry import Registry
 
@@ -48,25 +50,48 @@ class Copies:
         self._files = files
         self._codes = codes
         self._held: list[Loader] = []
+        self._like: Application | None = None
+        self._last: Application | None = None
+        self._traces: Traces | None = None
+        self._reusable = True
         self._kept = 0
         finalize(self, _forget_copies, self._held)
 
     def first(self) -> tuple[Loaded, Application, pluggy.HookRelay]:
-        """The copy that describes the plugin and serves tools, which find its modules by their names."""
-        forget(self._source.entry.partition(":")[0].partition(".")[0])
+        """The copy that describes the plugin and serves tools, which find its modules by their names; a package that was
+        imported from the same folder keeps them, since its own code goes on to import.
+        """
+        package = self._source.entry.partition(":")[0].partition(".")[0]
         loader, loaded = self._load()
         self._held.append(loader)
         self._kept = 1
-        loader.show()
+        if _folder(package) != self._source.package.resolve():
+            forget(package)
+            loader.show()
         return loaded, *self._register(loaded)
 
     def next(self) -> Application:
-        """A new copy; the one that was given before is forgotten. Cost: 2 ms and what the plugin's modules take."""
+        """A new copy; the one that was given before is forgotten. The first was checked; what is known of its models is
+        taken over. Cost: 2 ms and what the plugin's modules take.
+        """
         while len(self._held) > self._kept:
             self._held.pop().forget()
-        loader, loaded = self._load()
-        self._held.append(loader)
-        return self._register(loaded)[0]
+        with known_models() if self._like is not None else nullcontext():
+            loader, loaded = self._load()
+            self._held.append(loader)
+            return self._register(loaded)[0]
+
+    def reuse(self) -> Application:
+        """The copy that was given before, when nothing in it has changed since; a new one otherwise. For queries, of which
+        no result of a block depends: what one leaves behind, the next one never sees.
+        """
+        if self._last is not None and self._traces is not None and unchanged(self._traces, self._held[-1].modules):
+            return self._last
+        self._last = self.next()
+        if self._reusable:
+            self._traces = traces_of(self._held[-1].modules)
+            self._reusable = self._traces is not None
+        return self._last
 
     def _load(self) -> tuple[Loader, Loaded]:
         module, _, name = self._source.entry.partition(":")
@@ -79,8 +104,9 @@ class Copies:
 
     def _register(self, loaded: Loaded) -> tuple[Application, pluggy.HookRelay]:
         source = self._source
-        table, hooks = register(source.name, source.version, source.code_hash, loaded)
-        return replace(table, renew=self.next), hooks
+        table, hooks = register(source.name, source.version, source.code_hash, loaded, self._like)
+        self._like = self._like or table
+        return replace(table, renew=self.next, reuse=self.reuse), hooks
 
 
 _imported: dict[str, bytes] = {}
@@ -132,9 +158,13 @@ def source_files(source: PluginSource) -> dict[str, bytes]:
     return files
 
 
-def register(name: str, version: str, code_hash: bytes, loaded: Loaded) -> tuple[Application, pluggy.HookRelay]:
+def register(
+    name: str, version: str, code_hash: bytes, loaded: Loaded, like: Application | None = None
+) -> tuple[Application, pluggy.HookRelay]:
     """Let the plugin fill its table.
 
+    Args:
+        like: the table of another copy of the same code, which was checked.
     Raises: ConfigError (PLUGIN_SET_INVALID): naming the plugin and what is wrong with it.
     """
     manager = pluggy.PluginManager(PROJECT)
@@ -147,8 +177,8 @@ def register(name: str, version: str, code_hash: bytes, loaded: Loaded) -> tuple
         manager.check_pending()
         manager.hook.hn_register(registry=registry)
         migrations = tuple(manager.hook.hn_migrations() or ())
-        table = Application.freeze(registry, version, code_hash, loaded.meter, migrations)
-        if loaded.meter is not None:
+        table = Application.freeze(registry, version, code_hash, loaded.meter, migrations, like)
+        if loaded.meter is not None and like is None:
             check_patterns(registry)
     except (pluggy.PluginValidationError, ModelError) as e:
         raise invalid(f"plugin {name}: {e}") from e

@@ -24,6 +24,7 @@ from msgspec import Meta, inspect
 from hnnode.plugin_api.model import END
 
 Decode = Callable[[bytes], Any]
+MakeDecode = Callable[[type[msgspec.Struct]], Decode]
 
 _ATOM = r"(?:[A-Za-z0-9_ -]|\[[^\[\]\\^]+\])(?:\{[0-9]+(?:,[0-9]*)?\}|[*+?])?"
 _PLAIN = re.compile(rf"\^(?:{_ATOM})*", re.ASCII)
@@ -35,31 +36,39 @@ def payload_decoder(model: type[msgspec.Struct]) -> Decode:
 
     Cost: 0.6–2.5 µs for the payloads of coldchain.
     """
+    return decoder_maker(model)(model)
+
+
+def decoder_maker(model: type[msgspec.Struct]) -> MakeDecode:
+    """How to make the decoder of this model, and of the same one in other copies of its code, which are not looked at."""
     info = inspect.type_info(model)
     if not isinstance(info, inspect.StructType) or not _is_ordinary(model, info):
-        return msgspec.json.Decoder(model).decode
+        return as_it_is
     patterns = {field.name: pattern for field in info.fields if (pattern := _plain_pattern(field)) is not None}
     if len(patterns) < 2:  # nothing to join
-        return msgspec.json.Decoder(model).decode
+        return as_it_is
     lengths = {field.name: field.type for field in info.fields if field.name in patterns}
-    lean = msgspec.defstruct(
-        model.__name__,
-        [(name, _without_pattern(lengths[name])) for name in patterns],
-        bases=(model,),
-        module=model.__module__,
-        kw_only=True,
-    )
-    decode = msgspec.json.Decoder(lean).decode
+    fields = [(name, _without_pattern(lengths[name])) for name in patterns]
     matches = re.compile(_BETWEEN.join(patterns.values())).fullmatch
     texts = attrgetter(*patterns)
 
-    def decode_and_match(raw: bytes) -> Any:
-        payload = decode(raw)
-        if matches(_BETWEEN.join(texts(payload))) is None:
-            raise ValueError(f"{model.__name__}: a text does not match its pattern")
-        return payload
+    def make(kind: type[msgspec.Struct]) -> Decode:
+        lean = msgspec.defstruct(kind.__name__, fields, bases=(kind,), module=kind.__module__, kw_only=True)
+        decode = msgspec.json.Decoder(lean).decode
 
-    return decode_and_match
+        def decode_and_match(raw: bytes) -> Any:
+            payload = decode(raw)
+            if matches(_BETWEEN.join(texts(payload))) is None:
+                raise ValueError(f"{kind.__name__}: a text does not match its pattern")
+            return payload
+
+        return decode_and_match
+
+    return make
+
+
+def as_it_is(model: type[msgspec.Struct]) -> Decode:
+    return msgspec.json.Decoder(model).decode
 
 
 def _is_ordinary(model: type[msgspec.Struct], info: inspect.StructType) -> bool:

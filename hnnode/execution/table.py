@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from hnnode.execution.payload import payload_decoder
+from hnnode.execution.payload import MakeDecode, as_it_is, decoder_maker
 from hnnode.plugin_api.events import EventCheck, EventSpec, event_checks
 from hnnode.plugin_api.migration import Migration
 from hnnode.plugin_api.model import ModelError, json_schema
 from hnnode.plugin_api.privacy.guard import (
     RULE,
     Handling,
+    Texts,
     action_handling,
     exempt_fields,
     guard_batch,
@@ -40,7 +41,9 @@ def application_prefix(application: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One row of the table. `decode` is strict: it raises ValueError for everything that is not the model."""
+    """One row of the table. `decode` is strict: it raises ValueError for everything that is not the model. `make_decode`
+    and `texts` are what the same row of another copy of the code takes over.
+    """
 
     name: str
     decode: Callable[[bytes], Any]
@@ -53,6 +56,8 @@ class Action:
     title_en: str
     then_keys: tuple[ThenKeys, ...] = ()
     exempt: tuple[str, ...] = ()
+    make_decode: MakeDecode = as_it_is
+    texts: Texts | None = None
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -143,12 +148,18 @@ class Application:
     """By (from version, to version)."""
     renew: Callable[[], Application] | None = None
     """Of metered code: gives a copy in which nothing has run yet."""
+    reuse: Callable[[], Application] | None = None
+    """Of metered code: gives a copy in which nothing is changed."""
 
     def fresh(self) -> Application:
         """The application with nothing in it of earlier blocks, queries or pages. Code that is not metered is the
         operator's own and is taken as it is.
         """
         return self if self.renew is None else self.renew()
+
+    def clean(self) -> Application:
+        """The same for a query, as `fresh`: a copy in which nothing is left of others, which may be the one before."""
+        return self if self.reuse is None else self.reuse()
 
     @classmethod
     def freeze(
@@ -158,9 +169,12 @@ class Application:
         code_hash: bytes,
         meter: Meter | None = None,
         migrations: Sequence[Migration] = (),
+        like: Application | None = None,
     ) -> Application:
         """The registered application as an immutable record, every map in name order.
 
+        Args:
+            like: what another copy of the same code registered; what was found out about its models holds for this one.
         Raises: ModelError: two migrations lead the same way, or one leads nowhere; the privacy table does not fit.
         """
         steps = {(step.from_version, step.to_version): step for step in migrations}
@@ -168,8 +182,14 @@ class Application:
             raise ModelError(
                 f"migrations: got {[(m.from_version, m.to_version) for m in migrations]}, want each way once"
             )
-        registry.complete()
-        actions = {name: _action(registry, spec) for name, spec in sorted(registry.actions.items())}
+        if like is None:
+            registry.complete()
+            actions = {name: _action(registry, spec) for name, spec in sorted(registry.actions.items())}
+        else:
+            mine, theirs = (registry.actions, registry.queries, registry.events), (like.actions, like.queries, like.events)
+            if any(a.keys() != b.keys() for a, b in zip(mine, theirs, strict=True)):
+                raise ModelError("another copy of the code registers something else")
+            actions = {name: _action_like(registry, like.actions[name]) for name in like.actions}
         return cls(
             name=registry.application,
             version=version,
@@ -180,9 +200,9 @@ class Application:
             prefix=application_prefix(registry.application),
             actions=MappingProxyType(actions),
             queries=MappingProxyType(dict(sorted(registry.queries.items()))),
-            rules=MappingProxyType(dict(sorted(registry.rules.items()))),
+            rules=MappingProxyType(dict(sorted(registry.rules.items()))) if like is None else like.rules,
             events=MappingProxyType(dict(sorted(registry.events.items()))),
-            event_checks=event_checks(registry.events),
+            event_checks=event_checks(registry.events, None if like is None else like.event_checks),
             reads=frozenset(registry.foreign),
             meter=meter,
             handling=MappingProxyType(dict(registry.handling)),
@@ -191,17 +211,27 @@ class Application:
 
 
 def _action(registry: Registry, spec: ActionSpec) -> Action:
-    handler, batch = spec.handler, spec.batch
     handling = action_handling(spec.name, spec.model, registry.handling)
     texts = guarded_texts(spec.model, handling, registry.unguarded)
+    exempt = tuple(exempt_fields(spec.model, handling, registry.unguarded))
+    return _row(registry, spec, decoder_maker(spec.model), texts, exempt)
+
+
+def _action_like(registry: Registry, other: Action) -> Action:
+    return _row(registry, registry.actions[other.name], other.make_decode, other.texts, other.exempt)
+
+
+def _row(
+    registry: Registry, spec: ActionSpec, make_decode: MakeDecode, texts: Texts | None, exempt: tuple[str, ...]
+) -> Action:
+    handler, batch = spec.handler, spec.batch
     if texts is not None:
         rule = f"{registry.application}.{RULE}"
         handler = guard_handler(handler, texts, rule)
         batch = None if batch is None else guard_batch(batch, texts, rule)
-    decode = payload_decoder(spec.model)
     return Action(
         name=spec.name,
-        decode=decode,
+        decode=make_decode(spec.model),
         handler=handler,
         batch=batch,
         keys=spec.keys,
@@ -210,5 +240,7 @@ def _action(registry: Registry, spec: ActionSpec) -> Action:
         title_zh=spec.title_zh,
         title_en=spec.title_en,
         then_keys=spec.then_keys,
-        exempt=tuple(exempt_fields(spec.model, handling, registry.unguarded)),
+        exempt=exempt,
+        make_decode=make_decode,
+        texts=texts,
     )

@@ -177,7 +177,8 @@ def _workload(project: Project, host: Host) -> Iterator[Finding]:
     try:
         for action, key in undeclared_reads(host, project.name, WORKLOAD_COUNT):
             yield Finding(place, 0, 0, "HN301", f"{action}: {key}")
-    except ConfigError:
-        return  # it has no workload
+    except ConfigError as e:
+        if e.info.name != "PREREQUISITE_MISSING":  # it has no workload
+            yield Finding(place, 0, 0, "HN304", e.detail[:200])
     except AssertionError as e:
         yield Finding(place, 0, 0, "HN304", str(e)[:200])

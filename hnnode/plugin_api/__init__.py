@@ -13,7 +13,7 @@ Rules a plugin lives by:
 4. Work is bounded by counts (`limits.py`), never by time.
 """
 
-from hnnode.plugin_api.codec import canonical_json
+from hnnode.plugin_api.codec import canonical_json, decode_json
 from hnnode.plugin_api.context import BlockReader, Context, QueryView, Reader, TxInfo
 from hnnode.plugin_api.hooks import API_VERSION, hookimpl
 from hnnode.plugin_api.migration import Migration, MigrationRefused
@@ -42,5 +42,6 @@ __all__ = [
     "WorkItem",
     "Workload",
     "canonical_json",
+    "decode_json",
     "hookimpl",
 ]

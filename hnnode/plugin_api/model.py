@@ -8,6 +8,9 @@ where two hosts could differ.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import msgspec
@@ -26,6 +29,19 @@ class ModelError(TypeError):
     """A type that may not be used with the chain; raised at registration or at a type's first use."""
 
 
+_known: ContextVar[bool] = ContextVar("hn_models_known", default=False)
+
+
+@contextmanager
+def known_models() -> Iterator[None]:
+    """While another copy of code is made whose models were checked: looking at each again takes most of its time."""
+    token = _known.set(True)
+    try:
+        yield
+    finally:
+        _known.reset(token)
+
+
 def check_model(model: type[msgspec.Struct], use: Use) -> None:
     """Refuse a type that could decode differently on two hosts or without bound.
 
@@ -33,6 +49,8 @@ def check_model(model: type[msgspec.Struct], use: Use) -> None:
     """
     if not (isinstance(model, type) and issubclass(model, msgspec.Struct)):
         raise ModelError(f"{model!r}: want a msgspec.Struct type")
+    if _known.get():
+        return
     try:
         info = inspect.type_info(model)
     except (TypeError, ValueError, NameError) as e:

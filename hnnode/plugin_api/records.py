@@ -38,6 +38,10 @@ class Records(Generic[T]):
         """A value that a scan returned. Raises msgspec.DecodeError when it is not such a record."""
         return self._decode(value)
 
+    def encode(self, record: T) -> bytes:
+        """The value that `put` would write: for migrations, and for what holds a record inside another value."""
+        return self._encode(record)
+
     def put(self, tx: Context, key: bytes, record: T) -> None:
         tx.put(self.prefix + key, self._encode(record))
 

@@ -75,8 +75,8 @@ class AskingWorkload(Protocol):
 
     flavour: str
     """Name of the kind of load, also where it was the default."""
-    query_share: float
-    """Queries among all requests of the application, from 0 to below 1."""
+    query_percent: int
+    """Queries among all requests of the application, in percent, from 0 to below 100."""
 
     def question(self, item: WorkItem) -> Question | None:
         """What can be asked once the item's transaction is committed, with an answer that holds whatever follows. The

@@ -78,17 +78,20 @@ def main(descriptor: int, parent: int) -> None:
     structlog.configure(processors=[reports], cache_logger_on_first_use=False)
     try:
         table = _load(frames, missing)
-        fresh = table.fresh()
+        fresh = table.fresh()  # the process of queries has another one after its first
         gc.collect()
         gc.freeze()
         gc.disable()  # when it runs must never be seen; a process lives as long as its memory bound allows
         served = 0
         while True:
-            for request in _requests(*frames.receive()):
+            kind, body = frames.receive()
+            for request in _requests(kind, body):
                 request(frames, fresh, reports)
                 served += 1
+                before = fresh
                 if table.renew is not None:  # while the node waits for nothing
-                    fresh = table.fresh()
+                    fresh = table.clean() if kind == Kind.QUERIES else table.fresh()
+                if fresh is not before:
                     gc.collect()
                 else:
                     gc.collect(0 if served % FULL_COLLECTION else 2)

@@ -43,6 +43,7 @@ _HOST_NAMES = [
     "guard_handler",
     "guarded_texts",
     "json_schema",
+    "known_models",
     "parse_manifest",
 ]
 """Names of `plugin_api` that are the host's or its tools'."""
@@ -139,15 +140,24 @@ def api_modules() -> tuple[types.ModuleType, ...]:
 
 
 def _add_api(made: dict[str, types.ModuleType], operations: Operations) -> None:
-    for real in api_modules():
-        name = real.__name__
-        own = [each for each, value in vars(real).items() if not each.startswith("_") and _is_own(value)]
-        names = getattr(real, "__all__", None) or own
-        values = {each: _taken(getattr(real, each), operations) for each in names if each not in _HOST_NAMES}
-        public = {each: value for each, value in values.items() if not isinstance(value, types.ModuleType)}
-        made[name] = _module(name, public)
+    for name, names in _api_names():
+        made[name] = _module(name, {each: _taken(value, operations) for each, value in names})
         above, _, last = name.rpartition(".")
         vars(made[above])[last] = made[name]
+
+
+@functools.cache
+def _api_names() -> list[tuple[str, list[tuple[str, Any]]]]:
+    """Of each part of the interface its name, and the names in it with their values."""
+    found = []
+    for real in api_modules():
+        own = [each for each, value in vars(real).items() if not each.startswith("_") and _is_own(value)]
+        names = [each for each in getattr(real, "__all__", None) or own if each not in _HOST_NAMES]
+        values = [(each, getattr(real, each)) for each in names]
+        found.append(
+            (real.__name__, [(each, value) for each, value in values if not isinstance(value, types.ModuleType)])
+        )
+    return found
 
 
 def _is_own(value: Any) -> bool:

@@ -15,5 +15,5 @@ HOST_METHODS = frozenset(
     if isinstance(kind, type) and kind.__module__ == module.__name__
     for name, function in vars(kind).items()
     if isinstance(function, FunctionType) and not name.startswith("_")
-) | {Records.put}
+) | {Records.put, Records.encode}
 """A call of one of these counts its arguments. The others take keys and bytes, whose length is bounded."""

@@ -129,6 +129,11 @@ class Loader:
         except TxRefused as e:
             raise invalid(f"plugin {self._name}: loading it takes more than {LOAD_TICKS_MAX} ticks") from e
 
+    @property
+    def modules(self) -> Mapping[str, types.ModuleType]:
+        """Those loaded so far, by their plain names."""
+        return self._modules
+
     def show(self) -> None:
         """Let tools find this copy's modules under their plain names."""
         sys.modules.update(self._modules)

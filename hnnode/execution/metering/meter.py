@@ -55,6 +55,11 @@ class Meter:
         self.cell = [ticks, DEPTH_MAX]
         self.exceeded = False
 
+    @property
+    def spent(self) -> int:
+        """Ticks of what was begun last."""
+        return self._given - max(self.cell[0], 0)
+
     def charge(self, ticks: int) -> None:
         """Count work that no loop of the code shows. Raises: TxRefused: there is too much."""
         cell = self.cell

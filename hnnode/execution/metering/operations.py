@@ -18,7 +18,7 @@ from hnnode.execution.metering.sizes import PLAIN, SIZED, SMALL, TEXTS, Sizes
 from hnnode.execution.metering.values import ITEMS, KEYS, LISTS, SETS, TABLES, VALUES, VIEWS
 from hnnode.plugin_api.limits import INTEGER_BITS_MAX, ITEMS_MAX
 
-_PLAIN_FORMAT = re.compile(r"(?:[^%]|%%|%[-#0 +]?[0-9]{0,3}(?:\.[0-9]{1,3})?[diuoxXcs])*", re.DOTALL)
+_PLAIN_FORMAT = re.compile(r"(?:[^%]|%%|%[-#0 +]?[0-9]{0,3}(?:\.[0-9]{1,3})?[diuoxXcsb])*", re.DOTALL)
 
 _COMPARE = {name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
 Operation = Callable[..., Any]
@@ -121,7 +121,7 @@ class Operations(Sizes):
         text = a if isinstance(a, str) else a.decode("latin-1")
         values = b if isinstance(b, tuple) else (b,)
         if not _PLAIN_FORMAT.fullmatch(text):
-            raise ValueError("a format holds %d, %x, %o, %c and %s with widths of at most three digits")
+            raise ValueError("a format holds %d, %x, %o, %c, %s and %b with widths of at most three digits")
         size = len(a)
         for value in values:
             self.text(value)

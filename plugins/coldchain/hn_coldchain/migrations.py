@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
+from msgspec import DecodeError
 
 from hn_coldchain.state import (
     ARRIVED,
@@ -22,7 +22,6 @@ from hnnode.plugin_api import Migration, MigrationRefused
 from hnnode.plugin_api.migration import Delete, Put, Row
 
 RECEIVER_BYTES = 20
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 def add_custodies(rows: Sequence[Row], put: Put, _: Delete) -> None:
@@ -34,8 +33,8 @@ def add_custodies(rows: Sequence[Row], put: Put, _: Delete) -> None:
             if batch.status >= ARRIVED and not batch.custodies:
                 batch.custodies = 1
                 custody = Custody(batch.holder, batch.city, batch.changed_ms)
-                put(CUSTODIES.key(custody_key(rest.decode(), 0)), _encode(custody))
-                put(key, _encode(batch))
+                put(CUSTODIES.key(custody_key(rest.decode(), 0)), CUSTODIES.encode(custody))
+                put(key, BATCHES.encode(batch))
         elif kind == b"o":
             receiver, name = rest[:RECEIVER_BYTES], rest[RECEIVER_BYTES:].decode()
             put(due_key(OFFERS.decode(value), name), receiver)
@@ -50,7 +49,7 @@ def drop_custodies(rows: Sequence[Row], put: Put, delete: Delete) -> None:
             batch = BATCHES.decode(value)
             if batch.custodies or batch.alarms:
                 batch.custodies = batch.alarms = 0
-                put(key, _encode(batch))
+                put(key, BATCHES.encode(batch))
 
 
 def check_readable(rows: Sequence[Row]) -> None:
@@ -61,7 +60,7 @@ def check_readable(rows: Sequence[Row]) -> None:
                 BATCHES.decode(value)
             elif key[:1] == b"o":
                 OFFERS.decode(value)
-        except msgspec.DecodeError as e:
+        except DecodeError as e:
             raise MigrationRefused(f"row {key.hex()[:80]} cannot be read") from e
 
 

@@ -6,15 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hn_coldchain import holds, intake, models, moves, privacy, queries, temperatures, trace, transform
-from hn_coldchain.epcis import import_document
-from hn_coldchain.epcis_reader import EpcisError
 from hn_coldchain.events import EVENTS
 from hn_coldchain.migrations import MIGRATIONS
 from hn_coldchain.rules import RULES
 from hn_coldchain.state import HOLDS, offer_keys, parent_keys
-from hn_coldchain.workload import make_workload
 from hnnode.plugin_api import Migration, QueryRefused, Reader, Registry, WorkItem, Workload, hookimpl
-from hnnode.plugin_api.hashes import block_root
 
 ThenKeys = Callable[[Any, Any, Reader], Sequence[bytes]]
 IMPORTER, FIRST_STATION, WAREHOUSE = "importer", "first_station", "warehouse"
@@ -47,12 +43,18 @@ class ColdchainPlugin:
 
     @hookimpl
     def hn_bench_workload(self, seed: int, flavour: str) -> Workload | None:
+        from hn_coldchain.workload import make_workload
+
         return make_workload(seed, flavour)
 
     @hookimpl
     def hn_import(self, format: str, document: bytes, accounts: Mapping[str, str]) -> list[WorkItem] | None:
         if format != "epcis":
             return None
+        from hn_coldchain.epcis import import_document
+        from hn_coldchain.epcis_reader import EpcisError
+        from hnnode.plugin_api.hashes import block_root
+
         try:
             made = import_document(document, accounts, block_root)
         except EpcisError as e:

@@ -9,11 +9,10 @@ one of it, so a wave succeeds in any order.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import msgspec
+from msgspec import Struct
 
 from hn_coldchain.audit import violations
 from hn_coldchain.models import (
@@ -32,7 +31,8 @@ from hn_coldchain.models import (
     Split,
     StockIn,
 )
-from hnnode.plugin_api import QueryView, Question, WorkItem
+from hnnode.plugin_api import QueryView, Question, WorkItem, canonical_json, decode_json
+from hnnode.plugin_api.hashes import sm3
 from hnnode.plugin_api.ids import gtin_check_digit
 
 USCC = "11430000006122244L"
@@ -44,11 +44,27 @@ ACTORS: dict[str, tuple[str, ...]] = {
     **{f"warehouse_{i}": ("warehouse",) for i in range(4)},
     **{f"retailer_{i}": ("retailer",) for i in range(4)},
 }
+INTAKE = 7
+"""Steps from the declaration to the first stock."""
+PIECES = 8
+MIX_TXS = INTAKE + 1 + PIECES * 7
+"""Transactions of one shipment of the mix."""
 READINGS_FROM_MS = 1_600_000_000_000
-QUERY_SHARE = 0.1
+QUERY_PERCENT = 10
 CLEAN = {"blocked": False, "recalled": False}
 
-_encode = msgspec.json.Encoder().encode
+
+Step = Callable[[int, Mapping[str, bytes]], WorkItem]
+"""Makes the transaction of one shipment, by its number and the accounts."""
+
+
+class Said(Struct):
+    """What questions need of a payload."""
+
+    batch: str
+    outputs: list[Output] = []
+    gtin: str = ""
+    uscc: str = ""
 
 
 def make_workload(seed: int, flavour: str) -> ColdchainWorkload | None:
@@ -65,8 +81,8 @@ class ColdchainWorkload:
         self.actors: Mapping[str, tuple[str, ...]] = ACTORS
         self._seed = seed
         self.flavour = flavour
-        self.query_share = QUERY_SHARE if flavour == "mix" else 0.0
-        self._tag = hashlib.sha256(seed.to_bytes(8, "big")).hexdigest()[:10].upper()
+        self.query_percent = QUERY_PERCENT if flavour == "mix" else 0
+        self._tag = sm3(seed.to_bytes(8, "big")).hex()[:10].upper()
 
     def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:
         """Waves of `count` transactions in all, rounded up to whole shipments but for `declare`."""
@@ -76,13 +92,31 @@ class ColdchainWorkload:
         if self.flavour == "mix":
             yield from self._mix(accounts, max(1, -(-count // MIX_TXS)))
             return
-        shipments = max(1, -(-count // len(STEPS)))
-        for step in STEPS:
-            yield [step(self, n, accounts) for n in range(shipments)]
+        steps = self._life()
+        shipments = max(1, -(-count // len(steps)))
+        for step in steps:
+            yield [step(n, accounts) for n in range(shipments)]
+
+    def _life(self) -> tuple[Step, ...]:
+        """A shipment from its declaration to its sale, one step a wave; the first INTAKE bring it into stock."""
+        return (
+            self._declare,
+            self._arrive,
+            self._test,
+            self._disinfect,
+            self._code,
+            self._release,
+            self._stock,
+            self._temperatures,
+            self._ship,
+            self._confirm,
+            self._split,
+            self._sell,
+        )
 
     def _mix(self, accounts: Mapping[str, bytes], shipments: int) -> Iterator[list[WorkItem]]:
-        for step in INTAKE:
-            yield [step(self, n, accounts) for n in range(shipments)]
+        for step in self._life()[:INTAKE]:
+            yield [step(n, accounts) for n in range(shipments)]
         yield [self._pieces(n) for n in range(shipments)]
         pieces = [(n, n * PIECES + k, self.piece(n, k)) for n in range(shipments) for k in range(PIECES)]
         for hop in range(2):
@@ -141,8 +175,8 @@ class ColdchainWorkload:
 
     def question(self, item: WorkItem) -> Question | None:
         """Mostly what a consumer scans, else where goods come from, went to, and who had them."""
-        said = msgspec.json.decode(item.payload)
-        batch: str = said["batch"]
+        said = decode_json(item.payload, Said)
+        batch = said.batch
         match item.action:
             case "assign_code" | "ship_out" | "confirm_in" | "sell":
                 return _ask("scan", {"code": _code(batch)}, CLEAN | {"code": _code(batch), "origins": [_first(batch)]})
@@ -150,12 +184,12 @@ class ColdchainWorkload:
                 lots = [{"batch": lot, "steps": steps} for steps, lot in enumerate(_lineage(batch))]
                 return _ask("trace_back", {"batch": batch}, {"items": lots, "next": None})
             case "split":
-                lots = [{"batch": out["batch"], "steps": 1} for out in said["outputs"]]
+                lots = [{"batch": out.batch, "steps": 1} for out in said.outputs]
                 return _ask("trace_forward", {"batch": batch}, {"items": [{"batch": batch, "steps": 0}, *lots]})
             case "stock_in":
                 return _ask("holders", {"batch": batch, "from_ms": 0, "to_ms": 2**52}, {"next": None})
             case "pre_declare":
-                return _ask("batch", {"batch": batch}, CLEAN | {name: said[name] for name in ("batch", "gtin", "uscc")})
+                return _ask("batch", {"batch": batch}, CLEAN | {"batch": batch, "gtin": said.gtin, "uscc": said.uscc})
         return None
 
     def violations(self, view: QueryView) -> list[str]:
@@ -166,7 +200,7 @@ class ColdchainWorkload:
         return f"B{self._tag}-{n:08d}"
 
     def _digest(self, what: str, n: int) -> str:
-        return hashlib.sha256(f"{self._seed}/{what}/{n}".encode()).hexdigest()
+        return sm3(f"{self._seed}/{what}/{n}".encode()).hex()
 
     def _number(self, what: str, n: int, bound: int) -> int:
         return int(self._digest(what, n)[:12], 16) % bound
@@ -179,7 +213,7 @@ class ColdchainWorkload:
         return 100_000 + self._number("grams", n, 20_000_000)
 
     def _item(self, actor: str, action: str, payload: Payload) -> WorkItem:
-        return WorkItem(actor, action, _encode(payload))
+        return WorkItem(actor, action, canonical_json(payload))
 
     def _declare(self, n: int, accounts: Mapping[str, bytes]) -> WorkItem:
         digits = f"69{self._number('gtin', n, 10**10):010d}"
@@ -256,7 +290,7 @@ class ColdchainWorkload:
 
 
 def _ask(query: str, arguments: dict[str, Any], expected: dict[str, Any]) -> Question:
-    return Question(query, _encode(arguments), expected)
+    return Question(query, canonical_json(arguments), expected)
 
 
 def _code(batch: str) -> str:
@@ -271,26 +305,3 @@ def _lineage(batch: str) -> list[str]:
 
 def _first(batch: str) -> dict[str, Any]:
     return {"code": _code(_lineage(batch)[-1])}
-
-
-STEPS: tuple[Any, ...] = (
-    ColdchainWorkload._declare,
-    ColdchainWorkload._arrive,
-    ColdchainWorkload._test,
-    ColdchainWorkload._disinfect,
-    ColdchainWorkload._code,
-    ColdchainWorkload._release,
-    ColdchainWorkload._stock,
-    ColdchainWorkload._temperatures,
-    ColdchainWorkload._ship,
-    ColdchainWorkload._confirm,
-    ColdchainWorkload._split,
-    ColdchainWorkload._sell,
-)
-"""A shipment's life, one step a wave."""
-
-INTAKE: tuple[Any, ...] = STEPS[:7]
-"""From the declaration to the first stock."""
-PIECES = 8
-MIX_TXS = len(INTAKE) + 1 + PIECES * 7
-"""Transactions of one shipment of the mix."""

@@ -37,7 +37,7 @@ def test_the_mix_has_the_shares_of_a_working_day(host: Any) -> None:
 
 def test_one_request_in_ten_is_a_trace_query_and_has_its_answer_ever_after(host: Any) -> None:
     work = host.workload("coldchain", 3, "")
-    assert (work.flavour, work.query_share) == ("mix", 0.1)
+    assert (work.flavour, work.query_percent) == ("mix", 10)
     chain = LocalChain(host, "coldchain")
     accounts = {name: chain.account(name, *roles) for name, roles in work.actors.items()}
     questions = []
@@ -49,7 +49,7 @@ def test_one_request_in_ten_is_a_trace_query_and_has_its_answer_ever_after(host:
             assert question.is_answered_by(answer), (question, answer)
     asked = {question.query for question in questions}
     assert asked == {"scan", "trace_back", "trace_forward", "holders", "batch"}
-    assert all(host.workload("coldchain", 3, name).query_share == 0 for name in ("chain", "declare"))
+    assert all(host.workload("coldchain", 3, name).query_percent == 0 for name in ("chain", "declare"))
 
 
 def test_two_seeds_share_a_chain(host: Any) -> None:

@@ -28,6 +28,7 @@ from hn_medical.report_state import (
     PATIENTS,
     QUALITIES,
     RECOGNISED,
+    REPORTS,
     REVIEW_PARAMETERS,
     SEEN,
     WITHDRAWN,
@@ -39,7 +40,7 @@ from hn_medical.report_state import (
     load_report,
     no_counts,
 )
-from hnnode.plugin_api import Context, TxInfo
+from hnnode.plugin_api import Context, Reader, TxInfo
 from hnnode.plugin_api.std.consent import Grant
 
 VERDICTS = ("", "justified", "unjustified")
@@ -138,6 +139,21 @@ def review_emergency(tx: Context, payload: ReviewEmergency) -> None:
 def decide_keys(tx: TxInfo, payload: Recognise | Decline) -> Sequence[bytes]:
     report = bytes.fromhex(payload.report)
     return b"r" + report, b"y" + report + tx.sender, b"e" + report + tx.sender
+
+
+def decline_keys(_: TxInfo, payload: Decline, rows: Reader) -> Sequence[bytes]:
+    """What follows from the report: where decisions on it are counted."""
+    report = REPORTS.get(rows, bytes.fromhex(payload.report))
+    return () if report is None else (b"n" + counts_key(report.item, report.issuer),)
+
+
+def recognise_keys(_: TxInfo, payload: Recognise, rows: Reader) -> Sequence[bytes]:
+    """The same, and what decides whether its result may be taken over."""
+    report = REPORTS.get(rows, bytes.fromhex(payload.report))
+    if report is None:
+        return ()
+    item = report.item.encode()
+    return b"n" + counts_key(report.item, report.issuer), b"i" + item, b"q" + report.issuer + item
 
 
 def recognise(tx: Context, payload: Recognise) -> None:

@@ -8,13 +8,14 @@ The line is the leaf that an activation's root commits to.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from hn_medical.trace_models import CHAIN_MAX, LINK_CHARS
 from hnnode.plugin_api.std.trace import LAYERS_MAX
 
 
-class Link(NamedTuple):
+class Link(Struct, frozen=True):
     """`units`: pieces inside, 1 for a smallest pack of one piece."""
 
     layer: int

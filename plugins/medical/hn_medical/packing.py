@@ -58,6 +58,13 @@ def container_keys(_: TxInfo, payload: Aggregate | Destroy | Ship | ReturnPacks,
     return opened_keys(payload.packs, rows)
 
 
+def packed_keys(tx: TxInfo, payload: Aggregate, rows: Reader) -> list[bytes]:
+    """The same, and the drug that the container's code begins like."""
+    owner = rows.get(drug_code_key(payload.container[:7]))
+    keys = container_keys(tx, payload, rows)
+    return keys if owner is None else [b"g" + owner, *keys]
+
+
 def aggregate_keys(_: TxInfo, payload: Aggregate) -> list[bytes]:
     container = payload.container.encode()
     return [b"t" + container, b"j" + container[:7], *pack_keys(payload.packs)]

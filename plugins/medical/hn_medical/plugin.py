@@ -17,12 +17,9 @@ from hn_medical import (
     trace_queries,
 )
 from hn_medical.events import EVENTS
-from hn_medical.fhir import FhirError, read_bundle
 from hn_medical.paging import NoQuestion, PageQuestion
 from hn_medical.privacy import PRIVACY, UNGUARDED
-from hn_medical.relation import RelationError, activations
 from hn_medical.rules import RULES
-from hn_medical.workload import make_workload
 from hnnode.plugin_api import QueryRefused, Registry, WorkItem, Workload, hookimpl
 
 MAH, WHOLESALER, HOSPITAL, PHARMACY = "mah", "wholesaler", "hospital", "pharmacy"
@@ -53,10 +50,15 @@ class MedicalPlugin:
 
     @hookimpl
     def hn_bench_workload(self, seed: int, flavour: str) -> Workload | None:
+        from hn_medical.workload import make_workload
+
         return make_workload(seed, flavour)
 
     @hookimpl
     def hn_import(self, format: str, document: bytes, accounts: Mapping[str, str]) -> list[WorkItem] | None:
+        from hn_medical.fhir import FhirError, read_bundle
+        from hn_medical.relation import RelationError, activations
+
         try:
             if format == "relation":
                 return [WorkItem(MAH, "activate", payload) for payload in activations(document)]
@@ -113,10 +115,20 @@ def _goods(r: Registry) -> None:
         "装箱",
         "Pack into a container",
         p.aggregate_keys,
-        then_keys=inside,
+        then_keys=(p.packed_keys,),
     )
     _act(r, "ship", m.Ship, s.ship, TRADERS, "发货", "Ship to a receiver", s.ship_keys, then_keys=inside)
-    _act(r, "receive", m.Receive, s.receive, TRADERS, "收货确认", "Receive a shipment", s.receive_keys, then_keys=sent)
+    _act(
+        r,
+        "receive",
+        m.Receive,
+        s.receive,
+        TRADERS,
+        "收货确认",
+        "Receive a shipment",
+        s.receive_keys,
+        then_keys=(*sent, s.sent_batch_keys),
+    )
     _act(
         r,
         "take_back",
@@ -203,8 +215,28 @@ def _access(r: Registry) -> None:
         "复核紧急调阅",
         "Review an emergency access",
     )
-    _act(r, "recognise", m.Recognise, a.recognise, READERS, "结果互认", "Recognise a result", a.decide_keys)
-    _act(r, "decline", m.Decline, a.decline, READERS, "不予互认", "Decline a result", a.decide_keys)
+    _act(
+        r,
+        "recognise",
+        m.Recognise,
+        a.recognise,
+        READERS,
+        "结果互认",
+        "Recognise a result",
+        a.decide_keys,
+        then_keys=(a.recognise_keys,),
+    )
+    _act(
+        r,
+        "decline",
+        m.Decline,
+        a.decline,
+        READERS,
+        "不予互认",
+        "Decline a result",
+        a.decide_keys,
+        then_keys=(a.decline_keys,),
+    )
 
 
 def _trace_queries(r: Registry) -> None:

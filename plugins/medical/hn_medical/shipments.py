@@ -97,6 +97,13 @@ def sent_keys(_: TxInfo, payload: Receive | TakeBack, rows: Reader) -> Sequence[
     return () if shipment is None else [b"t" + pack_id for pack_id in shipment.packs]
 
 
+def sent_batch_keys(_: TxInfo, payload: Receive, rows: Reader) -> list[bytes]:
+    """The batches of a shipment's packs."""
+    shipment = SHIPMENTS.get(rows, payload.shipment.encode())
+    lots = () if shipment is None else [PACKS.get(rows, pack_id) for pack_id in shipment.packs]
+    return [b"b" + lot.batch for lot in lots if lot is not None]
+
+
 def receive(tx: Context, payload: Receive) -> None:
     """The receiver signs for all packs of a shipment; those destroyed on the way are left out."""
     key, shipment = _load(tx, payload.shipment)

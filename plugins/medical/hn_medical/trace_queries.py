@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from hn_medical.chain import read_chain
 from hn_medical.packing import REASONS, target_id, target_text
@@ -286,7 +286,7 @@ def trace_parameters(view: QueryView, _: NoQuestion) -> dict[str, Any]:
     return {"offer_minutes": (TRACE_PARAMETERS.get(view, b"") or TraceParameters()).offer_minutes}
 
 
-class _Found(NamedTuple):
+class _Found(Struct, frozen=True):
     """A pack, or for one that its proof alone shows a likeness of it. `top` says where it is."""
 
     lot: PackLot

@@ -13,9 +13,11 @@ from itertools import zip_longest
 
 from hn_medical.audit import violations
 from hn_medical.workload_recognition import RECOGNITION_ACTORS, BindingLoad, RecognitionLoad
-from hn_medical.workload_trace import QUERIES_PER_TX, TRACE_ACTORS, TraceLoad
+from hn_medical.workload_trace import QUERY_PERCENT, TRACE_ACTORS, TraceLoad
 from hnnode.plugin_api import QueryView, Question, WorkItem, Workload
 
+MIX_PERCENT = 8
+"""Half of the transactions are of the trace, so its queries are about half the share."""
 ALL_ACTORS = {**TRACE_ACTORS, **RECOGNITION_ACTORS}
 
 
@@ -23,11 +25,11 @@ def make_workload(seed: int, flavour: str) -> Workload | None:
     """The workload of a flavour; None when there is none of that name."""
     match flavour or "mix":
         case "mix":
-            return MedicalWorkload("mix", ALL_ACTORS, [TraceLoad(seed), RecognitionLoad(seed)], QUERIES_PER_TX / 2)
+            return MedicalWorkload("mix", ALL_ACTORS, [TraceLoad(seed), RecognitionLoad(seed)], MIX_PERCENT)
         case "chain":
             return MedicalWorkload(flavour, ALL_ACTORS, [TraceLoad(seed, asks=False), RecognitionLoad(seed)])
         case "trace":
-            return MedicalWorkload(flavour, TRACE_ACTORS, [TraceLoad(seed)], QUERIES_PER_TX)
+            return MedicalWorkload(flavour, TRACE_ACTORS, [TraceLoad(seed)], QUERY_PERCENT)
         case "recognition":
             return MedicalWorkload(flavour, RECOGNITION_ACTORS, [RecognitionLoad(seed)])
         case "declare":
@@ -43,11 +45,11 @@ class MedicalWorkload:
         flavour: str,
         actors: Mapping[str, tuple[str, ...]],
         loads: Sequence[TraceLoad | RecognitionLoad | BindingLoad],
-        queries_per_tx: float = 0.0,
+        query_percent: int = 0,
     ) -> None:
         self.flavour = flavour
         self.actors = actors
-        self.query_share = queries_per_tx / (1 + queries_per_tx)
+        self.query_percent = query_percent
         self._loads = loads
 
     def waves(self, accounts: Mapping[str, bytes], count: int) -> Iterator[list[WorkItem]]:

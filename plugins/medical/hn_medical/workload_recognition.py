@@ -8,7 +8,6 @@ recognised and one declined.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 
 from hn_medical.report_models import (
@@ -23,6 +22,7 @@ from hn_medical.report_models import (
 )
 from hn_medical.workload_trace import item
 from hnnode.plugin_api import WorkItem
+from hnnode.plugin_api.hashes import sm3
 
 RECOGNITION_ACTORS: dict[str, tuple[str, ...]] = {
     "health_commission": ("health_commission",),
@@ -64,7 +64,7 @@ class RecognitionLoad:
         yield recognised + declined
 
     def _digest(self, what: str, case: int, n: int = 0) -> str:
-        return hashlib.sha256(f"{self._seed}/{what}/{case}/{n}".encode()).hexdigest()
+        return sm3(f"{self._seed}/{what}/{case}/{n}".encode()).hex()
 
     def _reference(self, case: int) -> str:
         return "0001" + self._digest("patient", case)

@@ -9,11 +9,10 @@ dispenses eight.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
+from msgspec import Struct
 
 from hn_medical.chain import Link, write_chain
 from hn_medical.trace_models import (
@@ -28,8 +27,8 @@ from hn_medical.trace_models import (
     Settle,
     Ship,
 )
-from hnnode.plugin_api import Question, WorkItem
-from hnnode.plugin_api.hashes import BlockTree
+from hnnode.plugin_api import Question, WorkItem, canonical_json, decode_json
+from hnnode.plugin_api.hashes import BlockTree, sm3
 from hnnode.plugin_api.ids import gtin_check_digit
 
 USCC = "11430000006122244L"
@@ -46,16 +45,33 @@ BOXES, PACKS_IN_BOX = 2, 10
 CODES_PER_FLOW = BOXES * (PACKS_IN_BOX + 1)
 DISPENSED, DISPENSED_UNASKED = (2, 2, 1), (3, 3, 2)
 """Packs dispensed of a flow, by its number modulo three, beside queries and without."""
-QUERIES_PER_TX = 3 / 17
+QUERY_PERCENT = 15
+"""Three queries beside the seventeen transactions of three flows and their packs."""
 TWICE_EVERY = 50
 """One flow in so many has a pack scanned a second time."""
 MADE_MS, EXPIRES_MS = 1_690_000_000_000, 2**52
 
-_encode = msgspec.json.Encoder().encode
+
+class Named(Struct):
+    """Of a pack: its code."""
+
+    code: str
+
+
+class Said(Struct):
+    """What questions need of a payload."""
+
+    code: str = ""
+    packs: list[Named] = []
+    shipment: str = ""
+    product: str = ""
+    batch: str = ""
+    units: int = 0
+    codes: int = 0
 
 
 def item(actor: str, action: str, payload: Payload) -> WorkItem:
-    return WorkItem(actor, action, _encode(payload))
+    return WorkItem(actor, action, canonical_json(payload))
 
 
 class TraceLoad:
@@ -63,7 +79,7 @@ class TraceLoad:
 
     def __init__(self, seed: int, asks: bool = True) -> None:
         self._dispensed = DISPENSED if asks else DISPENSED_UNASKED
-        digest = hashlib.sha256(b"medical trace" + seed.to_bytes(8, "big")).digest()
+        digest = sm3(b"medical trace" + seed.to_bytes(8, "big"))
         number = int.from_bytes(digest[:8], "big")
         body = f"869{number % 10**10:010d}"
         self._seed = seed
@@ -91,28 +107,28 @@ class TraceLoad:
 
     def question(self, item: WorkItem) -> Question | None:
         """Mostly scans of packs, else boxes, shipments and the reach of a recall."""
-        said = msgspec.json.decode(item.payload)
+        said = decode_json(item.payload, Said)
         whole = {"product": self._product, "recalled": False, "frozen": False}
         match item.action:
             case "aggregate":
-                code = said["packs"][0]["code"]
+                code = said.packs[0].code
                 return _ask("code", {"code": code}, whole | {"code": code, "seen": True, "layer": 2})
             case "ship":
-                root = int(said["packs"][0]["code"][7:]) // 100 // FLOWS_PER_ROOT
+                root = int(said.packs[0].code[7:]) // 100 // FLOWS_PER_ROOT
                 batch = {"product": self._product, "batch": f"B{root:06d}"}
                 return _ask("recall_reach", batch | {"root": self._tree(root).root.hex(), "limit": 20}, {"recall": 0})
             case "receive":
-                return _ask("shipment", {"shipment": said["shipment"]}, {**said, "status": "received"})
+                return _ask("shipment", {"shipment": said.shipment}, {"shipment": said.shipment, "status": "received"})
             case "dispense" | "settle":
-                code = said["code"]
+                code = said.code
                 return _ask("scan", {"code": code}, whole | {"code": code, "state": "dispensed"})
             case "activate":
-                named = {"product": said["product"], "batch": said["batch"]}
-                return _ask("batch", named, named | {"recall": 0, "units": said["units"], "codes": said["codes"]})
+                named = {"product": said.product, "batch": said.batch}
+                return _ask("batch", named, named | {"recall": 0, "units": said.units, "codes": said.codes})
         return None
 
     def _digest(self, what: str, flow: int, pack: int) -> str:
-        return hashlib.sha256(f"{self._seed}/{what}/{flow}/{pack}".encode()).hexdigest()
+        return sm3(f"{self._seed}/{what}/{flow}/{pack}".encode()).hex()
 
     def _code(self, flow: int, place: int) -> str:
         """`place`: 0 and 1 the boxes, from 2 the packs; 99 the case."""
@@ -184,4 +200,4 @@ class TraceLoad:
 
 
 def _ask(query: str, arguments: dict[str, Any], expected: dict[str, Any]) -> Question:
-    return Question(query, _encode(arguments), expected)
+    return Question(query, canonical_json(arguments), expected)

@@ -11,7 +11,6 @@ from hn_realestate.flows import CIVIL, HOUSING, POLICE, TAX
 from hn_realestate.privacy import PRIVACY
 from hn_realestate.rules import RULES
 from hn_realestate.state import page_keys, turn_keys, waiting_keys
-from hn_realestate.workload import make_workload
 from hnnode.plugin_api import Registry, Workload, hookimpl
 
 APPLICANT, AGENT, REGISTRAR, REVIEWER = "applicant", "agent", "registrar", "reviewer"
@@ -43,6 +42,8 @@ class RealestatePlugin:
 
     @hookimpl
     def hn_bench_workload(self, seed: int, flavour: str) -> Workload | None:
+        from hn_realestate.workload import make_workload
+
         return make_workload(seed, flavour)
 
 

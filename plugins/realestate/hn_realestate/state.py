@@ -198,8 +198,8 @@ CONSENT = Consent(
     ),
 )
 
-_title = msgspec.msgpack.Decoder(Title).decode
-_packed = msgspec.msgpack.Encoder(order="deterministic").encode
+_TITLES = Records(b"", Title)
+"""Titles are no rows: each is the content of a version of its unit."""
 
 
 def case_key(case: str) -> bytes:
@@ -257,7 +257,7 @@ def store(tx: Context, name: str, case: Case) -> None:
 
 
 def title_of(version: Version) -> Title:
-    return _title(version.content)
+    return _TITLES.decode(version.content)
 
 
 def parameters(tx: Context) -> Parameters:
@@ -267,25 +267,25 @@ def parameters(tx: Context) -> Parameters:
 def write_page(tx: Context, unit: str, before: Version, title: Title, cause: bytes) -> Version:
     """The unit's page as it is from now on; seized or not as its entries say."""
     seized = any(entry.kind == SEIZURE for entry in title.entries)
-    return UNITS.transition(tx, unit.encode(), before, SEIZED if seized else REGISTERED, _packed(title), cause)
+    return UNITS.transition(tx, unit.encode(), before, SEIZED if seized else REGISTERED, _TITLES.encode(title), cause)
 
 
 def open_page(tx: Context, unit: str, title: Title, cause: bytes) -> Version:
     """First entry of a unit."""
     for holder, _, _ in title.shares:
         tx.put(holder_key(holder, unit), b"")
-    return UNITS.create(tx, unit.encode(), REGISTERED, _packed(title), cause)
+    return UNITS.create(tx, unit.encode(), REGISTERED, _TITLES.encode(title), cause)
 
 
 def correct_page(tx: Context, unit: str, before: Version, title: Title, cause: bytes) -> Version:
-    return UNITS.correct(tx, unit.encode(), before, _packed(title), cause)
+    return UNITS.correct(tx, unit.encode(), before, _TITLES.encode(title), cause)
 
 
 def close_page(tx: Context, unit: str, before: Version, title: Title, cause: bytes) -> Version:
     """The unit is no more; its page stays readable."""
     for holder, _, _ in title.shares:
         tx.delete(holder_key(holder, unit))
-    return UNITS.transition(tx, unit.encode(), before, CANCELLED, _packed(title), cause)
+    return UNITS.transition(tx, unit.encode(), before, CANCELLED, _TITLES.encode(title), cause)
 
 
 def set_shares(tx: Context, unit: str, title: Title, shares: list[Share]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
+from msgspec import Struct
 
 from hn_realestate.audit import violations
 from hn_realestate.flows import ASKED, EXACT, FLOW
@@ -28,14 +28,14 @@ from hn_realestate.models import (
     Submit,
     TitleEntry,
 )
-from hnnode.plugin_api import QueryView, Question, WorkItem
+from hnnode.plugin_api import QueryView, Question, WorkItem, canonical_json, decode_json
 from hnnode.plugin_api.hashes import sm3
 
 IMPORTED = 12
 """Units of one import."""
 STEPS = 14
 """Transactions of one case."""
-QUERY_SHARE = 0.3
+QUERY_PERCENT = 30
 COUNTY = "411502"
 ACTORS: dict[str, tuple[str, ...]] = {
     **{f"agent_{i}": ("agent",) for i in range(4)},
@@ -55,7 +55,20 @@ PATH = ("draft", "accepted", "reviewed", "booked", "certified")
 REACHED = {"submit": 0, "dept_attest": 0, "accept": 1, "review": 2}
 """Step of PATH behind which a case never falls again after an action."""
 
-_encode = msgspec.json.Encoder().encode
+
+class UnitNamed(Struct):
+    """Of a title: its unit."""
+
+    unit: str
+
+
+class Said(Struct):
+    """What questions need of a payload."""
+
+    case: str = ""
+    titles: list[UnitNamed] = []
+    document: str = ""
+    certificate: str = ""
 
 
 def make_workload(seed: int, flavour: str) -> RealestateWorkload | None:
@@ -71,7 +84,7 @@ class RealestateWorkload:
     def __init__(self, seed: int, flavour: str) -> None:
         self.actors: Mapping[str, tuple[str, ...]] = ACTORS
         self.flavour = flavour
-        self.query_share = QUERY_SHARE if flavour == "mix" else 0.0
+        self.query_percent = QUERY_PERCENT if flavour == "mix" else 0
         digest = sm3(b"realestate" + seed.to_bytes(8, "big"))
         self._digest = digest
         self._tag = "".join(_LETTERS[byte >> 4] + _LETTERS[byte & 15] for byte in digest[:6])
@@ -96,21 +109,21 @@ class RealestateWorkload:
 
     def question(self, item: WorkItem) -> Question | None:
         """Where a case stands, whether a unit is free, whether a certificate is good."""
-        said = msgspec.json.decode(item.payload)
+        said = decode_json(item.payload, Said)
         match item.action:
             case "import_titles":
-                unit = said["titles"][0]["unit"]
+                unit = said.titles[0].unit
                 return _ask("restricted", {"unit": unit}, UNTOUCHED | {"unit": unit})
             case "submit" | "dept_attest" | "accept" | "review":
-                expected = {"case": said["case"], "kind": "transfer", "status": frozenset(PATH[REACHED[item.action] :])}
-                return _ask("case", {"case": said["case"]}, expected)
+                expected = {"case": said.case, "kind": "transfer", "status": frozenset(PATH[REACHED[item.action] :])}
+                return _ask("case", {"case": said.case}, expected)
             case "attach_ref":
-                return _ask("material", {"document": said["document"]}, {"items": [{"case": said["case"]}]})
+                return _ask("material", {"document": said.document}, {"items": [{"case": said.case}]})
             case "book":
-                unit = self.unit(int(said["case"][-8:]))
-                return _ask("unit", {"unit": unit}, UNTOUCHED | {"unit": unit, "case": said["case"], "holders": 1})
+                unit = self.unit(int(said.case[-8:]))
+                return _ask("unit", {"unit": unit}, UNTOUCHED | {"unit": unit, "case": said.case, "holders": 1})
             case "issue_cert":
-                named = {"certificate": said["certificate"]}
+                named = {"certificate": said.certificate}
                 return _ask("certificate", named, named | {"valid": True})
         return None
 
@@ -134,7 +147,7 @@ class RealestateWorkload:
 
     def _item(self, kind: str, n: int, action: str, payload: Payload) -> WorkItem:
         count = 4 if kind == "agent" else 2
-        return WorkItem(f"{kind}_{n % count}", action, _encode(payload))
+        return WorkItem(f"{kind}_{n % count}", action, canonical_json(payload))
 
     def _import(self, n: int, units: int = IMPORTED) -> WorkItem:
         titles = [
@@ -185,4 +198,4 @@ class RealestateWorkload:
 
 
 def _ask(query: str, arguments: dict[str, Any], expected: dict[str, Any]) -> Question:
-    return Question(query, _encode(arguments), expected)
+    return Question(query, canonical_json(arguments), expected)

@@ -54,13 +54,13 @@ def test_with_its_queries_the_mix_is_that_of_an_office_and_each_has_its_answer_e
             answer = chain.query(question.query, **msgspec.json.decode(question.arguments))
             assert question.is_answered_by(answer), (question, answer)
     assert {question.query for question in questions} == {"case", "restricted", "material", "unit", "certificate"}
-    assert (work.flavour, work.query_share) == ("mix", 0.3)
-    share = (1 - work.query_share) / actions.total()
+    assert (work.flavour, work.query_percent) == ("mix", 30)
+    share = (1 - work.query_percent / 100) / actions.total()
     steps = sum(actions[name] for name in ("submit", "attach_ref", "accept", "review", "issue_cert"))
     assert abs(actions["dept_attest"] * share - 0.40) < 0.01
     assert abs(steps * share - 0.25) < 0.01
     assert abs(actions["book"] * share - 0.05) < 0.01
-    assert all(host.workload("realestate", 3, name).query_share == 0 for name in ("chain", "declare"))
+    assert all(host.workload("realestate", 3, name).query_percent == 0 for name in ("chain", "declare"))
 
 
 def test_no_seed_makes_a_name_that_looks_like_a_person() -> None:
