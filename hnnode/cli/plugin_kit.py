@@ -204,9 +204,10 @@ def pack(
     directory: KeyDirOption = None,
     output: OutputOption = Format.table,
 ) -> None:
+    from hnnode.execution.registered import encode_registered
     from hnnode.kit.check import check_project
     from hnnode.kit.findings import failed
-    from hnnode.kit.project import Project
+    from hnnode.kit.project import Project, table_of
     from hnnode.packaging import build_package, sign, write_package
 
     project = Project.open(path)
@@ -214,7 +215,11 @@ def pack(
     if failed(findings):
         sys.stderr.write("".join(finding.text(current()) + "\n" for finding in findings))
         raise ConfigError("PLUGIN_PACKAGE_INVALID", say("检查未通过", "hnnode plugin check found errors"))
-    package = build_package(project.root)
+    host = project.host()
+    try:
+        package = build_package(project.root, encode_registered(table_of(host, project.name)))
+    finally:
+        host.close()
     if vendor_key is not None:
         signer = passphrase.open_signer(key_path(vendor_key, directory), passphrase_fd)
         package = package.signed(sign(package.manifest, package.code_hash, "vendor", signer))

@@ -12,6 +12,7 @@ from hnnode_native import state_key
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import HomeOption, NodeOption, OutputOption, optional
 from hnnode.cli.output import Format, columns, console, emit, grid, notes, value_table
+from hnnode.cli.plugin_contents import registered_tables
 from hnnode.cli.plugin_governance import NameArgument, governance_query
 from hnnode.cli.session import node_home, node_url
 from hnnode.config import load_config
@@ -26,14 +27,18 @@ def install(
     home: HomeOption = None,
     output: OutputOption = Format.table,
 ) -> None:
-    """Takes a signed package into the home; nothing runs until the chain has decided."""
+    """Takes a signed package into the home. Its code is loaded once, in a locked process, and must register what the package says;
+    no transaction reaches it until the chain has decided."""
     from hnnode.governance import PluginSources, PluginStore
+    from hnnode.governance.trial import check_registered
     from hnnode.packaging import load_trust, read_package
 
     place = Home(node_home(home))
     place.check()
     store = PluginStore(place.root)
     package = read_package(wheel, load_trust(store.trust), owner_of=PluginSources(store).owner_of)
+    with notes().status(say("试加载…", "loading it once …")):
+        check_registered(package, load_config(place.config).execution)
     is_new = store.install(package)
     facts = {
         "name": package.name,
@@ -81,16 +86,17 @@ def installed(home: HomeOption = None, output: OutputOption = Format.table) -> N
 def info(
     name: NameArgument, home: HomeOption = None, node: NodeOption = None, output: OutputOption = Format.table
 ) -> None:
-    """What the chain says of a plugin, and which versions lie in the home."""
+    """What the chain says of a plugin, which versions lie in the home, and what the newest of them brings."""
     from hnnode.governance import PluginStore
 
     plugins = governance_query(node_url(node), "plugins")["plugins"]
     record: dict[str, Any] | None = next((plugin for plugin in plugins if plugin["name"] == name), None)
-    versions = [
+    versions: list[dict[str, Any]] = [
         {
             "version": each.version,
             "state_version": each.manifest.plugin.state_version,
             "code_hash": each.code_hash.hex(),
+            "registered": None if each.registered is None else msgspec.json.decode(each.registered),
         }
         for each in PluginStore(Home(node_home(home)).root).list()
         if each.name == name
@@ -106,7 +112,13 @@ def info(
         console().print(grid(_facts(record)))
         console().print()
     titles = [say("本机版本", "version here"), say("数据版本", "data"), say("代码摘要", "code hash")]
-    console().print(columns(titles, [list(each.values()) for each in versions]))
+    console().print(columns(titles, [[each["version"], each["state_version"], each["code_hash"]] for each in versions]))
+    if versions and versions[-1]["registered"] is not None:
+        console().print()
+        console().print(say(f"{versions[-1]['version']} 登记的内容：", f"What {versions[-1]['version']} registers:"))
+        for table in registered_tables(versions[-1]["registered"]):
+            console().print(table)
+            console().print()
 
 
 def _facts(record: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -24,6 +24,7 @@ from hnnode.execution.loading import Copies, Loaded, load, register, source_file
 from hnnode.execution.metering.loader import Codes
 from hnnode.execution.metering.meter import UNBOUND
 from hnnode.execution.migrating import Moved, Phase, move_page
+from hnnode.execution.registered import difference
 from hnnode.execution.source import PluginSource, code_hash, discover, invalid
 from hnnode.execution.table import Application
 from hnnode.packaging.code_hash import TaggedHash
@@ -90,6 +91,14 @@ class Host:
             raise
 
     def _add(self, plugin: Plugin | PluginSource, config: ExecutionConfig) -> None:
+        self._load(plugin, config)
+        if isinstance(plugin, PluginSource) and plugin.registered is not None:
+            found = difference(plugin.registered, self.applications[plugin.name])
+            if found is not None:
+                head = f"plugin {plugin.name} {plugin.version}: registered.json"
+                raise ConfigError("PLUGIN_SET_INVALID", f"{head}: {found[1]}", zh=f"{head}：{found[0]}")
+
+    def _load(self, plugin: Plugin | PluginSource, config: ExecutionConfig) -> None:
         name, version = plugin.name, plugin.version
         if isinstance(plugin, Plugin):
             loaded, digest = Loaded(plugin.implementation), code_hash(plugin.package, self._hash)

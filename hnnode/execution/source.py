@@ -32,6 +32,7 @@ class PluginSource:
     metered: the code is rewritten when it is loaded, so that its work is counted. A property of the code (its
         manifest), the same on every node.
     isolated: it runs in processes of its own. This node's choice; results do not depend on it.
+    registered: what its package says that the code registers; None for code without a package.
     """
 
     name: str
@@ -42,6 +43,7 @@ class PluginSource:
     code_hash: bytes
     metered: bool
     isolated: bool
+    registered: bytes | None = None
 
 
 def discover(

@@ -25,7 +25,17 @@ from hnnode.plugin_api.privacy.guard import (
     guard_handler,
     guarded_texts,
 )
-from hnnode.plugin_api.registry import ActionSpec, BatchHandler, Handler, Keys, QuerySpec, Registry, RuleSpec, ThenKeys
+from hnnode.plugin_api.registry import (
+    ActionSpec,
+    BatchHandler,
+    Handler,
+    Keys,
+    ParametersSpec,
+    QuerySpec,
+    Registry,
+    RuleSpec,
+    ThenKeys,
+)
 
 if TYPE_CHECKING:
     from hnnode.execution.metering.meter import Meter
@@ -63,10 +73,15 @@ class Action:
     def schema(self) -> dict[str, Any]:
         return json_schema(self.model)
 
+    @property
+    def key_rounds(self) -> int:
+        """Rounds in which its keys are fetched together."""
+        return (self.keys is not None) + len(self.then_keys)
+
 
 class ActionFacts(Protocol):
     """What a node knows of an action, wherever its code runs. schema: JSON Schema of its payload. exempt: its fields that the door
-    does not look through for numbers of people.
+    does not look through for numbers of people. key_rounds: in which its keys are fetched together.
     """
 
     @property
@@ -81,6 +96,8 @@ class ActionFacts(Protocol):
     def title_en(self) -> str: ...
     @property
     def exempt(self) -> tuple[str, ...]: ...
+    @property
+    def key_rounds(self) -> int: ...
 
 
 class EventFacts(Protocol):
@@ -140,6 +157,8 @@ class Application:
     events: Mapping[str, EventSpec] = field(default_factory=dict)
     event_checks: dict[str, EventCheck] = field(default_factory=dict)
     """Of the same, for the core."""
+    parameters: Mapping[str, ParametersSpec] = field(default_factory=dict)
+    """By the action that sets them."""
     reads: frozenset[str] = frozenset()
     meter: Meter | None = None
     handling: Mapping[str, Handling] = field(default_factory=dict)
@@ -203,6 +222,7 @@ class Application:
             rules=MappingProxyType(dict(sorted(registry.rules.items()))) if like is None else like.rules,
             events=MappingProxyType(dict(sorted(registry.events.items()))),
             event_checks=event_checks(registry.events, None if like is None else like.event_checks),
+            parameters=MappingProxyType(dict(sorted(registry.parameter_sets.items()))),
             reads=frozenset(registry.foreign),
             meter=meter,
             handling=MappingProxyType(dict(registry.handling)),

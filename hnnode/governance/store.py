@@ -18,7 +18,7 @@ import hnnode_native
 
 from hnnode.errors import ConfigError
 from hnnode.execution.source import PluginSource, code_hash
-from hnnode.packaging import TRUST_NAME, PluginPackage, read_manifest
+from hnnode.packaging import REGISTERED_NAME, TRUST_NAME, PluginPackage, read_manifest
 from hnnode.plugin_api.manifest import Manifest
 
 FOLDER_NAME = "plugins"
@@ -42,6 +42,12 @@ class StoredPlugin:
     @property
     def version(self) -> str:
         return self.manifest.plugin.version
+
+    @property
+    def registered(self) -> bytes | None:
+        """What the package says that its code registers; None when it says nothing."""
+        found = next(self.folder.glob(f"*.dist-info/{REGISTERED_NAME}"), None)
+        return None if found is None else found.read_bytes()
 
 
 class PluginStore:
@@ -121,6 +127,7 @@ class PluginStore:
             code_hash=digest,
             metered=found.manifest.code.metered,
             isolated=isolated,
+            registered=found.registered,
         )
 
 

@@ -62,6 +62,7 @@ def page_of(project: Project) -> list[Block]:
             *_states(project),
             *_actions(project.manifest, table, examples),
             *_rules(table),
+            *_parameters(table),
             *_events(table),
             *_queries(table),
             *_privacy(project.manifest, table),
@@ -158,6 +159,21 @@ def _events(table: Application) -> Iterator[Block]:
         fields = [(path, *_describe(field)) for path, field in fields_of(row.schema)]
         if fields:
             yield Table([("字段", "field"), ("类型", "type"), ("约束", "bounds")], fields, frozenset((0,)))
+
+
+def _parameters(table: Application) -> Iterator[Block]:
+    if not table.parameters:
+        return
+    yield Heading(2, ("参数", "Parameters"))
+    rows = []
+    for spec in table.parameters.values():
+        fields = dict(fields_of(table.actions[spec.action].schema))
+        roles = ", ".join(table.actions[spec.action].roles) or "–"
+        for name, value in spec.defaults.items():
+            kind, bounds = _describe(fields[name])
+            rows.append((name, f"{kind} {bounds}".strip(), json.dumps(value), f"{spec.action} ({roles})"))
+    titles = [("参数", "parameter"), ("类型", "type"), ("默认", "default"), ("由动作设置", "set by")]
+    yield Table(titles, rows, frozenset((0,)))
 
 
 def _queries(table: Application) -> Iterator[Block]:

@@ -6,6 +6,7 @@ source folder → build_package → sign (vendor) → write_package → wheel �
 from hnnode.packaging.code_hash import CODE_SUFFIXES, hash_code, read_code
 from hnnode.packaging.package import (
     NATIVE_NAMES,
+    REGISTERED_NAME,
     RESERVED_NAMES,
     OwnerOf,
     PluginPackage,
@@ -31,6 +32,7 @@ from hnnode.packaging.signatures import (
 __all__ = [
     "CODE_SUFFIXES",
     "NATIVE_NAMES",
+    "REGISTERED_NAME",
     "RESERVED_NAMES",
     "TRUST_NAME",
     "OwnerOf",

@@ -2,7 +2,7 @@
 
     hn_<name>/**.py .json .toml, py.typed          what the code hash covers (py.typed is empty)
     hnnode_<name>-<version>.dist-info/             METADATA, WHEEL, entry_points.txt, RECORD, README.md, README.zh.md,
-                                                   LICENSE, sbom.cdx.json, signatures.json
+                                                   LICENSE, registered.json, sbom.cdx.json, signatures.json
 
 Nothing else may be in it: no compiled code, no path beside these, no second package. Nothing of it is run to read it.
 """
@@ -38,9 +38,11 @@ OwnerOf = Callable[[str], str | None]
 """Name of an application → the vendor whose name it is on this node, or None."""
 
 SBOM_NAME = "sbom.cdx.json"
+REGISTERED_NAME = "registered.json"
+REGISTERED_BYTES_MAX = 4 * 1024 * 1024
 SIGNATURES_NAME = "signatures.json"
 DOCUMENTS = ("README.md", "README.zh.md", "LICENSE")
-_INFO = frozenset(("METADATA", "WHEEL", "entry_points.txt", SBOM_NAME, SIGNATURES_NAME, *DOCUMENTS))
+_INFO = frozenset(("METADATA", "WHEEL", "entry_points.txt", REGISTERED_NAME, SBOM_NAME, SIGNATURES_NAME, *DOCUMENTS))
 _WHEEL_TEXT = b"Wheel-Version: 1.0\nGenerator: hnnode\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
@@ -69,6 +71,11 @@ class PluginPackage:
     @property
     def dist_info(self) -> str:
         return _dist_info(self.manifest)
+
+    @property
+    def registered(self) -> bytes | None:
+        """What the package says that its code registers (`hnnode.execution.registered`); None when it says nothing."""
+        return self.files.get(f"{self.dist_info}/{REGISTERED_NAME}")
 
     def code(self) -> dict[str, bytes]:
         """The package's own files, by path from the package folder."""
@@ -108,8 +115,11 @@ def read_package(path: Path, trust: Trust | None, *, owner_of: OwnerOf | None = 
     return package
 
 
-def build_package(root: Path) -> PluginPackage:
+def build_package(root: Path, registered: bytes | None = None) -> PluginPackage:
     """Package of a plugin's source folder, which holds `hn_<name>/`, unsigned.
+
+    Args:
+        registered: what its code registers; a package that says nothing of it is not installed.
 
     Raises: ConfigError PLUGIN_PACKAGE_INVALID naming what is wrong.
     """
@@ -130,6 +140,8 @@ def build_package(root: Path) -> PluginPackage:
     files[f"{info}/entry_points.txt"] = _entry_points(manifest)
     files[f"{info}/{SBOM_NAME}"] = make_sbom(manifest, digest, code)
     files[f"{info}/{SIGNATURES_NAME}"] = encode_signatures(())
+    if registered is not None:
+        files[f"{info}/{REGISTERED_NAME}"] = registered
     package = _assemble(manifest, dict(sorted(files.items())))
     _check_code(package)
     return package
@@ -249,6 +261,8 @@ def _assemble(manifest: Manifest, files: Mapping[str, bytes]) -> PluginPackage:
     same = {f"Name: hnnode-{name}", f"Version: {manifest.plugin.version}"} <= facts
     if not same or files[f"{info}/entry_points.txt"] != _entry_points(manifest):
         raise invalid(f"{name}: METADATA or entry_points.txt say something else than the manifest")
+    if len(files.get(f"{info}/{REGISTERED_NAME}", b"")) > REGISTERED_BYTES_MAX:
+        raise invalid(f"{name}: {REGISTERED_NAME}: larger than {REGISTERED_BYTES_MAX} bytes")
     start = f"{manifest.package}/"
     code = {path.removeprefix(start): content for path, content in files.items() if path.startswith(start)}
     signatures = decode_signatures(files[f"{info}/{SIGNATURES_NAME}"])

@@ -18,7 +18,7 @@ from hnnode.plugin_api.limits import (
     FOREIGN_MAX,
     PREFETCH_ROUNDS_MAX,
 )
-from hnnode.plugin_api.model import ModelError, check_model
+from hnnode.plugin_api.model import ModelError, check_model, json_schema
 from hnnode.plugin_api.privacy.guard import RULE, RULE_TEXTS, Handling, action_handling
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
@@ -54,6 +54,19 @@ class QuerySpec:
     title_zh: str
     title_en: str
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the arguments."""
+        return json_schema(self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class ParametersSpec:
+    """`defaults`: what counts before the action was executed for the first time."""
+
+    action: str
+    defaults: Mapping[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class RuleSpec:
@@ -74,6 +87,7 @@ class Registry:
         self.queries: dict[str, QuerySpec] = {}
         self.rules: dict[str, RuleSpec] = {}
         self.events: dict[str, EventSpec] = {}
+        self.parameter_sets: dict[str, ParametersSpec] = {}
         self.foreign: set[str] = set()
         self.handling: dict[str, Handling] = {}
         self.unguarded: frozenset[str] = frozenset()
@@ -155,6 +169,17 @@ class Registry:
             raise ModelError(f"event {name}: more than {EVENT_KINDS_MAX} events of one application")
         self.events[name] = EventSpec(name, model, title_zh, title_en)
 
+    def parameters(self, action: str, defaults: msgspec.Struct) -> None:
+        """Say that the fields of an action's payload are parameters of the application, and what counts before they were set.
+        Their bounds are those of the payload, whoever may send it sets them.
+
+        Args:
+            defaults: has the fields of the payload, and no other.
+        """
+        if action in self.parameter_sets:
+            raise ModelError(f"parameters {action}: registered twice")
+        self.parameter_sets[action] = ParametersSpec(action, msgspec.structs.asdict(defaults))
+
     def reads(self, *applications: str) -> None:
         """Let handlers and queries read the state of other applications (`Context.foreign`)."""
         for name in applications:
@@ -188,6 +213,8 @@ class Registry:
 
     def complete(self) -> None:
         """Check what can be checked only when everything is registered; called by the host after `hn_register`."""
+        for parameters in self.parameter_sets.values():
+            self._check_parameters(parameters)
         if not self.handling:
             return
         unused = set(self.handling)
@@ -198,6 +225,19 @@ class Registry:
             raise ModelError(f"privacy: no payload has {', '.join(sorted(unused))}")
         rule_id = f"{self.application}.{RULE}"
         self.rules.setdefault(rule_id, RuleSpec(rule_id, *RULE_TEXTS))
+
+    def _check_parameters(self, parameters: ParametersSpec) -> None:
+        spec = self.actions.get(parameters.action)
+        if spec is None:
+            raise ModelError(f"parameters {parameters.action}: no such action")
+        if set(spec.model.__struct_fields__) != parameters.defaults.keys():
+            raise ModelError(
+                f"parameters {parameters.action}: got {sorted(parameters.defaults)}, want the payload's fields"
+            )
+        try:
+            msgspec.convert(dict(parameters.defaults), spec.model)
+        except ValueError as e:
+            raise ModelError(f"parameters {parameters.action}: a default does not fit: {e}") from e
 
     def rule(self, rule_id: str, zh: str, en: str) -> None:
         """Add a rule that handlers may refuse by: `<application>.<name>` with its text in both languages."""

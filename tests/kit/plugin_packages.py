@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hnnode.crypto import MemorySigner
+from hnnode.execution.registered import encode_registered
 from hnnode.governance import PluginStore
+from hnnode.kit.project import Project, table_of
 from hnnode.packaging import PluginPackage, Trust, TrustedKey, build_package, save_trust, sign, write_package
 
 VENDOR, OPERATOR = MemorySigner.generate(), MemorySigner.generate()
@@ -153,10 +155,19 @@ def counter_package(folder: Path, version: str = "1.0.0", *, note: str = "") -> 
     package.mkdir(parents=True)
     (package / "hnplugin.toml").write_text(_MANIFEST.format(version=version, state_version=major), "utf-8")
     (package / "__init__.py").write_text((_V1 if major == 1 else _V2) + (f"# {note}\n" if note else ""), "utf-8")
-    made = build_package(root)
+    made = build_package(root, _registered(root))
     for role, signer in (("vendor", VENDOR), ("operator", OPERATOR)):
         made = made.signed(sign(made.manifest, made.code_hash, role, signer))  # type: ignore[arg-type]
     return made
+
+
+def _registered(root: Path) -> bytes:
+    project = Project.open(root)
+    host = project.host()
+    try:
+        return encode_registered(table_of(host, project.name))
+    finally:
+        host.close()
 
 
 def counter_wheel(folder: Path, version: str = "1.0.0") -> Path:

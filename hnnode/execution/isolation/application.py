@@ -36,7 +36,7 @@ from hnnode.execution.reader import AccountRecords, StateBlockReader
 from hnnode.execution.source import PluginSource
 from hnnode.execution.table import application_prefix
 from hnnode.plugin_api.migration import Row
-from hnnode.plugin_api.registry import RuleSpec
+from hnnode.plugin_api.registry import ParametersSpec, RuleSpec
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -57,6 +57,7 @@ class IsolatedAction:
     title_en: str
     has_batch: bool
     exempt: tuple[str, ...]
+    key_rounds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class IsolatedApplication:
                     row.title_en,
                     row.has_batch,
                     row.exempt,
+                    row.key_rounds,
                 )
                 for row in described.actions
             }
@@ -133,6 +135,9 @@ class IsolatedApplication:
                 row.name: IsolatedEvent(row.name, msgspec.json.decode(row.schema), row.title_zh, row.title_en)
                 for row in described.events
             }
+        )
+        self.parameters: Mapping[str, ParametersSpec] = MappingProxyType(
+            {action: ParametersSpec(action, defaults) for action, defaults in described.parameters.items()}
         )
         self.migrations = frozenset(described.migrations)
         self.rules: Mapping[str, RuleSpec] = MappingProxyType(

@@ -189,6 +189,7 @@ def _description(table: Application, missing: list[str]) -> m.Description:
                 row.title_en,
                 row.batch is not None,
                 row.exempt,
+                row.key_rounds,
             )
             for row in table.actions.values()
         ),
@@ -204,6 +205,7 @@ def _description(table: Application, missing: list[str]) -> m.Description:
         reads=tuple(sorted(table.reads)),
         missing=tuple(missing),
         migrations=tuple(table.migrations),
+        parameters={row.action: dict(row.defaults) for row in table.parameters.values()},
     )
 
 

@@ -34,6 +34,7 @@ class ActionMessage(msgspec.Struct, array_like=True, frozen=True):
     title_en: str
     has_batch: bool
     exempt: tuple[str, ...]
+    key_rounds: int
 
 
 class QueryMessage(msgspec.Struct, array_like=True, frozen=True):
@@ -67,6 +68,7 @@ class Description(msgspec.Struct, array_like=True, frozen=True):
     reads: tuple[str, ...]
     missing: tuple[str, ...]
     migrations: tuple[tuple[int, int], ...]
+    parameters: dict[str, dict[str, Any]]
 
 
 class Block(msgspec.Struct, array_like=True, frozen=True):

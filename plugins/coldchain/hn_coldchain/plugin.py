@@ -9,7 +9,7 @@ from hn_coldchain import holds, intake, models, moves, privacy, queries, tempera
 from hn_coldchain.events import EVENTS
 from hn_coldchain.migrations import MIGRATIONS
 from hn_coldchain.rules import RULES
-from hn_coldchain.state import HOLDS, offer_keys, parent_keys
+from hn_coldchain.state import HOLDS, Parameters, offer_keys, parent_keys
 from hnnode.plugin_api import Migration, QueryRefused, Reader, Registry, WorkItem, Workload, hookimpl
 
 ThenKeys = Callable[[Any, Any, Reader], Sequence[bytes]]
@@ -32,6 +32,7 @@ class ColdchainPlugin:
         _alarms(registry)
         _oversight(registry)
         _queries(registry)
+        registry.parameters("set_parameters", Parameters())
         for name, model, zh, en in EVENTS:
             registry.event(f"coldchain.{name}", model, title_zh=zh, title_en=en)
         for name, zh, en in RULES:

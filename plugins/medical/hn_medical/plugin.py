@@ -19,7 +19,9 @@ from hn_medical import (
 from hn_medical.events import EVENTS
 from hn_medical.paging import NoQuestion, PageQuestion
 from hn_medical.privacy import PRIVACY, UNGUARDED
+from hn_medical.report_state import ReviewParameters
 from hn_medical.rules import RULES
+from hn_medical.trace_state import TraceParameters
 from hnnode.plugin_api import QueryRefused, Registry, WorkItem, Workload, hookimpl
 
 MAH, WHOLESALER, HOSPITAL, PHARMACY = "mah", "wholesaler", "hospital", "pharmacy"
@@ -43,6 +45,8 @@ class MedicalPlugin:
         _trace_queries(registry)
         _report_queries(registry)
         registry.privacy(PRIVACY, UNGUARDED)
+        registry.parameters("set_trace_parameters", TraceParameters())
+        registry.parameters("set_review_parameters", ReviewParameters())
         for name, model, zh, en in EVENTS:
             registry.event(f"medical.{name}", model, title_zh=zh, title_en=en)
         for name, zh, en in RULES:

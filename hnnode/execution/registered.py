@@ -1,0 +1,129 @@
+"""What the code of a plugin registered, as one document: packed into its wheel, shown before it is voted on, and compared with what
+the code registers when it is loaded.
+
+Only what code says: roles, keys, schemas, titles, rules. The limits of a transaction are those of the plugin interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from hnnode.execution.table import ActionFacts, EventFacts
+from hnnode.plugin_api.model import bare_schema
+from hnnode.plugin_api.registry import ParametersSpec, RuleSpec
+
+SHOWN_CHARS = 80
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class QueryFacts(Protocol):
+    @property
+    def schema(self) -> dict[str, Any]: ...
+    @property
+    def title_zh(self) -> str: ...
+    @property
+    def title_en(self) -> str: ...
+
+
+class RegisteredFacts(Protocol):
+    """An application, wherever its code runs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title_zh(self) -> str: ...
+    @property
+    def title_en(self) -> str: ...
+    @property
+    def state_version(self) -> int: ...
+    @property
+    def actions(self) -> Mapping[str, ActionFacts]: ...
+    @property
+    def queries(self) -> Mapping[str, QueryFacts]: ...
+    @property
+    def events(self) -> Mapping[str, EventFacts]: ...
+    @property
+    def rules(self) -> Mapping[str, RuleSpec]: ...
+    @property
+    def parameters(self) -> Mapping[str, ParametersSpec]: ...
+    @property
+    def reads(self) -> Collection[str]: ...
+    @property
+    def migrations(self) -> Collection[tuple[int, int]]: ...
+
+
+def registered(table: RegisteredFacts) -> dict[str, Any]:
+    """The document. Equal code gives an equal one, isolated or not.
+
+    `keys` of an action: rounds in which its keys are fetched together, 0 when its code names none.
+    """
+    return {
+        "application": table.name,
+        "title_zh": table.title_zh,
+        "title_en": table.title_en,
+        "state_version": table.state_version,
+        "actions": {
+            row.name: {"roles": list(row.roles), "keys": row.key_rounds, **_described(row)}
+            for row in table.actions.values()
+        },
+        "queries": {name: _described(row) for name, row in table.queries.items()},
+        "events": {name: _described(row) for name, row in table.events.items()},
+        "rules": {rule.id: {"zh": rule.zh, "en": rule.en} for rule in table.rules.values()},
+        "parameters": {
+            row.action: {name: {"default": value} for name, value in sorted(row.defaults.items())}
+            for row in table.parameters.values()
+        },
+        "reads": sorted(table.reads),
+        "migrations": sorted([start, end] for start, end in table.migrations),
+    }
+
+
+def _described(row: QueryFacts | ActionFacts | EventFacts) -> dict[str, Any]:
+    return {"title_zh": row.title_zh, "title_en": row.title_en, "schema": bare_schema(row.schema)}
+
+
+def encode_registered(table: RegisteredFacts) -> bytes:
+    """The document as it stands in a wheel: JSON with sorted keys, the same bytes for the same code."""
+    return msgspec.json.format(_encode(registered(table)), indent=1) + b"\n"
+
+
+def difference(stated: bytes, table: RegisteredFacts) -> tuple[str, str] | None:
+    """Where a package's document says something else than the code registers, in Chinese and English; None when it does not."""
+    try:
+        document = msgspec.json.decode(stated)
+    except (msgspec.DecodeError, RecursionError) as e:
+        return f"不是 JSON：{e}", f"not JSON: {e}"
+    found = _difference(document, msgspec.json.decode(_encode(registered(table))), "")
+    if found is None:
+        return None
+    where, theirs, ours = found
+    return (
+        f"{where}：包中写明 {_shown(theirs)}，代码登记 {_shown(ours)}",
+        f"{where}: the package states {_shown(theirs)}, the code registers {_shown(ours)}",
+    )
+
+
+_ABSENT = object()
+
+
+def _difference(stated: Any, actual: Any, path: str) -> tuple[str, Any, Any] | None:
+    """The first place, going through the names in order. As deep as the code's own document, not as the package's."""
+    if not isinstance(stated, dict) or not isinstance(actual, dict):
+        return None if type(stated) is type(actual) and stated == actual else (path or "document", stated, actual)
+    for name in sorted(stated.keys() | actual.keys()):
+        where = f"{path}.{name}".lstrip(".")[:200]
+        theirs, ours = stated.get(name, _ABSENT), actual.get(name, _ABSENT)
+        if theirs is _ABSENT or ours is _ABSENT:
+            return where, theirs, ours
+        found = _difference(theirs, ours, where)
+        if found is not None:
+            return found
+    return None
+
+
+def _shown(value: Any) -> str:
+    text = "–" if value is _ABSENT else _encode(value).decode()
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
