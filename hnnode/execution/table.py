@@ -205,8 +205,8 @@ class Application:
             registry.complete()
             actions = {name: _action(registry, spec) for name, spec in sorted(registry.actions.items())}
         else:
-            mine, theirs = (registry.actions, registry.queries, registry.events), (like.actions, like.queries, like.events)
-            if any(a.keys() != b.keys() for a, b in zip(mine, theirs, strict=True)):
+            theirs = like.actions.keys(), like.queries.keys(), like.events.keys()
+            if (registry.actions.keys(), registry.queries.keys(), registry.events.keys()) != theirs:
                 raise ModelError("another copy of the code registers something else")
             actions = {name: _action_like(registry, like.actions[name]) for name in like.actions}
         return cls(
