@@ -140,10 +140,12 @@ class Story:
     def lose_one(self, file: Path) -> None:
         """SIGKILL one validator; the other three must go on."""
         name = self.net.nodes[VICTIM].name
-        self.step(f"断电：强杀 {name}（SIGKILL），其余三个继续出块", f"power cut: kill {name} (SIGKILL), three go on")
+        self.step(
+            f"断电：强制结束 {name}（SIGKILL），其余三个继续出块", f"power cut: kill {name} (SIGKILL), three go on"
+        )
         before = int(self.net.status(0)["height"])
         pid = self.net.kill(VICTIM)
-        self.tick(f"进程 {pid} 已被杀死", f"process {pid} is dead")
+        self.tick(f"进程 {pid} 已被强制结束", f"process {pid} is dead")
         rows = []
         for number in range(4):
             part = self.directory / f"after-power-cut-{number}.txt"

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from hnnode.certificate.page import STATES
-from hnnode.cli import failure
+from hnnode.cli import failure, words
 from hnnode.cli.connection import open_client
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import (
@@ -26,7 +26,6 @@ from hnnode.cli.options import (
 from hnnode.cli.output import Format, columns, console, emit, grid, notes, value_table
 from hnnode.cli.passphrase import open_signer
 from hnnode.cli.session import account_named, key_path, node_url
-from hnnode.cli.words import state_name
 from hnnode.client import Client, Policy, TxResult, certificate_page, verify_certificate
 from hnnode.primitives.file_hash import ALGORITHMS, hash_content
 from hnnode.primitives.hex_text import decode_account, decode_hash
@@ -111,8 +110,8 @@ def writer(
 def told(output: Format, result: TxResult, **more: str) -> None:
     """What became of a write."""
     facts: dict[str, Any] = {**more, **msgspec.to_builtins(result)}
-    rows: list[tuple[str, Any]] = list(more.items())
-    rows += [(say("交易", "tx"), result.tx_id), (say("状态", "state"), state_name(result.state))]
+    rows: list[tuple[str, Any]] = list(words.facts(more.items()))
+    rows += [(say("交易", "tx"), result.tx_id), (say("状态", "state"), words.state_name(result.state))]
     if result.receipt is not None:
         rows.append((say("高度", "height"), f"{result.receipt.height} · {result.receipt.block_time}"))
         rows += [(say("事件", "event"), f"{event.name} {event.entity}") for event in result.receipt.events]

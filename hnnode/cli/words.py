@@ -33,6 +33,8 @@ _FACTS = {
     "row_id": "记录编号",
     "field": "字段",
     "value": "值",
+    "hash": "摘要",
+    "case": "事务",
 }
 _STEPS = {
     "idle": "空闲",

@@ -143,7 +143,7 @@ _TABLE: tuple[tuple[str, Level, str, str, str, str], ...] = (
         "error",
         "Unicode 表随 Python 版本变化",
         "Unicode tables change with the Python version",
-        "用 plugin_api.ids.ascii_upper 等 ASCII 函数或带 re.ASCII 的模式",
+        "用 plugin_api.ids.ascii_upper 等 ASCII 函数或带 re.ASCII 的正则表达式",
         "use ASCII functions such as plugin_api.ids.ascii_upper, or patterns with re.ASCII",
     ),
     (
@@ -216,7 +216,7 @@ _TABLE: tuple[tuple[str, Level, str, str, str, str], ...] = (
     (
         "HN304",
         "error",
-        "负载中的交易被拒绝或破坏不变式",
+        "负载中的交易被拒绝或破坏不变量",
         "the workload is refused or breaks an invariant",
         "先让 hnnode plugin test 通过",
         "make hnnode plugin test pass first",
