@@ -253,12 +253,27 @@ class PageFiles:
         """The files that hold the tree of a height, none for None; others are deleted."""
     def __len__(self) -> int:
         """Files."""
-    def with_layers(self, changed: PageLayers, height: int, merge: bool) -> PageFiles:
-        """These files and one with what changed since, durable on return; merge: shorter files before it become part of it,
-        or all when they would be more than one and a half times the base. Files that became part stay until `sweep`."""
-    def sweep(self) -> None:
-        """Delete the files that are not in this set."""
+    def with_layers(self, changed: PageLayers, height: int) -> PageFiles:
+        """These files and one with what changed since, durable on return."""
+    def merge(self, through: int) -> PageMerge | None:
+        """Files of heights up to `through` that are to become one, None when nothing is due: all, when what changed is more than
+        half of the base, else those from which on the later ones together are no shorter."""
+    def taking(self, merged: MergedFile) -> PageFiles:
+        """This set with a merged file in the place of those it was made of; as it is when it does not have them all."""
+    def discard(self, later: PageFiles) -> None:
+        """Delete the files that a later set does not have; who reads this one keeps them open."""
     def read(self, page_ids: Sequence[bytes]) -> list[bytes | None]: ...
+
+class PageMerge:
+    """Page files that become one, a mebibyte a step."""
+
+    def step(self) -> MergedFile | None:
+        """Write some more; the file when it is whole and durable. Never again after a failure."""
+    def stop(self) -> None:
+        """Give up, and delete what was written."""
+
+class MergedFile:
+    """What a merge made."""
 
 class TxIndex:
     """Where committed transactions stand: newest ids in memory, all others in segments whose rows are the database's.

@@ -324,11 +324,13 @@ class Database:
         """Add state, stamps and tip, take up the pages, write, and freeze the height."""
         self._check_usable()
         in_files = max(self._in_files, self._families.persisted)
+        with self._lock:
+            oldest = self._ring.oldest
         try:
             with STORAGE:
                 switch = self._turn.begin()
                 put_rows(batch, self._families, "state", writes)
-                self._turn.put_pages(batch, pages, tip.height, tip.height - in_files)
+                self._turn.put_pages(batch, pages, tip.height, tip.height - in_files, oldest)
                 batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._families.handle("meta"))
                 size = batch.size_in_bytes()
                 self._families.write(batch, tip.height, switch=switch)

@@ -2,12 +2,12 @@
 
 use hn_merkle::PageId;
 use hn_merkle::state_tree::{Layer, Layers};
-use hn_pages::{PageFiles, PagesError};
+use hn_pages::{Merge, MergedFile, PageFiles, PagesError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{codec, raise};
 
@@ -16,7 +16,9 @@ type Page<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyPageLayer>()?;
     m.add_class::<PyPageLayers>()?;
-    m.add_class::<PyPageFiles>()
+    m.add_class::<PyPageFiles>()?;
+    m.add_class::<PyPageMerge>()?;
+    m.add_class::<PyMergedFile>()
 }
 
 type FoundPages<'py> = (Vec<Option<Bound<'py, PyBytes>>>, Vec<usize>);
@@ -145,13 +147,22 @@ impl PyPageFiles {
         self.0.byte_count()
     }
 
-    fn with_layers(&self, py: Python<'_>, changed: &PyPageLayers, height: u64, merge: bool) -> PyResult<Self> {
-        let files = py.detach(|| self.0.with(&changed.0, height, merge));
+    fn with_layers(&self, py: Python<'_>, changed: &PyPageLayers, height: u64) -> PyResult<Self> {
+        let files = py.detach(|| self.0.with(&changed.0, height));
         files.map(Self).map_err(|e| failed(&e))
     }
 
-    fn sweep(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.0.sweep()).map_err(|e| failed(&e))
+    fn merge(&self, py: Python<'_>, through: u64) -> PyResult<Option<PyPageMerge>> {
+        let merge = py.detach(|| self.0.merge(through)).map_err(|e| failed(&e))?;
+        Ok(merge.map(|merge| PyPageMerge(Mutex::new(Some(merge)))))
+    }
+
+    fn taking(&self, merged: &PyMergedFile) -> Self {
+        Self(self.0.taking(&merged.0))
+    }
+
+    fn discard(&self, py: Python<'_>, later: &Self) -> PyResult<()> {
+        py.detach(|| self.0.discard(&later.0)).map_err(|e| failed(&e))
     }
 
     fn read<'py>(&self, py: Python<'py>, page_ids: Vec<PyBackedBytes>) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
@@ -164,5 +175,39 @@ impl PyPageFiles {
             .iter()
             .map(|page| page.as_ref().map(|bytes| PyBytes::new(py, bytes)))
             .collect())
+    }
+}
+
+/// What `PageMerge.step` gives up at: some milliseconds.
+const STEP_BYTES: usize = 1 << 20;
+
+/// Page files that become one.
+#[pyclass(name = "PageMerge", frozen)]
+struct PyPageMerge(Mutex<Option<Merge>>);
+
+/// What became of them.
+#[pyclass(name = "MergedFile", frozen)]
+struct PyMergedFile(MergedFile);
+
+#[pymethods]
+impl PyPageMerge {
+    fn step(&self, py: Python<'_>) -> PyResult<Option<PyMergedFile>> {
+        let merged = py.detach(|| {
+            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Taken out, so that a failure drops it with what it wrote.
+            let Some(mut merge) = held.take() else {
+                return Ok(None);
+            };
+            if merge.step(STEP_BYTES)? {
+                return merge.finish().map(Some);
+            }
+            *held = Some(merge);
+            Ok(None)
+        });
+        Ok(merged.map_err(|e| failed(&e))?.map(PyMergedFile))
+    }
+
+    fn stop(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
