@@ -214,6 +214,9 @@ class StateTree:
     def load(self, pages: Sequence[tuple[bytes, bytes | None]]) -> None: ...
     def apply(self, updates: BlockResult) -> list[bytes]:
         """Apply a block's updates. Returns the page ids to load first (nothing changed then), or [] when done."""
+    def apply_from(self, updates: BlockResult, source: PageSource) -> None:
+        """As `apply`, with the pages that are needed from `source`. Raises NativeError with the code of STORAGE_FAILED or
+        STORAGE_CORRUPT."""
     def apply_pairs(self, updates: Sequence[tuple[bytes, bytes | None]]) -> list[bytes]:
         """As `apply`, from (key hash, value hash or None to delete)."""
     def changed_pages(self) -> PageLayer:
@@ -239,8 +242,6 @@ class PageLayers:
     def __len__(self) -> int:
         """Layers, at most 64."""
     def with_layer(self, layer: PageLayer) -> PageLayers: ...
-    def find(self, page_ids: Sequence[bytes]) -> tuple[list[bytes | None], list[int]]:
-        """The newest version of each page, None also where it did not change; and the positions of those that did not."""
     def merged(self) -> PageLayer:
         """Every changed page once."""
 
@@ -262,7 +263,15 @@ class PageFiles:
         """This set with a merged file in the place of those it was made of; as it is when it does not have them all."""
     def discard(self, later: PageFiles) -> None:
         """Delete the files that a later set does not have; who reads this one keeps them open."""
-    def read(self, page_ids: Sequence[bytes]) -> list[bytes | None]: ...
+
+class PageSource:
+    """The pages of one height: layers that wait, newest first, over files. Never changes. Any thread. Errors as of `PageFiles`."""
+
+    def __init__(self, files: PageFiles, *layers: PageLayers) -> None: ...
+    def taking(self, merged: MergedFile) -> PageSource:
+        """The same over `PageFiles.taking`."""
+    def read(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
+        """Each page from the newest layer that changed it, the rest from files; None for one that the tree does not have."""
 
 class PageMerge:
     """Page files that become one, a mebibyte a step."""
@@ -658,8 +667,9 @@ class BlockExecution:
     def tx_ids_packed(self) -> bytes:
         """`tx_ids` joined, 32 bytes each."""
     def set_committed(self, flags: bytes) -> None: ...
-    def prove_absent(self, tree: StateTree) -> None:
-        """Leave out of `native_keys` what the tree, at the block before, shows to be absent. Between set_committed and supply."""
+    def prove_absent(self, tree: StateTree, source: PageSource) -> None:
+        """Leave out of `native_keys` what the tree, at the block before, shows to be absent; pages of it that are not loaded come from
+        `source`. Between set_committed and supply. Raises NativeError as `StateTree.apply_from`."""
     def native_keys(self) -> list[bytes]:
         """State keys (database form, see `state_key`) the native handlers will read or write."""
     def supply(self, values: Sequence[bytes | None]) -> None: ...

@@ -18,7 +18,18 @@ from pathlib import Path
 from threading import Event, Lock
 from weakref import WeakSet
 
-from hnnode_native import CODES, MergedFile, NativeError, PageFiles, PageLayer, PageLayers
+from hnnode_native import (
+    CODES,
+    BlockExecution,
+    BlockResult,
+    MergedFile,
+    NativeError,
+    PageFiles,
+    PageLayer,
+    PageLayers,
+    PageSource,
+    StateTree,
+)
 
 from hnnode.errors import FatalError
 from hnnode.storage.files import make_directory
@@ -80,7 +91,7 @@ class PendingPages:
     def view(self) -> PagesView:
         """The pages as they are now, for ever."""
         with self._lock:
-            view = PagesView(self._files, self._changing, self._leaving)
+            view = PagesView(PageSource(self._opened(), self._changing, self._leaving))
             self._views.add(view)
         return view
 
@@ -196,38 +207,35 @@ class PendingPages:
 class PagesView:
     """Pages as of one height. Any thread."""
 
-    __slots__ = ("__weakref__", "_files", "_layers")
+    __slots__ = ("__weakref__", "_source")
 
-    def __init__(self, files: PageFiles | None = None, *layers: PageLayers) -> None:
-        self._files = files
-        self._layers = [layer for layer in layers if layer]
+    def __init__(self, source: PageSource) -> None:
+        self._source = source
 
     def take(self, merged: MergedFile) -> None:
         """Read a merged file instead of those it was made of. The merging thread."""
-        if self._files is not None:
-            self._files = self._files.taking(merged)
+        self._source = self._source.taking(merged)
 
     def read(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
-        """Each page from the newest layer that changed it, the rest from files."""
-        found: list[bytes | None] = [None] * len(page_ids)
-        absent = list(range(len(page_ids)))
-        for layer in self._layers:
-            pages, missing = layer.find([page_ids[at] for at in absent])
-            for at, page in zip(absent, pages, strict=True):
-                found[at] = page
-            absent = [absent[at] for at in missing]
-            if not absent:
-                return found
-        files = self._files
-        if files is None:
-            return found
+        """None for a page that the tree does not have."""
         try:
-            pages = files.read([page_ids[at] for at in absent])
+            return self._source.read(page_ids)
         except NativeError as e:
             raise _fatal(e) from e
-        for at, page in zip(absent, pages, strict=True):
-            found[at] = page
-        return found
+
+    def prove_absent(self, tree: StateTree, execution: BlockExecution) -> None:
+        """Let a block know which of its keys the tree, which stands at this height, does not hold. The GIL is free meanwhile."""
+        try:
+            execution.prove_absent(tree, self._source)
+        except NativeError as e:
+            raise _fatal(e) from e
+
+    def update(self, tree: StateTree, result: BlockResult) -> None:
+        """Apply what a block changed to the tree, which stands at this height. The GIL is free meanwhile."""
+        try:
+            tree.apply_from(result, self._source)
+        except NativeError as e:
+            raise _fatal(e) from e
 
 
 def _fatal(error: NativeError) -> FatalError:

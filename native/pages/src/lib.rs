@@ -25,8 +25,10 @@ mod filter;
 mod format;
 mod merge;
 mod set;
+mod source;
 mod writer;
 
 pub use error::PagesError;
 pub use merge::{Merge, MergedFile};
 pub use set::PageFiles;
+pub use source::{LoadError, PageSource};

@@ -73,6 +73,12 @@ impl PageFiles {
         self.files.iter().map(|file| file.size).sum()
     }
 
+    /// Bytes of the files that no other set holds open.
+    pub fn byte_count_of_last_holder(&self) -> u64 {
+        let alone = self.files.iter().filter(|file| Arc::strong_count(file) == 1);
+        alone.map(|file| file.size).sum()
+    }
+
     /// A set that holds the tree of height `to`: these files, and one with the pages that changed since. Durable when this
     /// returns.
     ///
@@ -147,7 +153,18 @@ impl PageFiles {
     /// # Errors
     /// The disk refused, or a file is damaged.
     pub fn read(&self, ids: &[PageId]) -> Result<Vec<Option<Vec<u8>>>, PagesError> {
-        let mut found = vec![None; ids.len()];
+        let (places, bytes) = self.read_joined(ids)?;
+        let page = |(start, end): (usize, usize)| bytes.get(start..end).filter(|page| !page.is_empty());
+        Ok(places
+            .into_iter()
+            .map(|place| page(place).map(<[u8]>::to_vec))
+            .collect())
+    }
+
+    /// The pages one behind the other, and where each begins and ends; nothing for one that the tree does not have.
+    pub(crate) fn read_joined(&self, ids: &[PageId]) -> Result<(Vec<(usize, usize)>, Vec<u8>), PagesError> {
+        let mut places = vec![(0, 0); ids.len()];
+        let mut bytes = Vec::new();
         let mut open: Vec<(usize, Vec<u8>)> = ids.iter().map(PageId::encode).enumerate().collect();
         for file in self.files.iter().rev() {
             let mut last = LastBlock::default();
@@ -159,13 +176,16 @@ impl PageFiles {
                     .transpose()?
                     .flatten()
                 {
-                    Some(page) => found[at] = Some(page.to_vec()).filter(|page| !page.is_empty()),
+                    Some(page) => {
+                        places[at] = (bytes.len(), bytes.len() + page.len());
+                        bytes.extend_from_slice(page);
+                    }
                     None => still.push((at, id)),
                 }
             }
             open = still;
         }
-        Ok(found)
+        Ok((places, bytes))
     }
 }
 
