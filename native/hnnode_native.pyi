@@ -214,6 +214,9 @@ class StateTree:
     def load(self, pages: Sequence[tuple[bytes, bytes | None]]) -> None: ...
     def apply(self, updates: BlockResult) -> list[bytes]:
         """Apply a block's updates. Returns the page ids to load first (nothing changed then), or [] when done."""
+    def apply_from(self, updates: BlockResult, source: PageSource) -> None:
+        """As `apply`, with the pages that are needed from `source`. Raises NativeError with the code of STORAGE_FAILED or
+        STORAGE_CORRUPT."""
     def apply_pairs(self, updates: Sequence[tuple[bytes, bytes | None]]) -> list[bytes]:
         """As `apply`, from (key hash, value hash or None to delete)."""
     def changed_pages(self) -> PageLayer:
@@ -239,8 +242,6 @@ class PageLayers:
     def __len__(self) -> int:
         """Layers, at most 64."""
     def with_layer(self, layer: PageLayer) -> PageLayers: ...
-    def find(self, page_ids: Sequence[bytes]) -> tuple[list[bytes | None], list[int]]:
-        """The newest version of each page, None also where it did not change; and the positions of those that did not."""
     def merged(self) -> PageLayer:
         """Every changed page once."""
 
@@ -253,12 +254,35 @@ class PageFiles:
         """The files that hold the tree of a height, none for None; others are deleted."""
     def __len__(self) -> int:
         """Files."""
-    def with_layers(self, changed: PageLayers, height: int, merge: bool) -> PageFiles:
-        """These files and one with what changed since, durable on return; merge: shorter files before it become part of it,
-        or all when they would be more than one and a half times the base. Files that became part stay until `sweep`."""
-    def sweep(self) -> None:
-        """Delete the files that are not in this set."""
-    def read(self, page_ids: Sequence[bytes]) -> list[bytes | None]: ...
+    def with_layers(self, changed: PageLayers, height: int) -> PageFiles:
+        """These files and one with what changed since, durable on return."""
+    def merge(self, through: int) -> PageMerge | None:
+        """Files of heights up to `through` that are to become one, None when nothing is due: all, when what changed is more than
+        half of the base, else those from which on the later ones together are no shorter."""
+    def taking(self, merged: MergedFile) -> PageFiles:
+        """This set with a merged file in the place of those it was made of; as it is when it does not have them all."""
+    def discard(self, later: PageFiles) -> None:
+        """Delete the files that a later set does not have; who reads this one keeps them open."""
+
+class PageSource:
+    """The pages of one height: layers that wait, newest first, over files. Never changes. Any thread. Errors as of `PageFiles`."""
+
+    def __init__(self, files: PageFiles, *layers: PageLayers) -> None: ...
+    def taking(self, merged: MergedFile) -> PageSource:
+        """The same over `PageFiles.taking`."""
+    def read(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
+        """Each page from the newest layer that changed it, the rest from files; None for one that the tree does not have."""
+
+class PageMerge:
+    """Page files that become one, a mebibyte a step."""
+
+    def step(self) -> MergedFile | None:
+        """Write some more; the file when it is whole and durable. Never again after a failure."""
+    def stop(self) -> None:
+        """Give up, and delete what was written."""
+
+class MergedFile:
+    """What a merge made."""
 
 class TxIndex:
     """Where committed transactions stand: newest ids in memory, all others in segments whose rows are the database's.
@@ -644,8 +668,9 @@ class BlockExecution:
     def tx_ids_packed(self) -> bytes:
         """`tx_ids` joined, 32 bytes each."""
     def set_committed(self, flags: bytes) -> None: ...
-    def prove_absent(self, tree: StateTree) -> None:
-        """Leave out of `native_keys` what the tree, at the block before, shows to be absent. Between set_committed and supply."""
+    def prove_absent(self, tree: StateTree, source: PageSource) -> None:
+        """Leave out of `native_keys` what the tree, at the block before, shows to be absent; pages of it that are not loaded come from
+        `source`. Between set_committed and supply. Raises NativeError as `StateTree.apply_from`."""
     def native_keys(self) -> list[bytes]:
         """State keys (database form, see `state_key`) the native handlers will read or write."""
     def supply(self, values: Sequence[bytes | None]) -> None: ...

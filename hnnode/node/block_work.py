@@ -6,7 +6,6 @@ Runs in one thread at a time: the execution thread, or the start before it exist
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hnnode_native import Accounts, BlockExecution, BlockResult, PageLayer, StateTree, pack_receipts
@@ -66,7 +65,7 @@ class BlockWork:
         started = time.perf_counter()
         result = self._execute(decided)
         executed = time.perf_counter()
-        pages = self._update_tree(result, self._database.pending_state().pages)
+        pages = self._update_tree(result)
         hashed = time.perf_counter()
         record = self._record(decided, result, pages)
         if logged is None:
@@ -103,7 +102,7 @@ class BlockWork:
             running.dispatch,
         )
         execution.set_committed(self._database.committed_flags(execution.tx_ids_packed()))
-        execution.prove_absent(self._tree)
+        self._database.pending_pages().prove_absent(self._tree, execution)
         execution.supply(state.get_many(execution.native_keys()))
         page = self._plugins.page(state)
         if page is not None:
@@ -118,13 +117,10 @@ class BlockWork:
             execution.complete(application, results)
         return execution.finish()
 
-    def _update_tree(
-        self, result: BlockResult, read_pages: Callable[[Sequence[bytes]], list[bytes | None]]
-    ) -> PageLayer:
+    def _update_tree(self, result: BlockResult) -> PageLayer:
         if result.update_count == 0:
             return PageLayer([])
-        while needed := self._tree.apply(result):
-            self._tree.load(list(zip(needed, read_pages(needed), strict=True)))
+        self._database.pending_pages().update(self._tree, result)
         return self._tree.changed_pages()
 
     def _record(self, decided: Decided, result: BlockResult, pages: PageLayer) -> CommitRecord:

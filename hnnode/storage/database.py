@@ -35,6 +35,7 @@ from hnnode.storage.failure import STORAGE, corrupt
 from hnnode.storage.families import Families
 from hnnode.storage.file_turn import FileTurn, put_rows
 from hnnode.storage.layout import HEIGHT
+from hnnode.storage.pending_pages import PagesView
 from hnnode.storage.receipt_rows import ReceiptRows
 from hnnode.storage.state_reader import Frozen, FrozenRing, LiveReader, rows_of, scan_rows
 from hnnode.storage.tip import load_tip
@@ -80,9 +81,9 @@ class Database:
         except BaseException:
             self.close()
             raise
-        if self._tip is not None:
-            self._written = self._durable = self._in_files = self._tip.height
-            self._freeze(self._tip.height)
+        if (tip := self._tip) is not None:
+            self._written = self._durable = self._in_files = tip.height
+            self._freeze(tip.height)
 
     # ------------------------------------------------------------ life
     def close(self) -> None:
@@ -164,8 +165,7 @@ class Database:
     def _write(self, record: CommitRecord, logged: LoggedBlock) -> None:
         height = record.tip.height
         invariant(height == self._written + 1, f"write of height {height} after {self._written}")
-        key = HEIGHT.pack(height)
-        handle = self._families.handle
+        key, handle = HEIGHT.pack(height), self._families.handle
         batch = WriteBatch(raw_mode=True)
         batch.put(key, layout.encode_block(logged.block), handle("blocks"))
         batch.put(key, self._receipts.stored(record), handle("receipts"))
@@ -189,9 +189,7 @@ class Database:
         May run beside `write`, in one thread. Raises FatalError STORAGE_FAILED, and ever after: an fsync is never tried
         twice."""
         self._check_usable()
-        logged: list[LoggedBlock] = []
-        while self._unlogged:
-            logged.append(self._unlogged.popleft())
+        logged = [self._unlogged.popleft() for _ in range(len(self._unlogged))]
         try:
             self._blocks.append(logged)
             self._blocks.sync()
@@ -218,6 +216,10 @@ class Database:
         """State after the last `write`; for the writing thread, good until its next write."""
         return LiveReader(self._written, self._families["state"], self._turn.view())
 
+    def pending_pages(self) -> PagesView:
+        """Pages of the tree after the last `write`; good for ever."""
+        return self._turn.view()
+
     def pending_height(self) -> int:
         """Height of the last `write`; -1 before genesis."""
         return self._written
@@ -229,17 +231,15 @@ class Database:
 
     def author_seqs(self) -> dict[bytes, int]:
         """Highest committed batch seq of each author, as of the last write."""
-        prefix = layout.AUTHOR_SEQ_PREFIX
         with STORAGE:
-            rows = scan_rows(self._families["meta"], prefix, None, AUTHOR_COUNT_MAX)
+            rows = scan_rows(self._families["meta"], prefix := layout.AUTHOR_SEQ_PREFIX, None, AUTHOR_COUNT_MAX)
         return {key[len(prefix) :]: HEIGHT.unpack(value)[0] for key, value in rows}
 
     def batches_committed(self, locations: Sequence[BatchLocation]) -> list[bool]:
         """Which locations of the batch log belong to written blocks; what `BatchLog.recover` asks."""
+        keys = [layout.BATCH_KEY.pack(at.segment, at.offset) for at in locations]
         with STORAGE:
-            keys = [layout.BATCH_KEY.pack(at.segment, at.offset) for at in locations]
-            rows = rows_of(self._families["batch_index"], keys)
-        return [row is not None for row in rows]
+            return [row is not None for row in rows_of(self._families["batch_index"], keys)]
 
     # ------------------------------------------------------------ read side: ports.Chain
     def tip(self) -> Tip:
@@ -277,8 +277,7 @@ class Database:
 
     def receipts(self, height: int) -> list[bytes]:
         """Empty for a height without block."""
-        block = self.block(height)
-        return [] if block is None else layout.unpack_receipts(self._receipts.row(block))
+        return [] if (block := self.block(height)) is None else layout.unpack_receipts(self._receipts.row(block))
 
     def tx(self, location: TxLocation) -> bytes:
         """Signed transaction at a location that `tx_locations` gave; past the tip or block Unavailable NOT_FOUND."""
@@ -291,7 +290,7 @@ class Database:
         raise Unavailable("NOT_FOUND", f"no transaction {location.tx_index} at height {location.height}")
 
     def tx_ids(self, height: int) -> list[bytes]:
-        """In block order, duplicates of earlier transactions included; empty for a height without block."""
+        """In block order, duplicates of earlier ones included; empty for a height without block."""
         return [receipt[layout.RECEIPT_ID] for receipt in self.receipts(height)]
 
     def tx_locations(self, tx_ids: Sequence[bytes]) -> list[TxLocation | None]:
@@ -304,8 +303,7 @@ class Database:
         """Reader at the tip or one of the `snapshots_max` heights up to it, else Unavailable NOT_FOUND (1005)."""
         with self._lock:
             tip_height = self.tip().height
-            wanted = tip_height if height is None else height
-            return self._ring.reader(wanted, tip_height)
+            return self._ring.reader(tip_height if height is None else height, tip_height)
 
     def memory_bytes(self) -> int:
         """Memtables and block cache in use, as RocksDB counts them, pages that wait, filters of the transaction index."""
@@ -324,11 +322,13 @@ class Database:
         """Add state, stamps and tip, take up the pages, write, and freeze the height."""
         self._check_usable()
         in_files = max(self._in_files, self._families.persisted)
+        with self._lock:
+            oldest = self._ring.oldest
         try:
             with STORAGE:
                 switch = self._turn.begin()
                 put_rows(batch, self._families, "state", writes)
-                self._turn.put_pages(batch, pages, tip.height, tip.height - in_files)
+                self._turn.put_pages(batch, pages, tip.height, tip.height - in_files, oldest)
                 batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._families.handle("meta"))
                 size = batch.size_in_bytes()
                 self._families.write(batch, tip.height, switch=switch)

@@ -2,7 +2,7 @@
 
 A height that the database holds in files must have its tree in page files. So a thread first writes the pages that wait,
 while blocks go on; then one block writes the pages that changed meanwhile, and the next begins new memtables, so that those
-up to the block before go to the files. Page files of an older height are deleted when the database holds the newer one.
+up to the block before go to the files. Page files are merged aside, those of heights that the database holds.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class FileTurn:
         """Whether this block's write begins new memtables: only when the one before wrote all its pages."""
         return self._is_tree_whole
 
-    def put_pages(self, batch: WriteBatch, pages: PageLayer, height: int, blocks_above: int) -> None:
+    def put_pages(self, batch: WriteBatch, pages: PageLayer, height: int, blocks_above: int, oldest: int) -> None:
         """Take up the pages of a block, write files when it is time, add the stamps. blocks_above: those that the files do
-        not hold."""
-        self._pages.sweep(self._families.persisted)
+        not hold; oldest: of the heights that are still read."""
+        self._pages.tidy(self._families.persisted, oldest)
         if max(self._memtable_bytes, self._pages.byte_count) >= 2 * self._buffer_bytes:
             # What is held has outgrown the files on their way.
             self._pages.settle()
@@ -83,7 +83,6 @@ class FileTurn:
         """Bring everything into files."""
         self._pages.drain(height)
         self._families.drain(HEIGHT.pack(height))
-        self._pages.sweep(height)
         self._memtable_bytes = 0
         self._is_tree_whole = False
 

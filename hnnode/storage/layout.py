@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from hnnode.ports import BatchLocation, CommitRecord, LoggedBlock, StoredBlock, Tip
 from hnnode.storage.failure import corrupt
 
-FORMAT = 5
+FORMAT = 6
 _BLOCK_FORMAT = 1
 FAMILIES = ("meta", "blocks", "receipts", "tx_index", "batch_index", "state")
 STAMPED = ("meta", "batch_index", "state")

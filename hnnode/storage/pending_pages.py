@@ -2,17 +2,34 @@
 
 Pages at the bottom of the tree change at random places, those above them in every block; written once for many blocks most
 versions are written never. So they wait in memory. When memtables are to go to the files, a thread writes what has come
-together into page files (`hnnode_native.PageFiles`), merged with older ones; what changed meanwhile follows in the same way,
-until so little is left that the block itself writes it.
+together into a page file (`hnnode_native.PageFiles`); what changed meanwhile follows in the same way, until so little is left
+that the block itself writes it.
+
+Another thread makes one file of several, once the database holds their heights: what it made says the same as they did, so
+they are deleted as soon as it is durable, whatever blocks come or do not come.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Event, Lock
+from weakref import WeakSet
 
-from hnnode_native import CODES, NativeError, PageFiles, PageLayer, PageLayers
+from hnnode_native import (
+    CODES,
+    BlockExecution,
+    BlockResult,
+    MergedFile,
+    NativeError,
+    PageFiles,
+    PageLayer,
+    PageLayers,
+    PageSource,
+    StateTree,
+)
 
 from hnnode.errors import FatalError
 from hnnode.storage.files import make_directory
@@ -21,12 +38,16 @@ REST_BYTES = 4 * 1024 * 1024
 """A block writes so much itself, about 15 ms; more goes through the thread."""
 ROUNDS_MAX = 4
 """So often at most through the thread, where pages change faster than they are written."""
+FILES_MAX = 128
+"""With more files what waits is not written before a merge has ended. Reached only where merging cannot keep up: a dozen are
+usual, and a merge of a base of ten gigabytes lets some thirty come together."""
 
 
 class PendingPages:
     """One thread; `view` gives what every thread may keep.
 
-    `changing` takes up the pages of new blocks; `leaving` does not change any more and is being written.
+    `changing` takes up the pages of new blocks; `leaving` does not change any more and is being written. The lock is over
+    `files`, `views` and `merged`, which the merging thread changes.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -38,7 +59,13 @@ class PendingPages:
         self._thread = ThreadPoolExecutor(1, "storage-pages")
         self._writing: Future[PageFiles] | None = None
         self._rounds = 0
-        self._unswept: int | None = None
+        self._lock = Lock()
+        self._views: WeakSet[PagesView] = WeakSet()
+        self._merged: list[MergedFile] = []
+        self._merger = ThreadPoolExecutor(1, "storage-merge")
+        self._merging: Future[None] | None = None
+        self._tidied = -1
+        self._closing = Event()
 
     def open(self, height: int | None) -> None:
         """Find the files of a height, none for None. Raises FatalError STORAGE_CORRUPT, STORAGE_FAILED."""
@@ -63,10 +90,15 @@ class PendingPages:
 
     def view(self) -> PagesView:
         """The pages as they are now, for ever."""
-        return PagesView(self._files, self._changing, self._leaving)
+        with self._lock:
+            view = PagesView(PageSource(self._opened(), self._changing, self._leaving))
+            self._views.add(view)
+        return view
 
     def leave(self, height: int) -> None:
         """Begin to write what waits, which makes the tree of this height."""
+        if self._merging is not None and len(self._opened()) > FILES_MAX:
+            wait([self._merging])
         self._rounds = 0
         self._begin(height)
 
@@ -78,7 +110,7 @@ class PendingPages:
         if self._changing.byte_count > REST_BYTES and self._rounds < ROUNDS_MAX:
             self._begin(height)
             return False
-        self._write(height, merge=False)
+        self._write(height)
         return True
 
     def settle(self) -> None:
@@ -90,27 +122,59 @@ class PendingPages:
         """Write everything."""
         self._settle()
         if self._opened().height != height:
-            self._write(height, merge=False)
-        self._unswept = height
+            self._write(height)
 
     def close(self) -> None:
-        """Let go of the thread."""
+        """Let go of the threads; a merge is given up."""
+        self._closing.set()
         self._thread.shutdown()
+        self._merger.shutdown()
 
-    def sweep(self, persisted: int) -> None:
-        """Delete the files that no height from `persisted` on needs: the database will never come back to one before."""
-        if self._unswept is not None and persisted >= self._unswept and self._writing is None:
-            self._unswept = None
+    def tidy(self, persisted: int, oldest: int) -> None:
+        """Begin to merge files up to height `persisted`, which the database will never come back behind. oldest: of the heights
+        that are still read; an older one would keep the files open that a merge deletes. Raises FatalError for a merge that
+        failed."""
+        if self._merging is not None:
+            if not self._merging.done():
+                return
+            merging, self._merging = self._merging, None
             try:
-                self._opened().sweep()
+                merging.result()
             except NativeError as e:
                 raise _fatal(e) from e
+        if self._tidied < persisted <= oldest:
+            self._tidied = persisted
+            self._merging = self._merger.submit(self._merge, persisted)
+
+    def _merge(self, through: int) -> None:
+        """The merging thread. It rests as long as it works: what it takes from blocks is bounded, whatever the size."""
+        merge = self._opened().merge(through)
+        while merge is not None:
+            started = time.perf_counter()
+            merged = merge.step()
+            if merged is not None:
+                self._take(merged)
+                return
+            if self._closing.wait(time.perf_counter() - started):
+                merge.stop()
+                return
+
+    def _take(self, merged: MergedFile) -> None:
+        with self._lock:
+            before = self._opened()
+            self._files = later = before.taking(merged)
+            self._merged.append(merged)
+            views = list(self._views)
+        for view in views:
+            view.take(merged)
+        before.discard(later)
 
     def _begin(self, height: int) -> None:
         self._leaving, self._changing = self._changing, PageLayers()
-        # What follows is little, and is taken up by the next turn's first files.
-        merge = self._rounds == 0
-        self._writing = self._thread.submit(self._opened().with_layers, self._leaving, height, merge)
+        with self._lock:
+            self._merged.clear()
+            files = self._opened()
+        self._writing = self._thread.submit(files.with_layers, self._leaving, height)
         self._rounds += 1
 
     def _settle(self) -> None:
@@ -118,17 +182,21 @@ class PendingPages:
         if writing is None:
             return
         try:
-            self._files, self._leaving = writing.result(), PageLayers()
+            files = writing.result()
         except NativeError as e:
             raise _fatal(e) from e
+        with self._lock:
+            for merged in self._merged:
+                files = files.taking(merged)
+            self._files, self._leaving = files, PageLayers()
 
-    def _write(self, height: int, *, merge: bool) -> None:
+    def _write(self, height: int) -> None:
         try:
-            self._files = self._opened().with_layers(self._changing, height, merge)
+            with self._lock:
+                self._files = self._opened().with_layers(self._changing, height)
         except NativeError as e:
             raise _fatal(e) from e
         self._changing = PageLayers()
-        self._unswept = height
 
     def _opened(self) -> PageFiles:
         if self._files is None:
@@ -139,32 +207,35 @@ class PendingPages:
 class PagesView:
     """Pages as of one height. Any thread."""
 
-    __slots__ = ("_files", "_layers")
+    __slots__ = ("__weakref__", "_source")
 
-    def __init__(self, files: PageFiles | None = None, *layers: PageLayers) -> None:
-        self._files = files
-        self._layers = [layer for layer in layers if layer]
+    def __init__(self, source: PageSource) -> None:
+        self._source = source
+
+    def take(self, merged: MergedFile) -> None:
+        """Read a merged file instead of those it was made of. The merging thread."""
+        self._source = self._source.taking(merged)
 
     def read(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
-        """Each page from the newest layer that changed it, the rest from files."""
-        found: list[bytes | None] = [None] * len(page_ids)
-        absent = list(range(len(page_ids)))
-        for layer in self._layers:
-            pages, missing = layer.find([page_ids[at] for at in absent])
-            for at, page in zip(absent, pages, strict=True):
-                found[at] = page
-            absent = [absent[at] for at in missing]
-            if not absent:
-                return found
-        if self._files is None:
-            return found
+        """None for a page that the tree does not have."""
         try:
-            pages = self._files.read([page_ids[at] for at in absent])
+            return self._source.read(page_ids)
         except NativeError as e:
             raise _fatal(e) from e
-        for at, page in zip(absent, pages, strict=True):
-            found[at] = page
-        return found
+
+    def prove_absent(self, tree: StateTree, execution: BlockExecution) -> None:
+        """Let a block know which of its keys the tree, which stands at this height, does not hold. The GIL is free meanwhile."""
+        try:
+            execution.prove_absent(tree, self._source)
+        except NativeError as e:
+            raise _fatal(e) from e
+
+    def update(self, tree: StateTree, result: BlockResult) -> None:
+        """Apply what a block changed to the tree, which stands at this height. The GIL is free meanwhile."""
+        try:
+            tree.apply_from(result, self._source)
+        except NativeError as e:
+            raise _fatal(e) from e
 
 
 def _fatal(error: NativeError) -> FatalError:

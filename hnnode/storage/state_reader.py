@@ -70,6 +70,11 @@ class FrozenRing:
     def add(self, frozen: Frozen) -> None:
         self._heights.append(frozen)
 
+    @property
+    def oldest(self) -> int:
+        """Height; -1 when there is none."""
+        return self._heights[0].height if self._heights else -1
+
     def follow(self, tip_height: int) -> None:
         """Let go of what is too far below the tip. A reader that still holds an older height keeps its snapshot alive
         until it is done."""

@@ -40,6 +40,11 @@ def tx_id_of(height: int, index: int) -> bytes:
     return struct.pack(">QI", height, index) + b"T" * 20
 
 
+def page_id_of(height: int) -> bytes:
+    """Every 256th block changes the same page at the bottom."""
+    return bytes([2, height % 256])
+
+
 def record_of(height: int, place: BatchLocation) -> CommitRecord:
     """What the execution of block `height` comes to, the first time and again."""
     ids = [tx_id_of(height, i) for i in range(TXS)]
@@ -53,7 +58,7 @@ def record_of(height: int, place: BatchLocation) -> CommitRecord:
         TXS,
         layout.pack_receipts(receipts),
         writes,
-        PageLayer([(b"\x00", b"%d" % height)]),
+        PageLayer([(b"\x00", b"%d" % height), (page_id_of(height), b"%d" % height * 50)]),
         [(b"A" * 20, height)],
     )
 
@@ -94,6 +99,8 @@ def check_whole(storage: Storage) -> int:
     assert database.tip() == tip_of(height)
     assert database.state().get(b"\x01ah") == b"%d" % height
     assert database.state().pages([b"\x00"]) == [b"%d" % height]
+    recent = range(max(1, height - 255), height + 1)
+    assert database.state().pages([page_id_of(at) for at in recent]) == [b"%d" % at * 50 for at in recent]
     assert database.state().get(b"\x01a%d" % (height + 1)) is None
     assert database.author_seqs() == ({b"A" * 20: height} if height else {})
     for at in range(1, height + 1):
@@ -123,6 +130,7 @@ def test_killed_at_any_moment_the_store_is_at_a_whole_block(tmp_path: Path) -> N
     last = 0
     in_files: list[int] = []
     again: list[int] = []
+    page_files: list[int] = []
     for _ in range(KILLS):
         process = child(home.root)
         assert process.stdout is not None
@@ -138,6 +146,7 @@ def test_killed_at_any_moment_the_store_is_at_a_whole_block(tmp_path: Path) -> N
         assert process.wait() == -signal.SIGKILL, process.stderr.read().decode()
         process.stdout.close()
         process.stderr.close()
+        page_files.append(len(list((home.database / file_turn.PAGES_DIRECTORY).iterdir())))
         storage = open_storage(home, CONFIG)
         in_files.append(storage.database.pending_height())
         again.append(redo(storage))
@@ -150,6 +159,8 @@ def test_killed_at_any_moment_the_store_is_at_a_whole_block(tmp_path: Path) -> N
     # Both happened: the files followed, and something above them was executed again.
     assert max(in_files) > 10, f"seed {seed}"
     assert max(again) > 0, f"seed {seed}"
+    # However often they were written, merging leaves few.
+    assert max(page_files) < 24, f"seed {seed}: {page_files}"
 
 
 def test_a_power_cut_keeps_what_was_flushed_and_no_half_of_the_rest(tmp_path: Path) -> None:

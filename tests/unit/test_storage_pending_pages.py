@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,48 +38,93 @@ def test_every_height_keeps_its_pages_while_they_leave(blocks: list[tuple[Pages,
         directory = Path(name) / "pages"
         pending = opened(directory)
         wanted: Pages = {}
+        whole = -1
         frozen: list[tuple[PagesView, Pages]] = []
+        at_height: list[Pages] = []
         for height, (pages, then) in enumerate(blocks):
             pending.add(PageLayer(list(pages.items())))
             wanted = wanted | pages
+            at_height.append(wanted)
             if then == "leave" and not pending.is_leaving:
                 pending.leave(height)
             elif then == "restart":
                 pending.drain(height)
+                pending.close()
                 pending = opened(directory, height)
+                whole = height
             if pending.has_left(height):
                 assert pending.byte_count == 0
-                pending.sweep(height)
-                # What a start after a crash would find.
-                assert opened(directory, height).view().read(PAGE_IDS) == [wanted.get(page) for page in PAGE_IDS]
+                whole = height
+            # The database holds what was whole, and nobody reads older heights: the files merge, whatever is written meanwhile.
+            pending.tidy(whole, height)
             frozen.append((pending.view(), wanted))
         for view, want in frozen:
             assert view.read(PAGE_IDS) == [want.get(page_id) for page_id in PAGE_IDS]
             assert view.read([]) == []
         pending.settle()
+        pending.close()
+        if whole >= 0:  # what a start after a crash would find
+            assert opened(directory, whole).view().read(PAGE_IDS) == [at_height[whole].get(page) for page in PAGE_IDS]
 
 
-def test_files_stay_until_the_database_holds_the_newer_height(tmp_path: Path) -> None:
+def test_merging_never_reaches_heights_that_the_database_may_not_come_to(tmp_path: Path) -> None:
     directory = tmp_path / "pages"
     pending = opened(directory)
     pending.add(PageLayer([(PAGE_IDS[0], b"old")]))
     pending.drain(3)
-    pending.sweep(3)
     pending.add(PageLayer([(PAGE_IDS[0], b"new" * 200)]))
     pending.leave(4)
     pending.settle()
     assert pending.has_left(5)
-    pending.sweep(4)
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for path in directory.iterdir():
-        (copy / path.name).write_bytes(path.read_bytes())
-    # The database did not come to height 5: what was written for it is not used.
-    assert opened(copy, 3).view().read(PAGE_IDS[:1]) == [b"old"]
-    pending.sweep(5)
+    for persisted, files in ((3, 3), (4, 2)):
+        pending.tidy(persisted, 5)
+        assert pending._merging is not None
+        pending._merging.result(10)
+        assert len(list(directory.iterdir())) == files
+        copy = tmp_path / f"copy of {persisted}"
+        shutil.copytree(directory, copy)
+        # The database did not come to height 5: what was written for it is not used.
+        want = b"old" if persisted == 3 else b"new" * 200
+        assert opened(copy, persisted).view().read(PAGE_IDS[:1]) == [want]
+    pending.close()
     assert opened(directory, 5).view().read(PAGE_IDS[:1]) == [b"new" * 200]
-    with pytest.raises(FatalError, match=r"6006.*height 3"):
-        opened(directory, 3)
+
+
+def test_merged_files_go_without_a_further_block(tmp_path: Path) -> None:
+    """And whoever reads a height of before reads the file that took their place: none is kept open for him."""
+    directory = tmp_path / "pages"
+    pending = opened(directory)
+    for height in range(1, 6):
+        pending.add(PageLayer([(page, b"page of %d" % height) for page in PAGE_IDS]))
+        pending.drain(height)
+    view = pending.view()
+    assert len(list(directory.iterdir())) == 5
+    pending.tidy(5, 4)
+    assert pending._merging is None, "height 4 is still read"
+    pending.tidy(5, 5)
+    assert pending._merging is not None
+    pending._merging.result(10)
+    (merged,) = directory.iterdir()
+    held = [Path(entry).resolve() for entry in Path("/proc/self/fd").iterdir()]
+    assert [path for path in held if path.parent == directory.resolve()] == [merged.resolve()]
+    assert view.read(PAGE_IDS) == [b"page of 5"] * len(PAGE_IDS)
+    pending.close()
+
+
+def test_a_close_does_not_wait_for_a_merge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "pages"
+    pending = opened(directory)
+    pages = [(bytes([6]) + n.to_bytes(3, "big"), bytes([n % 255 + 1]) * 500) for n in range(8000)]
+    for height in (1, 2):
+        pending.add(PageLayer(pages))
+        pending.drain(height)
+    resting = pending_pages.Event()
+    monkeypatch.setattr(pending._closing, "wait", lambda _: resting.set() or type(resting).wait(pending._closing, 60))
+    pending.tidy(2, 2)
+    assert resting.wait(10), "a mebibyte is written and more is to come"
+    pending.close()
+    assert sorted(path.suffix for path in directory.iterdir()) == [".pages", ".pages"]
+    assert opened(directory, 2).view().read([pages[7][0]]) == [pages[7][1]]
 
 
 def test_damage_is_told(tmp_path: Path) -> None:
@@ -109,3 +155,21 @@ def test_a_failed_write_is_told_with_a_later_block(tmp_path: Path) -> None:
     pending.settle()
     with pytest.raises(FatalError, match=r"6001.*No such file"):
         pending.has_left(2)
+
+
+def test_a_failed_merge_is_told_with_a_later_block(tmp_path: Path) -> None:
+    directory = tmp_path / "pages"
+    pending = opened(directory)
+    for height in (1, 2):
+        pending.add(PageLayer([(page, b"page") for page in PAGE_IDS]))
+        pending.drain(height)
+    newest = max(directory.iterdir())
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[:30] + b"?" + whole[31:])
+    pending.tidy(2, 2)
+    assert pending._merging is not None
+    assert pending._merging.exception(10) is not None
+    assert len(list(directory.iterdir())) == 2
+    with pytest.raises(FatalError, match=r"6006.*damaged: block"):
+        pending.tidy(2, 2)
+    pending.close()

@@ -23,11 +23,13 @@ pub struct Search {
     window: Option<Window>,
 }
 
+/// Index of an id, its tag, segments still to be asked.
+pub(crate) type Open = (usize, Tag, usize);
+
 /// The ids of one round with what was read for them.
 struct Window {
     segments: Arc<Vec<Arc<Segment>>>,
-    /// (index of the id, its tag, segments still to be asked).
-    open: VecDeque<(usize, Tag, usize)>,
+    open: VecDeque<Open>,
     parts: HashMap<(u64, u32), Vec<u8>>,
     filters: HashMap<(u64, u32), Chunk>,
     wanted: Vec<(Arc<Segment>, Kind, u32)>,
@@ -134,8 +136,14 @@ impl Search {
             .iter()
             .zip(self.done..)
             .filter(|(_, at)| self.places[*at].is_none());
+        let mut open: Vec<Open> = open.map(|(tag, at)| (at, *tag, segments.len())).collect();
+        // A segment after the other with ids in the order of its filter: neighbours share what comes from memory.
+        open.sort_unstable_by_key(|(_, tag, _)| tag.hash);
+        for (before, segment) in segments.iter().enumerate().rev() {
+            segment.pass_by(open.iter_mut().filter(|open| open.2 == before + 1));
+        }
         Window {
-            open: open.map(|(tag, at)| (at, *tag, segments.len())).collect(),
+            open: open.into(),
             segments,
             parts: HashMap::new(),
             filters: HashMap::new(),

@@ -6,6 +6,7 @@ use crate::entry::{ENTRY_BYTES, Entry, Place, Tag};
 use crate::error::IndexError;
 use crate::filter::{CHUNK_BYTES, CHUNK_PART_BITS, CHUNK_PARTS, Chunk};
 use crate::index::Row;
+use crate::search::Open;
 
 /// Entries a part has at most, on average.
 const PART_IDS: u64 = 256;
@@ -157,6 +158,20 @@ impl Segment {
         let filters = self.filters.read().unwrap_or_else(PoisonError::into_inner);
         let chunk = filters.get(self.facts.chunk(hash) as usize)?.as_ref()?;
         Some(chunk.contains(hash, self.facts.chunk_bits()))
+    }
+
+    /// Takes the segment from what is still to be asked for the ids that it surely lacks.
+    pub fn pass_by<'o>(&self, open: impl Iterator<Item = &'o mut Open>) {
+        let filters = self.filters.read().unwrap_or_else(PoisonError::into_inner);
+        let chunk_bits = self.facts.chunk_bits();
+        for (_, tag, left) in open {
+            let chunk = filters
+                .get(self.facts.chunk(tag.hash) as usize)
+                .and_then(Option::as_ref);
+            if chunk.is_some_and(|chunk| !chunk.contains(tag.hash, chunk_bits)) {
+                *left -= 1;
+            }
+        }
     }
 
     /// Keep a filter in memory. Returns the bytes that this adds.

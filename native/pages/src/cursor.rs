@@ -1,8 +1,6 @@
-//! Rows of a file or of layers in order, for merging.
+//! Rows of a file in order, for merging.
 
 use std::sync::Arc;
-
-use hn_merkle::state_tree::Layer;
 
 use crate::error::PagesError;
 use crate::file::PageFile;
@@ -11,13 +9,8 @@ use crate::format::row;
 /// Blocks that are read at a time, about a quarter of a mebibyte.
 const READ_BLOCKS: usize = 32;
 
-/// One source of a merge, at a row or at its end.
-pub enum Cursor<'l> {
-    File(FileCursor),
-    Layer(LayerCursor<'l>),
-}
-
-pub struct FileCursor {
+/// A file at a row or at its end.
+pub struct Cursor {
     file: Arc<PageFile>,
     next_block: usize,
     rows: Vec<u8>,
@@ -26,15 +19,9 @@ pub struct FileCursor {
     ends: Option<(usize, usize)>,
 }
 
-pub struct LayerCursor<'l> {
-    layer: &'l Layer,
-    at: usize,
-    id: Vec<u8>,
-}
-
-impl<'l> Cursor<'l> {
-    pub fn of_file(file: Arc<PageFile>) -> Result<Self, PagesError> {
-        let mut cursor = FileCursor {
+impl Cursor {
+    pub fn new(file: Arc<PageFile>) -> Result<Self, PagesError> {
+        let mut cursor = Self {
             file,
             next_block: 0,
             rows: Vec::new(),
@@ -42,55 +29,24 @@ impl<'l> Cursor<'l> {
             ends: None,
         };
         cursor.look()?;
-        Ok(Self::File(cursor))
-    }
-
-    pub fn of_layer(layer: &'l Layer) -> Self {
-        let mut cursor = LayerCursor {
-            layer,
-            at: 0,
-            id: Vec::new(),
-        };
-        cursor.look();
-        Self::Layer(cursor)
+        Ok(cursor)
     }
 
     /// Id of the row; empty at the end, which no id is.
     pub fn id(&self) -> &[u8] {
-        match self {
-            Self::File(cursor) => cursor.ends.map_or(&[], |(id_end, _)| &cursor.rows[cursor.at..id_end]),
-            Self::Layer(cursor) => &cursor.id,
-        }
+        self.ends.map_or(&[], |(id_end, _)| &self.rows[self.at..id_end])
     }
 
     /// Page of the row, nothing when it is gone.
     pub fn page(&self) -> &[u8] {
-        match self {
-            Self::File(cursor) => cursor.ends.map_or(&[], |(id_end, end)| &cursor.rows[id_end + 2..end]),
-            Self::Layer(cursor) => cursor
-                .layer
-                .row(cursor.at)
-                .and_then(|(_, page)| page)
-                .unwrap_or_default(),
-        }
+        self.ends.map_or(&[], |(id_end, end)| &self.rows[id_end + 2..end])
     }
 
     pub fn advance(&mut self) -> Result<(), PagesError> {
-        match self {
-            Self::File(cursor) => {
-                cursor.at = cursor.ends.map_or(cursor.at, |(_, end)| end);
-                cursor.look()
-            }
-            Self::Layer(cursor) => {
-                cursor.at += 1;
-                cursor.look();
-                Ok(())
-            }
-        }
+        self.at = self.ends.map_or(self.at, |(_, end)| end);
+        self.look()
     }
-}
 
-impl FileCursor {
     fn look(&mut self) -> Result<(), PagesError> {
         self.ends = None;
         if self.at == self.rows.len() {
@@ -105,14 +61,5 @@ impl FileCursor {
         let (id, _, next) = row(&self.rows[self.at..]).ok_or_else(|| self.file.damaged("row"))?;
         self.ends = Some((self.at + id.len(), self.at + next));
         Ok(())
-    }
-}
-
-impl LayerCursor<'_> {
-    fn look(&mut self) {
-        self.id.clear();
-        if let Some((id, _)) = self.layer.row(self.at) {
-            self.id.extend_from_slice(&id.encode());
-        }
     }
 }

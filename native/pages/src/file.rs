@@ -5,20 +5,26 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::PagesError;
+use crate::filter::Filter;
 use crate::format::{FOOT_BYTES, HEAD_BYTES, SUM_BYTES, Span, id, row, sum};
+use crate::writer::FILTER_SHARE;
 
 /// An index takes at most this share of its blocks: an id of 129 bytes at most and a length for each 8 KiB. Held before room is
 /// made for it, since its sum can be checked only then.
 const INDEX_SHARE: u64 = 32;
 const INDEX_LEAST_BYTES: u64 = 256;
+/// Of id and length.
+const ROW_LEAST_BYTES: u64 = 3;
 
-/// An open file and where its blocks are: 40 bytes a block of 8 KiB.
+/// An open file, where its blocks are (40 bytes a block of 8 KiB) and what it surely lacks (ten bits a page).
 #[derive(Debug)]
 pub struct PageFile {
     pub path: PathBuf,
     pub span: Span,
     pub size: u64,
+    pub rows: usize,
     file: File,
+    filter: Filter,
     /// Where the first id of each block ends in `ids`, and where the block ends in the file.
     blocks: Vec<(usize, u64)>,
     ids: Vec<u8>,
@@ -49,27 +55,38 @@ impl PageFile {
         let mut foot = [0; FOOT_BYTES];
         file.read_exact_at(&mut head, 0).map_err(&failed)?;
         file.read_exact_at(&mut foot, foot_start).map_err(&failed)?;
-        let mut numbers = foot.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number));
-        let start = numbers.next().unwrap_or_default();
+        let numbers = foot.as_chunks::<8>().0;
+        let [start, filter_bytes, rows, told] = std::array::from_fn(|at| u64::from_le_bytes(numbers[at]));
         let index_bytes = foot_start
             .checked_sub(start)
+            .and_then(|bytes| bytes.checked_sub(filter_bytes))
             .filter(|bytes| *bytes <= start / INDEX_SHARE + INDEX_LEAST_BYTES)
-            .and_then(|bytes| usize::try_from(bytes).ok())
+            .filter(|_| filter_bytes <= start / FILTER_SHARE && rows <= start / ROW_LEAST_BYTES)
             .ok_or_else(|| damaged("foot"))?;
-        let mut index = vec![0; index_bytes];
-        file.read_exact_at(&mut index, start).map_err(&failed)?;
-        if head != span.head() || numbers.nth(1) != Some(sum(&[&head, &index, &foot[..16]])) {
-            return Err(damaged("head, index or foot"));
+        let mut filter = vec![0; filter_bytes as usize];
+        let mut index = vec![0; index_bytes as usize];
+        file.read_exact_at(&mut filter, start).map_err(&failed)?;
+        file.read_exact_at(&mut index, start + filter_bytes).map_err(&failed)?;
+        if head != span.head() || told != sum(&[&head, &filter, &index, &foot[..FOOT_BYTES - SUM_BYTES]]) {
+            return Err(damaged("head, filter, index or foot"));
         }
+        let filter = Filter::of_bytes(&filter).ok_or_else(|| damaged("filter"))?;
         let (blocks, ids) = blocks(&index, start).ok_or_else(|| damaged("index"))?;
         Ok(Self {
             path,
             span,
             size,
+            rows: rows as usize,
             file,
+            filter,
             blocks,
             ids,
         })
+    }
+
+    /// False when no row is of this id.
+    pub fn may_hold(&self, id: &[u8]) -> bool {
+        self.filter.may_hold(id)
     }
 
     pub fn block_count(&self) -> usize {

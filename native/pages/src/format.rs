@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-pub const MAGIC: [u8; 8] = *b"HNPAGES1";
+pub const MAGIC: [u8; 8] = *b"HNPAGES2";
 pub const HEAD_BYTES: usize = 24;
-pub const FOOT_BYTES: usize = 24;
+pub const FOOT_BYTES: usize = 32;
 pub const SUM_BYTES: usize = 8;
 /// A block is closed when it has so many bytes.
 pub const BLOCK_BYTES: usize = 8 * 1024;
 pub const SUFFIX: &str = "pages";
+/// Of a file that is being written.
+pub const UNFINISHED_SUFFIX: &str = "new";
 
 /// Heights that a file covers: those after `after` (`None`: all, the file is a base) up to `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,14 @@ impl Span {
     fn start(self) -> u64 {
         self.after.map_or(0, |after| after + 1)
     }
+}
+
+/// Whether a name is that of a page file, finished or not.
+pub fn is_name(name: &str) -> bool {
+    let finished = name
+        .strip_suffix(UNFINISHED_SUFFIX)
+        .map(|stem| format!("{stem}{SUFFIX}"));
+    Span::of_name(finished.as_deref().unwrap_or(name)).is_some()
 }
 
 /// A row at the front of `bytes`: its id, its page, and where the next row starts.
@@ -113,6 +123,22 @@ mod tests {
         }
         for name in ["", "1-2.pages", "0000000000000000-0000000000000001.new", "x-y.pages"] {
             assert_eq!(Span::of_name(name), None, "{name}");
+        }
+        for name in [
+            "0000000000000000-0000000000000001.new",
+            "0000000000000002-0000000000000007.pages",
+        ] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in [
+            "",
+            ".new",
+            "new",
+            "notes.txt",
+            "1-2.new",
+            "0000000000000000-0000000000000001.newpages",
+        ] {
+            assert!(!is_name(name), "{name}");
         }
     }
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hn_merkle::PageId;
-use hn_merkle::state_tree::{Layer, Layers};
+use hn_merkle::state_tree::Layers;
 
-use crate::cursor::Cursor;
 use crate::error::PagesError;
 use crate::file::{LastBlock, PageFile};
-use crate::format::Span;
+use crate::format::{Span, is_name};
+use crate::merge::{Merge, MergedFile};
 use crate::writer::Writer;
 
 /// The pages of one height in files: a base and what changed since, oldest first. Never changes.
@@ -46,12 +46,11 @@ impl PageFiles {
             files.insert(0, Arc::new(PageFile::open(directory, *span)?));
             wanted = span.after;
         }
-        let set = Self {
+        sweep(directory, &files)?;
+        Ok(Self {
             directory: directory.to_path_buf(),
             files,
-        };
-        set.sweep()?;
-        Ok(set)
+        })
     }
 
     /// Height of the newest file; `None` when there is none.
@@ -74,28 +73,33 @@ impl PageFiles {
         self.files.iter().map(|file| file.size).sum()
     }
 
-    /// A set that holds the tree of height `to`: these files, and one with the pages that changed since. With `merge` that
-    /// file takes up those before it which are no longer than it is, or all of them when they would be more than one and a
-    /// half times the base; the files taken up stay until [`PageFiles::sweep`]. Durable when this returns.
+    /// Bytes of the files that no other set holds open.
+    pub fn byte_count_of_last_holder(&self) -> u64 {
+        let alone = self.files.iter().filter(|file| Arc::strong_count(file) == 1);
+        alone.map(|file| file.size).sum()
+    }
+
+    /// A set that holds the tree of height `to`: these files, and one with the pages that changed since. Durable when this
+    /// returns.
     ///
     /// # Errors
-    /// The disk refused, or a file taken up is damaged. This set is good as before.
-    pub fn with(&self, changed: &Layers, to: u64, merge: bool) -> Result<Self, PagesError> {
+    /// The disk refused. This set is good as before.
+    pub fn with(&self, changed: &Layers, to: u64) -> Result<Self, PagesError> {
         let layer = changed.merged();
-        let kept = if merge {
-            self.kept(layer.byte_count() as u64)
-        } else {
-            self.files.len()
-        };
-        let (kept, taken) = self.files.split_at(kept);
         let span = Span {
-            after: kept.last().map(|file| file.span.to),
+            after: self.height(),
             to,
         };
-        let mut writer = Writer::create(&self.directory, span)?;
-        merge_into(&mut writer, &layer, taken, span.after.is_none())?;
+        let mut writer = Writer::create(&self.directory, span, layer.len())?;
+        let gone_too = span.after.is_some();
+        for (id, page) in layer.pages() {
+            let page = page.unwrap_or_default();
+            if gone_too || !page.is_empty() {
+                writer.push(&id.encode(), page)?;
+            }
+        }
         writer.finish(&self.directory)?;
-        let mut files = kept.to_vec();
+        let mut files = self.files.clone();
         files.push(Arc::new(PageFile::open(&self.directory, span)?));
         Ok(Self {
             directory: self.directory.clone(),
@@ -103,19 +107,45 @@ impl PageFiles {
         })
     }
 
-    /// Deletes what is not in this set. Sets that are still read keep their files open.
+    /// Begins to make one file of some neighbours, none above height `through`: of all of them when what changed is more than
+    /// half of the base, else of those from which on the later ones together are no shorter. `None` when nothing is due. The
+    /// files stay until [`PageFiles::discard`].
+    ///
+    /// # Errors
+    /// The disk refused, or a file is damaged.
+    pub fn merge(&self, through: u64) -> Result<Option<Merge>, PagesError> {
+        let count = self.files.partition_point(|file| file.span.to <= through);
+        match first_of_due(&self.files[..count]) {
+            Some(first) => Merge::begin(&self.directory, &self.files[first..count]).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// This set with a merged file in the place of those that it was made of; unchanged when it does not have them all.
+    #[must_use]
+    pub fn taking(&self, merged: &MergedFile) -> Self {
+        let span = merged.0.span;
+        let first = self.files.iter().position(|file| file.span.after == span.after);
+        let last = self.files.iter().position(|file| file.span.to == span.to);
+        let mut files = self.files.clone();
+        if let (Some(first), Some(last)) = (first, last)
+            && first <= last
+        {
+            files.splice(first..=last, [Arc::clone(&merged.0)]);
+        }
+        Self {
+            directory: self.directory.clone(),
+            files,
+        }
+    }
+
+    /// Deletes the files of this set that a later one does not have. Sets that are still read keep their files open.
     ///
     /// # Errors
     /// The disk refused.
-    pub fn sweep(&self) -> Result<(), PagesError> {
-        let entries = fs::read_dir(&self.directory).map_err(PagesError::io(&self.directory))?;
-        for entry in entries {
-            let path = entry.map_err(PagesError::io(&self.directory))?.path();
-            if self.files.iter().all(|file| file.path != path) {
-                fs::remove_file(&path).map_err(PagesError::io(&path))?;
-            }
-        }
-        Ok(())
+    pub fn discard(&self, later: &Self) -> Result<(), PagesError> {
+        let gone = |file: &&Arc<PageFile>| later.files.iter().all(|kept| kept.path != file.path);
+        self.files.iter().filter(gone).try_for_each(|file| remove(&file.path))
     }
 
     /// Each page, `None` for one that the tree does not have.
@@ -123,39 +153,71 @@ impl PageFiles {
     /// # Errors
     /// The disk refused, or a file is damaged.
     pub fn read(&self, ids: &[PageId]) -> Result<Vec<Option<Vec<u8>>>, PagesError> {
-        let mut found = vec![None; ids.len()];
+        let (places, bytes) = self.read_joined(ids)?;
+        let page = |(start, end): (usize, usize)| bytes.get(start..end).filter(|page| !page.is_empty());
+        Ok(places
+            .into_iter()
+            .map(|place| page(place).map(<[u8]>::to_vec))
+            .collect())
+    }
+
+    /// The pages one behind the other, and where each begins and ends; nothing for one that the tree does not have.
+    pub(crate) fn read_joined(&self, ids: &[PageId]) -> Result<(Vec<(usize, usize)>, Vec<u8>), PagesError> {
+        let mut places = vec![(0, 0); ids.len()];
+        let mut bytes = Vec::new();
         let mut open: Vec<(usize, Vec<u8>)> = ids.iter().map(PageId::encode).enumerate().collect();
         for file in self.files.iter().rev() {
             let mut last = LastBlock::default();
             let mut still = Vec::new();
             for (at, id) in open {
-                match file.get(&id, &mut last)? {
-                    Some(page) => found[at] = Some(page.to_vec()).filter(|page| !page.is_empty()),
+                match file
+                    .may_hold(&id)
+                    .then(|| file.get(&id, &mut last))
+                    .transpose()?
+                    .flatten()
+                {
+                    Some(page) => {
+                        places[at] = (bytes.len(), bytes.len() + page.len());
+                        bytes.extend_from_slice(page);
+                    }
                     None => still.push((at, id)),
                 }
             }
             open = still;
         }
-        Ok(found)
+        Ok((places, bytes))
     }
+}
 
-    /// How many files stay as they are beside a new one of `size` bytes.
-    fn kept(&self, size: u64) -> usize {
-        let Some((base, changes)) = self.files.split_first() else {
-            return 0;
-        };
-        let changed: u64 = changes.iter().map(|file| file.size).sum();
-        if changed + size > base.size / 2 {
-            return 0;
-        }
-        let mut size = size;
-        let mut kept = self.files.len();
-        while kept > 1 && self.files[kept - 1].size <= size {
-            kept -= 1;
-            size += self.files[kept].size;
-        }
-        kept
+/// Where the files begin that are to become one.
+fn first_of_due(files: &[Arc<PageFile>]) -> Option<usize> {
+    let (base, changes) = files.split_first()?;
+    let mut later: u64 = changes.iter().map(|file| file.size).sum();
+    if later > base.size / 2 {
+        return Some(0);
     }
+    (1..files.len()).find(|at| {
+        later -= files[*at].size;
+        files[*at].size <= later
+    })
+}
+
+fn remove(path: &Path) -> Result<(), PagesError> {
+    fs::remove_file(path).map_err(PagesError::io(path))
+}
+
+/// Deletes page files that are not of a set, and what was not finished. Other names are somebody else's.
+fn sweep(directory: &Path, files: &[Arc<PageFile>]) -> Result<(), PagesError> {
+    let failed = PagesError::io(directory);
+    for entry in fs::read_dir(directory).map_err(&failed)? {
+        let entry = entry.map_err(&failed)?;
+        let is_ours = entry.file_name().to_str().is_some_and(is_name);
+        let path = entry.path();
+        if is_ours && files.iter().all(|file| file.path != path) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn spans(directory: &Path) -> Result<Vec<Span>, PagesError> {
@@ -166,35 +228,4 @@ fn spans(directory: &Path) -> Result<Vec<Span>, PagesError> {
         spans.extend(name.to_str().and_then(Span::of_name));
     }
     Ok(spans)
-}
-
-/// Every page once, of its newest source; without those that are gone when `base`.
-fn merge_into(writer: &mut Writer, layer: &Layer, files: &[Arc<PageFile>], base: bool) -> Result<(), PagesError> {
-    let mut cursors = vec![Cursor::of_layer(layer)];
-    for file in files.iter().rev() {
-        cursors.push(Cursor::of_file(Arc::clone(file))?);
-    }
-    loop {
-        // The first of equal ids is the newest.
-        let least = cursors.iter().enumerate().filter(|(_, cursor)| !cursor.id().is_empty());
-        let Some((newest, _)) = least.min_by_key(|(_, cursor)| cursor.id()) else {
-            return Ok(());
-        };
-        let (before, rest) = cursors.split_at_mut(newest);
-        debug_assert!(
-            before
-                .iter()
-                .all(|cursor| cursor.id().is_empty() || cursor.id() > rest[0].id())
-        );
-        let Some((first, later)) = rest.split_first_mut() else {
-            return Ok(());
-        };
-        if !base || !first.page().is_empty() {
-            writer.push(first.id(), first.page())?;
-        }
-        for cursor in later.iter_mut().filter(|cursor| cursor.id() == first.id()) {
-            cursor.advance()?;
-        }
-        first.advance()?;
-    }
 }

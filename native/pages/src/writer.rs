@@ -5,11 +5,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::PagesError;
-use crate::format::{BLOCK_BYTES, Span, sum};
+use crate::filter::Filter;
+use crate::format::{BLOCK_BYTES, Span, UNFINISHED_SUFFIX, sum};
 
 const WRITE_BYTES: usize = 1 << 20;
 /// Made durable so many bytes at a time, else the sync of a block waits for all of them.
 const SYNC_BYTES: usize = 8 << 20;
+/// A filter takes at most this share of its blocks; one that was made for far more ids than came is left out.
+pub const FILTER_SHARE: u64 = 8;
 
 /// A file on its way, under a name that no set reads. It goes when it is not finished.
 pub struct Writer {
@@ -20,14 +23,16 @@ pub struct Writer {
     pending: Vec<u8>,
     block: Vec<u8>,
     index: Vec<u8>,
+    filter: Filter,
     written: u64,
     unsynced: usize,
     rows: u64,
 }
 
 impl Writer {
-    pub fn create(directory: &Path, span: Span) -> Result<Self, PagesError> {
-        let path = span.path(directory).with_extension("new");
+    /// rows_max: how many rows come at most.
+    pub fn create(directory: &Path, span: Span, rows_max: usize) -> Result<Self, PagesError> {
+        let path = span.path(directory).with_extension(UNFINISHED_SUFFIX);
         let file = File::create(&path).map_err(PagesError::io(&path))?;
         Ok(Self {
             finished: false,
@@ -37,6 +42,7 @@ impl Writer {
             pending: span.head().to_vec(),
             block: Vec::with_capacity(2 * BLOCK_BYTES),
             index: Vec::new(),
+            filter: Filter::with_room(rows_max),
             written: 0,
             unsynced: 0,
             rows: 0,
@@ -52,6 +58,7 @@ impl Writer {
         self.block.extend_from_slice(id);
         self.block.extend_from_slice(&length.to_le_bytes());
         self.block.extend_from_slice(page);
+        self.filter.add(id);
         self.rows += 1;
         if self.block.len() >= BLOCK_BYTES {
             self.close_block()?;
@@ -63,9 +70,15 @@ impl Writer {
     pub fn finish(mut self, directory: &Path) -> Result<(), PagesError> {
         self.close_block()?;
         let start = self.written + self.pending.len() as u64;
-        let mut foot = [start.to_le_bytes(), self.rows.to_le_bytes()].concat();
-        let sum = sum(&[&self.span.head(), &self.index, &foot]);
+        let mut filter = Vec::new();
+        if self.filter.byte_count() as u64 <= start / FILTER_SHARE {
+            filter = self.filter.bytes();
+        }
+        let filter_bytes = filter.len() as u64;
+        let mut foot = [start, filter_bytes, self.rows].map(u64::to_le_bytes).concat();
+        let sum = sum(&[&self.span.head(), &filter, &self.index, &foot]);
         foot.extend_from_slice(&sum.to_le_bytes());
+        self.pending.append(&mut filter);
         self.pending.append(&mut self.index);
         self.pending.append(&mut foot);
         self.write()?;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hn_merkle::PageId;
 use hn_merkle::state_tree::{Layer, Layers};
-use hn_pages::PageFiles;
+use hn_pages::{Merge, PageFiles};
 use proptest::prelude::*;
 
 type Twin = BTreeMap<PageId, Option<Vec<u8>>>;
@@ -62,36 +62,73 @@ fn check(files: &PageFiles, twin: &Twin) {
     }
 }
 
+/// A block: pages, whether the database holds its height at once, what merging does, whether the process ends.
+type Block = (Vec<(u16, Option<usize>)>, bool, u8, bool);
+
+fn block() -> impl Strategy<Value = Block> {
+    let page = (0u16..2000, proptest::option::of(1usize..1000));
+    (
+        proptest::collection::vec(page, 0..60),
+        any::<bool>(),
+        0u8..4,
+        any::<bool>(),
+    )
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn prop_files_are_what_a_plain_map_is_and_stay_so(
-        blocks in proptest::collection::vec(
-            (proptest::collection::vec((0u16..2000, proptest::option::of(1usize..1000)), 0..60), any::<bool>(), any::<bool>(), any::<bool>()),
-            1..25),
-    ) {
+    fn prop_files_are_what_a_plain_map_is_and_stay_so(blocks in proptest::collection::vec(block(), 1..30)) {
         let directory = Directory::new();
         let mut files = PageFiles::open(&directory.0, None).unwrap();
-        let mut twin = Twin::new();
+        let mut twins: Vec<Twin> = Vec::new();
         let mut kept = Vec::new();
-        // Swept last: what the database is known to hold.
-        let mut sure = (files.clone(), twin.clone());
-        for (height, (pages, merge, sweep, crash)) in (0..).zip(blocks) {
+        let mut held = None;
+        let mut merge: Option<Merge> = None;
+        for (pages, holds, steps, ends) in blocks {
+            let height = twins.len() as u64;
             let pages: Vec<_> = pages.iter().map(|(number, size)| (id(*number), size.map(|size| vec![height as u8; size]))).collect();
+            let mut twin = twins.last().cloned().unwrap_or_default();
             twin.extend(pages.iter().cloned());
-            files = files.with(&layers(&pages), height, merge).unwrap();
+            files = files.with(&layers(&pages), height).unwrap();
             prop_assert_eq!(files.height(), Some(height));
             check(&files, &twin);
             kept.push((files.clone(), twin.clone()));
-            if sweep {
-                files.sweep().unwrap();
-                prop_assert_eq!(directory.file_count(), files.len());
-                sure = (files.clone(), twin.clone());
-            } else if crash {
-                files = PageFiles::open(&directory.0, sure.0.height()).unwrap();
-                twin = sure.1.clone();
-                check(&files, &twin);
+            twins.push(twin);
+            if holds {
+                held = Some(height);
+            }
+            if merge.is_none() && let Some(height) = held {
+                merge = files.merge(height).unwrap();
+            }
+            for _ in 0..steps {
+                // A merge goes on over several heights, while new files come.
+                if let Some(mut now) = merge.take() {
+                    if now.step(3000).unwrap() {
+                        let merged = now.finish().unwrap();
+                        let later = files.taking(&merged);
+                        prop_assert!(later.len() <= files.len());
+                        files.discard(&later).unwrap();
+                        prop_assert_eq!(directory.file_count(), later.len());
+                        for (older, _) in &mut kept {
+                            *older = older.taking(&merged);
+                        }
+                        files = later;
+                        check(&files, &twins[height as usize]);
+                    } else {
+                        merge = Some(now);
+                    }
+                }
+            }
+            if ends {
+                drop(merge.take());
+                for (files, twin) in kept.drain(..) {
+                    check(&files, &twin);
+                }
+                files = PageFiles::open(&directory.0, held).unwrap();
+                twins.truncate(held.map_or(0, |height| height as usize + 1));
+                check(&files, &twins.last().cloned().unwrap_or_default());
                 prop_assert_eq!(directory.file_count(), files.len());
             }
         }
@@ -100,6 +137,17 @@ proptest! {
             check(files, twin);
         }
     }
+}
+
+/// All that is due, in one go.
+fn merged(mut files: PageFiles, through: u64) -> PageFiles {
+    while let Some(mut merge) = files.merge(through).unwrap() {
+        while !merge.step(1 << 12).unwrap() {}
+        let later = files.taking(&merge.finish().unwrap());
+        files.discard(&later).unwrap();
+        files = later;
+    }
+    files
 }
 
 #[test]
@@ -111,9 +159,9 @@ fn test_files_stay_near_the_size_of_what_they_hold() {
         let changed: Vec<_> = (0..40)
             .map(|n| (id((height * 7 + n * 13) as u16 % 2000), page(height)))
             .collect();
-        files = files.with(&layers(&changed), height, true).unwrap();
-        files.sweep().unwrap();
-        assert!(files.len() <= 8, "{} files", files.len());
+        files = merged(files.with(&layers(&changed), height).unwrap(), height);
+        assert!(files.len() <= 9, "{} files", files.len());
+        assert_eq!(directory.file_count(), files.len());
     }
     let ids: std::collections::BTreeSet<_> = (0..2000).map(id).collect();
     let live = ids.len() as u64 * 500;
@@ -122,4 +170,75 @@ fn test_files_stay_near_the_size_of_what_they_hold() {
         "{} bytes for {live}",
         files.byte_count()
     );
+}
+
+#[test]
+fn test_a_merge_that_is_cut_off_at_any_moment_loses_nothing() {
+    let directory = Directory::new();
+    let mut files = PageFiles::open(&directory.0, None).unwrap();
+    let mut twin = Twin::new();
+    for height in 0..8 {
+        let pages: Vec<_> = (0..50)
+            .map(|n| (id(n * 3 + height as u16), Some(vec![height as u8; 200])))
+            .collect();
+        twin.extend(pages.iter().cloned());
+        files = files.with(&layers(&pages), height).unwrap();
+    }
+    // What the merge takes up ends with the height that the database holds; the files above it are none of its business.
+    let mut merge = files.merge(6).unwrap().unwrap();
+    while !merge.step(1000).unwrap() {
+        assert_eq!(directory.file_count(), 9);
+        check(&PageFiles::open(&copy(&directory).0, Some(7)).unwrap(), &twin);
+    }
+    let merged = merge.finish().unwrap();
+    // Before the old files go, and when some of them are gone.
+    let later = files.taking(&merged);
+    assert_eq!(later.len(), 2);
+    for gone in 0..=7 {
+        let copy = copy(&directory);
+        let mut names: Vec<_> = fs::read_dir(&copy.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        names.sort();
+        names.retain(|path| {
+            !path
+                .to_string_lossy()
+                .ends_with("0000000000000000-0000000000000006.pages")
+        });
+        names.iter().take(gone).for_each(|path| fs::remove_file(path).unwrap());
+        check(&PageFiles::open(&copy.0, Some(7)).unwrap(), &twin);
+        assert_eq!(copy.file_count(), 2);
+    }
+    files.discard(&later).unwrap();
+    check(&later, &twin);
+    check(&files, &twin);
+}
+
+fn copy(directory: &Directory) -> Directory {
+    let copy = Directory::new();
+    for entry in fs::read_dir(&directory.0).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.0.join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn test_names_of_others_are_left_alone() {
+    let directory = Directory::new();
+    fs::create_dir(directory.0.join("lost+found")).unwrap();
+    fs::write(directory.0.join("notes.txt"), "kept").unwrap();
+    fs::write(directory.0.join("0000000000000000-0000000000000009.new"), "unfinished").unwrap();
+    fs::write(
+        directory.0.join("0000000000000000-0000000000000009.pages"),
+        "of no height",
+    )
+    .unwrap();
+    let files = PageFiles::open(&directory.0, None).unwrap();
+    assert_eq!(directory.file_count(), 2);
+    let files = files.with(&layers(&[(id(1), Some(vec![1]))]), 0).unwrap();
+    drop(files);
+    assert_eq!(PageFiles::open(&directory.0, Some(0)).unwrap().len(), 1);
+    assert_eq!(directory.file_count(), 3);
 }

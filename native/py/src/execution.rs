@@ -1,14 +1,17 @@
 //! Execution of a block: the native part, and the hand-over to Python plugins.
 
 use crate::error::{array, codec, packed, parameter, raise};
+use crate::merkle::PyStateTree;
 use crate::objects::PyValidatorSet;
+use crate::pages::PyPageSource;
 use crate::plane::{PyAccounts, PyBatch};
 use hn_execution::governance::record::Proposal;
 use hn_execution::governance::vote_message;
 use hn_execution::{
     Applications, BlockExecution, BlockInfo, BlockResult, ExecutionError, MigrationPage, PageEnd, StateKey,
 };
-use hn_primitives::{Batch, Name};
+use hn_merkle::StateTree;
+use hn_primitives::{Batch, Hash32, Name};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -154,8 +157,18 @@ impl PyBlockExecution {
         })
     }
 
-    fn prove_absent(&self, py: Python<'_>, tree: &crate::merkle::PyStateTree) -> PyResult<()> {
-        py.detach(|| self.step(|execution| tree.with(|tree| execution.prove_absent(tree))))
+    fn prove_absent(&self, py: Python<'_>, tree: &PyStateTree, source: &PyPageSource) -> PyResult<()> {
+        let mut failed = None;
+        py.detach(|| {
+            let mut look = |tree: &mut StateTree, keys: &[Hash32]| {
+                source.0.absent(tree, keys).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    vec![false; keys.len()]
+                })
+            };
+            self.step(|execution| tree.with(|tree| execution.prove_absent(|keys| look(tree, keys))))
+        })?;
+        failed.map_or(Ok(()), |error| Err(raise(error.code(), error.to_string())))
     }
 
     fn native_keys<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {

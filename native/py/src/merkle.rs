@@ -6,6 +6,7 @@ use crate::pages::PyPageLayer;
 use hn_merkle::bundle::Item;
 use hn_merkle::state_tree::Layer;
 use hn_merkle::{Applied, Bundle, InclusionProof, NeedPages, PageId, StateProof, StateTree, block_tree, state_tree};
+use hn_pages::LoadError;
 use hn_primitives::{Certificate, Genesis, Hash32, Header, Receipt, SignedTx, ValidatorSet};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -103,9 +104,9 @@ impl PyStateTree {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the tree.
-    pub fn with<T>(&self, look: impl FnOnce(&StateTree) -> T) -> T {
-        look(&self.lock().tree)
+    /// Works with the tree.
+    pub fn with<T>(&self, work: impl FnOnce(&mut StateTree) -> T) -> T {
+        work(&mut self.lock().tree)
     }
 
     /// Applies updates; the page ids that are needed first, or nothing when done.
@@ -165,6 +166,24 @@ impl PyStateTree {
         updates: &crate::execution::PyBlockResult,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         self.update(py, &updates.0.state_updates)
+    }
+
+    /// As `apply`, with the pages that are needed from `source`.
+    fn apply_from(
+        &self,
+        py: Python<'_>,
+        updates: &crate::execution::PyBlockResult,
+        source: &crate::pages::PyPageSource,
+    ) -> PyResult<()> {
+        let outcome = py.detach(|| {
+            let mut guard = self.lock();
+            let Tree { tree, changed } = &mut *guard;
+            while let Err(needed) = tree.apply_into(&updates.0.state_updates, changed) {
+                source.0.load(tree, &needed.0)?;
+            }
+            Ok::<_, LoadError>(())
+        });
+        outcome.map_err(|e| raise(e.code(), e.to_string()))
     }
 
     fn apply_pairs<'py>(

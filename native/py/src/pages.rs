@@ -2,12 +2,12 @@
 
 use hn_merkle::PageId;
 use hn_merkle::state_tree::{Layer, Layers};
-use hn_pages::{PageFiles, PagesError};
+use hn_pages::{Merge, MergedFile, PageFiles, PageSource, PagesError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{codec, raise};
 
@@ -16,10 +16,11 @@ type Page<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyPageLayer>()?;
     m.add_class::<PyPageLayers>()?;
-    m.add_class::<PyPageFiles>()
+    m.add_class::<PyPageFiles>()?;
+    m.add_class::<PyPageSource>()?;
+    m.add_class::<PyPageMerge>()?;
+    m.add_class::<PyMergedFile>()
 }
-
-type FoundPages<'py> = (Vec<Option<Bound<'py, PyBytes>>>, Vec<usize>);
 
 fn rows<'py>(py: Python<'py>, layer: &Layer, start: usize, count: usize) -> Vec<Page<'py>> {
     let row = |(id, page): (&PageId, Option<&[u8]>)| {
@@ -83,18 +84,6 @@ impl PyPageLayers {
         self.0.byte_count()
     }
 
-    fn find<'py>(&self, py: Python<'py>, page_ids: Vec<PyBackedBytes>) -> PyResult<FoundPages<'py>> {
-        let (mut found, mut absent) = (Vec::with_capacity(page_ids.len()), Vec::new());
-        for (at, id) in page_ids.iter().enumerate() {
-            let page = self.0.get(&PageId::decode(id).map_err(codec)?);
-            if page.is_none() {
-                absent.push(at);
-            }
-            found.push(page.flatten().map(|bytes| PyBytes::new(py, bytes)));
-        }
-        Ok((found, absent))
-    }
-
     fn merged(&self, py: Python<'_>) -> PyPageLayer {
         PyPageLayer(py.detach(|| Arc::new(self.0.merged())))
     }
@@ -104,18 +93,21 @@ impl PyPageLayers {
 #[pyclass(name = "PageFiles", frozen)]
 struct PyPageFiles(PageFiles);
 
-/// Sets of so many bytes are let go of by a thread.
+/// So many bytes that nobody else holds are let go of by a thread.
 const CLOSED_ASIDE_BYTES: u64 = 32 << 20;
 
+/// Who closes the last handle of a deleted file waits until the kernel has given up its cache: half a second a gigabyte, not to be
+/// spent with the interpreter held.
+fn close_aside(source: PageSource) {
+    if source.files().byte_count_of_last_holder() >= CLOSED_ASIDE_BYTES {
+        // Without a thread it is done here and now.
+        let _ = std::thread::Builder::new().spawn(move || drop(source));
+    }
+}
+
 impl Drop for PyPageFiles {
-    /// Who closes the last handle of a deleted file waits until the kernel has given up its cache: half a second a gigabyte, not to
-    /// be spent with the interpreter held.
     fn drop(&mut self) {
-        let files = std::mem::take(&mut self.0);
-        if files.byte_count() >= CLOSED_ASIDE_BYTES {
-            // Without a thread it is done here and now.
-            let _ = std::thread::Builder::new().spawn(move || drop(files));
-        }
+        close_aside(PageSource::new(Vec::new(), std::mem::take(&mut self.0)));
     }
 }
 
@@ -145,24 +137,95 @@ impl PyPageFiles {
         self.0.byte_count()
     }
 
-    fn with_layers(&self, py: Python<'_>, changed: &PyPageLayers, height: u64, merge: bool) -> PyResult<Self> {
-        let files = py.detach(|| self.0.with(&changed.0, height, merge));
+    fn with_layers(&self, py: Python<'_>, changed: &PyPageLayers, height: u64) -> PyResult<Self> {
+        let files = py.detach(|| self.0.with(&changed.0, height));
         files.map(Self).map_err(|e| failed(&e))
     }
 
-    fn sweep(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.0.sweep()).map_err(|e| failed(&e))
+    fn merge(&self, py: Python<'_>, through: u64) -> PyResult<Option<PyPageMerge>> {
+        let merge = py.detach(|| self.0.merge(through)).map_err(|e| failed(&e))?;
+        Ok(merge.map(|merge| PyPageMerge(Mutex::new(Some(merge)))))
+    }
+
+    fn taking(&self, merged: &PyMergedFile) -> Self {
+        Self(self.0.taking(&merged.0))
+    }
+
+    fn discard(&self, py: Python<'_>, later: &Self) -> PyResult<()> {
+        py.detach(|| self.0.discard(&later.0)).map_err(|e| failed(&e))
+    }
+}
+
+/// Pages of one height.
+#[pyclass(name = "PageSource", frozen)]
+pub struct PyPageSource(pub PageSource);
+
+impl Drop for PyPageSource {
+    fn drop(&mut self) {
+        close_aside(std::mem::take(&mut self.0));
+    }
+}
+
+#[pymethods]
+impl PyPageSource {
+    #[new]
+    #[pyo3(signature = (files, *layers))]
+    fn new(files: &PyPageFiles, layers: Vec<PyRef<'_, PyPageLayers>>) -> Self {
+        let layers = layers.iter().map(|layers| layers.0.clone()).collect();
+        Self(PageSource::new(layers, files.0.clone()))
+    }
+
+    fn taking(&self, merged: &PyMergedFile) -> Self {
+        Self(self.0.over(self.0.files().taking(&merged.0)))
     }
 
     fn read<'py>(&self, py: Python<'py>, page_ids: Vec<PyBackedBytes>) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
-        let ids: Vec<PageId> = page_ids
+        let ids = page_ids.iter().map(|id| PageId::decode(id).map_err(codec));
+        let ids = ids.collect::<PyResult<Vec<_>>>()?;
+        // Ascending, each once, and where each asked one is among them.
+        let mut sorted = ids.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let owned = |pages: &[Option<&[u8]>]| pages.iter().map(|page| page.map(<[u8]>::to_vec)).collect::<Vec<_>>();
+        let pages = py.detach(|| self.0.read(&sorted, owned)).map_err(|e| failed(&e))?;
+        let page = |id: &PageId| sorted.binary_search(id).ok().and_then(|at| pages.get(at)?.as_deref());
+        Ok(ids
             .iter()
-            .map(|id| PageId::decode(id).map_err(codec))
-            .collect::<PyResult<_>>()?;
-        let pages = py.detach(|| self.0.read(&ids)).map_err(|e| failed(&e))?;
-        Ok(pages
-            .iter()
-            .map(|page| page.as_ref().map(|bytes| PyBytes::new(py, bytes)))
+            .map(|id| page(id).map(|page| PyBytes::new(py, page)))
             .collect())
+    }
+}
+
+/// What `PageMerge.step` gives up at: some milliseconds.
+const STEP_BYTES: usize = 1 << 20;
+
+/// Page files that become one.
+#[pyclass(name = "PageMerge", frozen)]
+struct PyPageMerge(Mutex<Option<Merge>>);
+
+/// What became of them.
+#[pyclass(name = "MergedFile", frozen)]
+struct PyMergedFile(MergedFile);
+
+#[pymethods]
+impl PyPageMerge {
+    fn step(&self, py: Python<'_>) -> PyResult<Option<PyMergedFile>> {
+        let merged = py.detach(|| {
+            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Taken out, so that a failure drops it with what it wrote.
+            let Some(mut merge) = held.take() else {
+                return Ok(None);
+            };
+            if merge.step(STEP_BYTES)? {
+                return merge.finish().map(Some);
+            }
+            *held = Some(merge);
+            Ok(None)
+        });
+        Ok(merged.map_err(|e| failed(&e))?.map(PyMergedFile))
+    }
+
+    fn stop(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

@@ -142,7 +142,7 @@ impl Chain {
         block.set_committed(&committed).unwrap();
         let all = block.native_keys().unwrap();
         if let Some(tree) = tree {
-            block.prove_absent(tree).unwrap();
+            block.prove_absent(|keys| tree.surely_absent(keys)).unwrap();
             let held = |key: &StateKey| {
                 self.state
                     .contains_key(&(key.application().to_owned(), key.key().to_vec()))

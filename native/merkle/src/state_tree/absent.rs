@@ -9,10 +9,18 @@ type Span = (u32, usize, usize);
 
 impl StateTree {
     /// For each key whether the cached pages show that it is absent; `false` says nothing: the key is present, or a page of
-    /// its path is not cached. Cost: O(keys · depth), no hash; keys are followed together, a level at a time, so that pages
-    /// come from memory side by side.
+    /// its path is not cached.
     pub fn surely_absent(&self, keys: &[Hash32]) -> Vec<bool> {
-        let mut absent = vec![false; keys.len()];
+        self.absent(keys)
+            .into_iter()
+            .map(|absent| absent == Some(true))
+            .collect()
+    }
+
+    /// For each key whether it is absent; `None` where a page of its path is not cached. Cost: O(keys · depth), no hash; keys
+    /// are followed together, a level at a time, so that pages come from memory side by side.
+    pub fn absent(&self, keys: &[Hash32]) -> Vec<Option<bool>> {
+        let mut absent = vec![None; keys.len()];
         let Some(root) = self.root_page else {
             return absent;
         };
@@ -52,9 +60,9 @@ impl StateTree {
     }
 }
 
-fn set(absent: &mut [bool], at: usize, value: bool) {
+fn set(absent: &mut [Option<bool>], at: usize, value: bool) {
     if let Some(place) = absent.get_mut(at) {
-        *place = value;
+        *place = Some(value);
     }
 }
 
@@ -90,6 +98,7 @@ mod tests {
             gone.iter().for_each(|key| { twin.remove(key); });
             let asked: Vec<Hash32> = asked.into_iter().chain(held).collect();
             let want: Vec<bool> = asked.iter().map(|key| !twin.contains_key(key)).collect();
+            prop_assert_eq!(tree.absent(&asked), want.iter().map(|absent| Some(*absent)).collect::<Vec<_>>());
             prop_assert_eq!(tree.surely_absent(&asked), want);
         }
 

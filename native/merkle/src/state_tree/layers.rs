@@ -79,6 +79,17 @@ impl Layer {
         Some(self.page(at))
     }
 
+    /// The first row from `from` on that is not below an id. Cost: by the logarithm of how far it is.
+    fn seek(&self, from: usize, id: &PageId) -> usize {
+        let rest = self.rows.get(from..).unwrap_or_default();
+        let mut reach = 1;
+        while rest.get(reach).is_some_and(|(row, _)| row < id) {
+            reach *= 2;
+        }
+        let near = rest.get(reach / 2..rest.len().min(reach + 1)).unwrap_or_default();
+        from + reach / 2 + near.partition_point(|(row, _)| row < id)
+    }
+
     fn page(&self, at: usize) -> Option<&[u8]> {
         let start = at.checked_sub(1).map_or(0, |before| self.rows[before].1);
         Some(&self.bytes[start..self.rows[at].1]).filter(|page| !page.is_empty())
@@ -146,6 +157,23 @@ impl Layers {
         self.0.iter().rev().find_map(|layer| layer.get(id))
     }
 
+    /// [`Layers::get`] of ascending ids, those whose page is not found yet. Cost: layers and ids are walked side by side.
+    pub fn find<'l>(&'l self, ids: &[PageId], found: &mut [Option<Option<&'l [u8]>>]) {
+        let places = ids.iter().zip(found.iter_mut());
+        let mut open: Vec<_> = places.filter(|(_, found)| found.is_none()).collect();
+        for layer in self.0.iter().rev() {
+            let mut at = 0;
+            open.retain_mut(|(id, found)| {
+                at = layer.seek(at, id);
+                let here = layer.rows.get(at).is_some_and(|(row, _)| row == *id);
+                if here {
+                    **found = Some(layer.page(at));
+                }
+                !here
+            });
+        }
+    }
+
     /// All in one.
     pub fn merged(&self) -> Layer {
         Layer::merge(&self.0)
@@ -203,6 +231,15 @@ mod tests {
                 for number in 0..=255 {
                     let want = twin.get(&id(number)).map(Option::as_deref);
                     prop_assert_eq!(layers.get(&id(number)), want);
+                }
+                for step in 1..5 {
+                    let mut ids: Vec<PageId> = (0..=255).step_by(step).map(id).collect();
+                    ids.sort_unstable();
+                    ids.dedup();
+                    let mut found = vec![None; ids.len()];
+                    layers.find(&ids, &mut found);
+                    let want: Vec<_> = ids.iter().map(|id| twin.get(id).map(Option::as_deref)).collect();
+                    prop_assert_eq!(found, want);
                 }
                 let merged = layers.merged();
                 let rows: Vec<_> = merged.pages().map(|(id, page)| (*id, page.map(<[u8]>::to_vec))).collect();
