@@ -19,7 +19,7 @@ import hnnode_native
 from hnnode.errors import ConfigError
 from hnnode.execution.source import PluginSource, code_hash
 from hnnode.packaging import REGISTERED_NAME, TRUST_NAME, PluginPackage, read_manifest
-from hnnode.plugin_api.manifest import Manifest
+from hnnode.plugin_api.manifest import Manifest, version_order
 
 FOLDER_NAME = "plugins"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
@@ -93,7 +93,7 @@ class PluginStore:
             if _NAME.fullmatch(folder.parent.name) and _HASH.fullmatch(folder.name):
                 manifest = read_manifest(folder / f"hn_{folder.parent.name}")
                 found.append(StoredPlugin(manifest, bytes.fromhex(folder.name), folder))
-        return sorted(found, key=lambda each: (each.name, each.version, each.code_hash))
+        return sorted(found, key=lambda each: (each.name, version_order(each.version), each.code_hash))
 
     def get(self, name: str, digest: bytes) -> StoredPlugin | None:
         """One version; None when it is not installed."""

@@ -10,6 +10,8 @@ from hnnode_native import tagged_hash
 from hnnode.packaging.failure import invalid
 
 CODE_SUFFIXES = (".py", ".json", ".toml")
+CACHE = "__pycache__"
+"""Folders that the code hash leaves out."""
 CODE_FILES_MAX = 2_000
 CODE_BYTES_MAX = 32 * 1024 * 1024
 
@@ -26,7 +28,7 @@ def read_code(package: Path) -> dict[str, bytes]:
     names = sorted(
         path.relative_to(package).as_posix()
         for path in package.rglob("*")
-        if path.suffix in CODE_SUFFIXES and "__pycache__" not in path.parts and path.is_file()
+        if path.suffix in CODE_SUFFIXES and CACHE not in path.parts and path.is_file()
     )
     if len(names) > CODE_FILES_MAX:
         raise invalid(f"{package.name}: got {len(names)} files, want ≤ {CODE_FILES_MAX}")

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hnnode.packaging.code_hash import CODE_SUFFIXES, hash_code, read_code
+from hnnode.errors import ConfigError
+from hnnode.packaging.code_hash import CACHE, CODE_SUFFIXES, hash_code, read_code
 from hnnode.packaging.failure import invalid
 from hnnode.packaging.sbom import check_sbom, make_sbom
 from hnnode.packaging.signatures import (
@@ -124,6 +125,9 @@ def build_package(root: Path, registered: bytes | None = None) -> PluginPackage:
     Raises: ConfigError PLUGIN_PACKAGE_INVALID naming what is wrong.
     """
     folder = find_package(root)
+    for path in sorted(folder.rglob(f"{CACHE}/**/*")):
+        if path.suffix in CODE_SUFFIXES:
+            raise _cached(folder.name, path.relative_to(folder.parent).as_posix())
     code = read_code(folder)
     if (folder / "py.typed").is_file():
         code["py.typed"] = b""
@@ -247,6 +251,8 @@ def _manifest_of(files: Mapping[str, bytes], name: str) -> Manifest:
 def _assemble(manifest: Manifest, files: Mapping[str, bytes]) -> PluginPackage:
     info, name = _dist_info(manifest), manifest.plugin.name
     for path, content in files.items():
+        if CACHE in path.split("/"):
+            raise _cached(name, path)
         folder, _, rest = path.partition("/")
         if folder == info and rest in _INFO:
             continue
@@ -267,6 +273,13 @@ def _assemble(manifest: Manifest, files: Mapping[str, bytes]) -> PluginPackage:
     code = {path.removeprefix(start): content for path, content in files.items() if path.startswith(start)}
     signatures = decode_signatures(files[f"{info}/{SIGNATURES_NAME}"])
     return PluginPackage(manifest, hash_code(code), files, signatures, files[f"{info}/{SBOM_NAME}"])
+
+
+def _cached(name: str, path: str) -> ConfigError:
+    return invalid(
+        f"{name}: {path}: code in a folder of caches is not under the code hash; move it or remove it",
+        f"{name}：{path}：缓存目录中的代码不计入代码摘要，请移走或删除",
+    )
 
 
 def _dist_info(manifest: Manifest) -> str:

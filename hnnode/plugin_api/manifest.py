@@ -28,6 +28,10 @@ TEXT_CHARS_MAX = 200
 FIELDS_MAX = 1_000
 
 
+VersionOrder = tuple[tuple[int, ...], str, int]
+_PARTS_MAX = 4
+
+
 class ManifestError(ValueError):
     """The manifest is not usable; the text names the field."""
 
@@ -78,6 +82,15 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     def privacy_of(self, action: str, field: str) -> Privacy | None:
         """How a payload's field stands on the chain; the action's own entry goes first."""
         return self.privacy.get(f"{action}.{field}") or self.privacy.get(field)
+
+
+def version_order(version: str) -> VersionOrder:
+    """What versions are sorted by: 1.9 before 1.10, 2.0rc1 before 2.0, which is 2.0.0. version: of the form of a manifest."""
+    found = re.fullmatch(r"([0-9.]+)(?:(a|b|rc)([0-9]+))?", version, re.ASCII)
+    if found is None:
+        raise ManifestError(f"version: got {version[:40]!r}, want a version such as 1.2.0")
+    numbers = tuple(int(part) for part in found[1].split("."))
+    return numbers + (0,) * (_PARTS_MAX - len(numbers)), found[2] or "release", int(found[3] or 0)
 
 
 def parse_manifest(data: bytes) -> Manifest:

@@ -169,10 +169,12 @@ class LocalChain:
         self._roles: dict[bytes, frozenset[str]] = {}
         self._count = 0
 
-    def account(self, name: str, *roles: str) -> bytes:
-        """Register an account (20 bytes, made from its name) with these roles."""
+    def account(self, name: str, *roles: str, organisation: str | None = None) -> bytes:
+        """Register an account (20 bytes, made from its name) with these roles; once more, it is registered anew. Without an
+        organisation it is one of its own name.
+        """
         account = hashlib.sha256(name.encode("utf-8")).digest()[:20]
-        self._accounts[account] = account_record(name, roles)
+        self._accounts[account] = account_record(organisation or name, roles)
         self._roles[account] = frozenset(roles)
         return account
 

@@ -18,6 +18,13 @@ from tests.kit.plugin_votes import code_of
 HOSTILE = Path(__file__).parents[1] / "kit" / "hostile"
 
 
+def test_packages_are_listed_by_version(tmp_path: Path) -> None:
+    store = PluginStore(tmp_path / "home")
+    for version in ("1.10.0", "2.0.0", "1.9.0"):
+        store.install(counter_package(tmp_path, version))
+    assert [each.version for each in store.list()] == ["1.9.0", "1.10.0", "2.0.0"]
+
+
 def test_a_package_is_kept_whole_and_once(tmp_path: Path) -> None:
     package, newer = counter_package(tmp_path), counter_package(tmp_path, "2.0.0")
     store = PluginStore(tmp_path / "home")

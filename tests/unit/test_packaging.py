@@ -31,7 +31,7 @@ from hnnode.packaging import (
     write_package,
 )
 from hnnode.packaging.wheel import wheel_bytes
-from hnnode.plugin_api.manifest import ManifestError, parse_manifest
+from hnnode.plugin_api.manifest import ManifestError, parse_manifest, version_order
 
 MANIFEST = """
 [plugin]
@@ -98,7 +98,7 @@ def test_equal_sources_give_equal_bytes(tmp_path: Path) -> None:
     first = source(tmp_path / "a", one="A = 1\n", two="B = 2\n")
     second = source(tmp_path / "b", two="B = 2\n", one="A = 1\n")
     (second / "hn_demo" / "__pycache__").mkdir()
-    (second / "hn_demo" / "__pycache__" / "x.py").write_text("")
+    (second / "hn_demo" / "__pycache__" / "x.pyc").write_text("")
     (second / "hn_demo" / "left.py~").write_text("")
     made = [write_package(build_package(root), root / "dist").read_bytes() for root in (first, second)]
     assert made[0] == made[1]
@@ -143,6 +143,8 @@ def rewritten(package: PluginPackage, tmp_path: Path, change: Callable[[dict[str
     [
         ("hn_demo/core.so", b"\x7fELF", "does not belong"),
         ("hn_demo/core.pyc", b"", "does not belong"),
+        ("hn_demo/__pycache__/hidden.py", b"", "a folder of caches"),
+        ("hn_demo/inner/__pycache__/hidden.json", b"", "a folder of caches"),
         ("hn_demo/py.typed", b"hidden", "does not belong"),
         ("hn_other/__init__.py", b"", "does not belong"),
         ("hn_demo-1.data/scripts/run.py", b"", "does not belong"),
@@ -294,3 +296,22 @@ def test_the_bill_of_materials_names_code_and_files(package: PluginPackage) -> N
     files = {item["name"] for item in bom["components"] if item["type"] == "file"}
     assert files == set(package.code())
     assert package.code_hash.hex() in {item["value"] for item in bom["metadata"]["component"]["properties"]}
+
+
+def test_code_among_caches_is_not_packed(tmp_path: Path) -> None:
+    root = source(tmp_path / "demo")
+    cache = root / "hn_demo" / "__pycache__"
+    cache.mkdir()
+    (cache / "__init__.cpython-311.pyc").write_bytes(b"cached")
+    assert build_package(root).name == "demo"
+    (cache / "hidden.py").write_text("x = 1\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"hn_demo/__pycache__/hidden\.py: code in a folder of caches"):
+        build_package(root)
+
+
+def test_versions_are_sorted_as_versions() -> None:
+    versions = ["1.9.0", "1.10", "1.10.0.1", "1.11a2", "1.11b1", "1.11rc9", "1.11rc10", "1.11", "2.0"]
+    assert sorted({*versions}, key=version_order) == versions
+    assert version_order("1.2") == version_order("1.2.0")
+    with pytest.raises(ManifestError, match="want a version"):
+        version_order("1.x")

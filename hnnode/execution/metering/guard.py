@@ -45,6 +45,7 @@ _HOST_NAMES = [
     "json_schema",
     "known_models",
     "parse_manifest",
+    "version_order",
 ]
 """Names of `plugin_api` that are the host's or its tools'."""
 _TYPING_LEFT_OUT = frozenset(

@@ -39,6 +39,7 @@ from hn_medical.report_state import (
     counts_key,
     load_report,
     no_counts,
+    organisation_id,
 )
 from hnnode.plugin_api import Context, Reader, TxInfo
 from hnnode.plugin_api.std.consent import Grant
@@ -107,7 +108,7 @@ def access(tx: Context, payload: Access) -> None:
     purpose = PURPOSES.index(payload.purpose)
     row, found = CONSENT.record_use(tx, bytes.fromhex(payload.grant), mask, purpose, key)
     tx.require("medical.grant_foreign", found.subject == report.patient)
-    SEEN.put(tx, key + tx.sender, Seen(row, mask, False))
+    SEEN.put(tx, key + tx.sender, Seen(row, mask, False, tx.organisation))
     data = {"access": row.hex(), "by": tx.sender.hex(), "fields": payload.fields, "purpose": payload.purpose}
     tx.emit("medical.accessed", payload.report, data)
 
@@ -118,7 +119,7 @@ def emergency_access(tx: Context, payload: EmergencyAccess) -> None:
     blocks = (REVIEW_PARAMETERS.get(tx, b"") or ReviewParameters()).review_blocks
     mask, document = mask_of(payload.fields), bytes.fromhex(payload.document)
     row, use = CONSENT.emergency(tx, report.patient, mask, EMERGENCY_PURPOSE, key, document, blocks)
-    SEEN.put(tx, key + tx.sender, Seen(row, mask, True))
+    SEEN.put(tx, key + tx.sender, Seen(row, mask, True, tx.organisation))
     data = {
         "access": row.hex(),
         "by": tx.sender.hex(),
@@ -138,22 +139,25 @@ def review_emergency(tx: Context, payload: ReviewEmergency) -> None:
 
 def decide_keys(tx: TxInfo, payload: Recognise | Decline) -> Sequence[bytes]:
     report = bytes.fromhex(payload.report)
-    return b"r" + report, b"y" + report + tx.sender, b"e" + report + tx.sender
+    return b"r" + report, b"y" + report + tx.sender
 
 
-def decline_keys(_: TxInfo, payload: Decline, rows: Reader) -> Sequence[bytes]:
-    """What follows from the report: where decisions on it are counted."""
-    report = REPORTS.get(rows, bytes.fromhex(payload.report))
-    return () if report is None else (b"n" + counts_key(report.item, report.issuer),)
+def decline_keys(tx: TxInfo, payload: Decline | Recognise, rows: Reader) -> list[bytes]:
+    """What follows from the report and its access: where decisions are counted, and the organisation's own."""
+    key = bytes.fromhex(payload.report)
+    report, seen = REPORTS.get(rows, key), SEEN.get(rows, key + tx.sender)
+    keys = [] if report is None else [b"n" + counts_key(report.item, report.issuer)]
+    return keys if seen is None else [*keys, b"e" + key + organisation_id(seen.organisation)]
 
 
-def recognise_keys(_: TxInfo, payload: Recognise, rows: Reader) -> Sequence[bytes]:
+def recognise_keys(tx: TxInfo, payload: Recognise, rows: Reader) -> list[bytes]:
     """The same, and what decides whether its result may be taken over."""
+    keys = decline_keys(tx, payload, rows)
     report = REPORTS.get(rows, bytes.fromhex(payload.report))
     if report is None:
-        return ()
+        return keys
     item = report.item.encode()
-    return b"n" + counts_key(report.item, report.issuer), b"i" + item, b"q" + report.issuer + item
+    return [*keys, b"i" + item, b"q" + report.issuer + item]
 
 
 def recognise(tx: Context, payload: Recognise) -> None:
@@ -187,14 +191,17 @@ def _readable(tx: Context, name: str) -> tuple[bytes, Report]:
 
 def _decidable(tx: Context, name: str) -> tuple[bytes, Report]:
     key, report = load_report(tx, name)
-    tx.require("medical.own_report", report.issuer != tx.sender)
-    tx.require("medical.access_missing", SEEN.get(tx, key + tx.sender) is not None)
-    tx.require("medical.decided", DECISIONS.get(tx, key + tx.sender) is None)
+    own = report.issuer == tx.sender or report.organisation == tx.organisation
+    tx.require("medical.own_report", not own)
+    seen = SEEN.get(tx, key + tx.sender)
+    tx.require("medical.access_missing", seen is not None and seen.organisation == tx.organisation)
+    tx.require("medical.decided", DECISIONS.get(tx, key + organisation_id(tx.organisation)) is None)
     return key, report
 
 
 def _decide(tx: Context, key: bytes, report: Report, kind: int, reason: str) -> None:
-    DECISIONS.put(tx, key + tx.sender, Decision(kind, reason, tx.block_time_ms))
+    decision = Decision(kind, reason, tx.block_time_ms, tx.sender, tx.organisation)
+    DECISIONS.put(tx, key + organisation_id(tx.organisation), decision)
     place = counts_key(report.item, report.issuer)
     counts = COUNTS.get(tx, place) or no_counts()
     if kind == RECOGNISED:

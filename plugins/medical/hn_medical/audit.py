@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hn_medical.report_models import PATIENT_BYTES
-from hn_medical.report_state import CONSENT, COUNTS, DECISIONS, PATIENTS, RECOGNISED, REPORTS, SEEN, Report
+from hn_medical.report_state import (
+    CONSENT,
+    COUNTS,
+    DECISIONS,
+    PATIENTS,
+    RECOGNISED,
+    REPORTS,
+    SEEN,
+    Report,
+    organisation_id,
+)
 from hn_medical.trace_state import (
     ALARMS,
     BATCHES,
@@ -142,10 +152,14 @@ def _decisions(view: QueryView, reports: dict[bytes, Report]) -> Iterator[str]:
     counted: dict[bytes, list[int]] = {}
     for key, value in rows(view, DECISIONS.prefix):
         report = reports[key[:16]]
-        if report.issuer == key[16:] or view.get(SEEN.prefix + key) is None:
+        made = DECISIONS.decode(value)
+        own = made.by == report.issuer or made.organisation == report.organisation
+        if own or view.get(SEEN.prefix + key[:16] + made.by) is None:
             yield f"{key.hex()}: decided by its issuer or unseen"
+        if organisation_id(made.organisation) != key[16:]:
+            yield f"{key.hex()}: decided in another organisation's name"
         both = counted.setdefault(report.item.encode() + b"/" + report.issuer, [0, 0])
-        both[DECISIONS.decode(value).kind != RECOGNISED] += 1
+        both[made.kind != RECOGNISED] += 1
     for key, value in rows(view, COUNTS.prefix):
         found = COUNTS.decode(value)
         if [found.recognised, sum(found.declined)] != counted.get(key):

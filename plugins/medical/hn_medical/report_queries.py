@@ -1,13 +1,19 @@
-"""Read-only questions to the recognition of reports. A patient's own are asked by the reference: who knows it may ask."""
+"""Read-only questions to the recognition of reports.
+
+A query has no sender, so none is told what was examined of a patient, where, or who looked: by a patient's reference there are
+counts and hashes. Reports are asked one by one, by the random id that those have who may look.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hn_medical.access import VERDICTS, names_of
+from hn_medical.commitments import footprint_commitment, index_commitment
 from hn_medical.paging import NoQuestion, PageQuestion, Question, page
 from hn_medical.report_models import DECLINE_REASONS, PURPOSES, Id, Item, PatientRef
 from hn_medical.report_state import (
+    ACTIVE,
     CONSENT,
     COUNTS,
     DAY_MS,
@@ -25,13 +31,18 @@ from hn_medical.report_state import (
 )
 from hn_medical.trace_models import AccountId
 from hnnode.plugin_api import QueryRefused, QueryView
+from hnnode.plugin_api.std.consent import Use
+
+ID_BYTES = 16
+PAGE, PAGES_MAX = 200, 25
+"""More rows than a query may read."""
 
 
 class ReportQuestion(Question):
     report: Id
 
 
-class PatientQuestion(PageQuestion, kw_only=True):
+class PatientQuestion(Question):
     patient: PatientRef
 
 
@@ -68,42 +79,49 @@ def report(view: QueryView, question: ReportQuestion) -> dict[str, Any]:
 
 
 def patient_index(view: QueryView, question: PatientQuestion) -> dict[str, Any]:
-    """Reports of a reference, by the time of the examination."""
-    patient = bytes.fromhex(question.patient)
-    if PATIENTS.get(view, patient) is None:
-        raise QueryRefused("NOT_FOUND", f"patient: {question.patient}")
-    rows, following = page(view, b"x" + patient, question)
-    items = []
-    for key, _ in rows:
-        found = REPORTS.get(view, key[8:])
-        if found is not None:
-            items.append(_report(view, key[8:].hex(), found))
-    return {"items": items, "next": following}
+    """How many reports a reference has, and a hash of them: a query says of nobody what was examined where."""
+    patient = _patient(view, question.patient)
+    found: list[tuple[bytes, Report]] = []
+    after: bytes | None = None
+    for _ in range(PAGES_MAX):
+        rows = view.scan(b"x" + patient, PAGE, after)
+        for key, _ in rows:
+            report = REPORTS.get(view, key[-ID_BYTES:])
+            if report is not None:
+                found.append((key[-ID_BYTES:], report))
+        if len(rows) < PAGE:
+            break
+        after = rows[-1][0]
+    active = [report for _, report in found if report.status == ACTIVE]
+    return {"reports": len(found), "active": len(active), "commitment": index_commitment(found)}
 
 
 def footprint(view: QueryView, question: PatientQuestion) -> dict[str, Any]:
-    """Every access to a reference's reports, oldest first: by whom, to what, on which grounds."""
-    subject = bytes.fromhex(question.patient)
-    items, last = [], b""
-    for key, use in CONSENT.uses(view, subject, question.limit, bytes.fromhex(question.after)):
-        emergency = not use.grant
-        items.append(
-            {
-                "access": key.hex(),
-                "height": CONSENT.height_of(key),
-                "report": use.entity.hex(),
-                "by": use.grantee.hex(),
-                "fields": names_of(use.fields),
-                "purpose": "emergency" if emergency else PURPOSES[use.purpose],
-                "grant": use.grant.hex() or None,
-                "at_ms": use.at_ms,
-                "document": use.document.hex() or None,
-                "review_by": use.review_by or None,
-                "verdict": VERDICTS[use.verdict] or None,
-            }
-        )
-        last = key
-    return {"items": items, "next": last.hex() if len(items) == question.limit else None}
+    """How often a reference's reports were looked at, on which grounds, and a hash of it."""
+    patient = _patient(view, question.patient)
+    found: list[tuple[bytes, Use]] = []
+    for _ in range(PAGES_MAX):
+        uses = list(CONSENT.uses(view, patient, PAGE, found[-1][0] if found else b""))
+        found += uses
+        if len(uses) < PAGE:
+            break
+    urgent = [use for _, use in found if not use.grant]
+    return {
+        "accesses": len(found),
+        "accounts": len({use.grantee for _, use in found}),
+        "emergencies": len(urgent),
+        "unreviewed": len([use for use in urgent if not use.verdict]),
+        "unjustified": len([use for use in urgent if VERDICTS[use.verdict] == "unjustified"]),
+        "last_height": CONSENT.height_of(found[-1][0]) if found else None,
+        "commitment": footprint_commitment(found),
+    }
+
+
+def _patient(view: QueryView, reference: str) -> bytes:
+    patient = bytes.fromhex(reference)
+    if PATIENTS.get(view, patient) is None:
+        raise QueryRefused("NOT_FOUND", f"patient: {reference}")
+    return patient
 
 
 def grant(view: QueryView, question: GrantQuestion) -> dict[str, Any]:
@@ -127,11 +145,12 @@ def decisions(view: QueryView, question: DecisionsQuestion) -> dict[str, Any]:
     """Who recognised or declined a report, and why."""
     rows, following = page(view, DECISIONS.prefix + bytes.fromhex(question.report), question)
     items = []
-    for organisation, value in rows:
+    for _, value in rows:
         found = DECISIONS.decode(value)
         items.append(
             {
-                "by": organisation.hex(),
+                "by": found.by.hex(),
+                "organisation": found.organisation,
                 "decision": DECISION_NAMES[found.kind],
                 "reason": found.reason or None,
                 "at_ms": found.at_ms,

@@ -2,7 +2,7 @@
 
 i ‖ item                        Item                    c ‖ …                           grants and uses (std.consent)
 q ‖ account20 ‖ item            Quality                 y ‖ report ‖ account20          Seen, the latest access
-v                               ReviewParameters        e ‖ report ‖ account20          Decision
+v                               ReviewParameters        e ‖ report ‖ organisation20     Decision
 u ‖ patient                     Patient                 n ‖ item ‖ / ‖ issuer20         Counts
 r ‖ report                      Report                  x ‖ patient ‖ performed8 ‖ report   report of a patient
 """
@@ -14,6 +14,7 @@ import msgspec
 from hn_medical.report_models import DECLINE_REASONS, PATIENT_BYTES
 from hn_medical.rules import CONSENT_RULES
 from hnnode.plugin_api import Context, Records
+from hnnode.plugin_api.hashes import sm3
 from hnnode.plugin_api.std.consent import Consent
 
 ACTIVE, SUPERSEDED, WITHDRAWN = 1, 2, 3
@@ -49,6 +50,8 @@ class Patient(msgspec.Struct, array_like=True):
 
 
 class Report(msgspec.Struct, array_like=True):
+    """`organisation`: whose account `issuer` was."""
+
     patient: bytes
     item: str
     issuer: bytes
@@ -60,20 +63,26 @@ class Report(msgspec.Struct, array_like=True):
     corrected: bytes = b""
     corrects: bytes = b""
     document: bytes = b""
+    organisation: str = ""
 
 
 class Seen(msgspec.Struct, array_like=True):
-    """The latest access of an organisation to a report; `key` is its row of the log."""
+    """The latest access of an account to a report; `key` is its row of the log, `organisation` whose account it was."""
 
     key: bytes
     fields: int
     emergency: bool
+    organisation: str
 
 
 class Decision(msgspec.Struct, array_like=True):
+    """Of an organisation, by its account `by`."""
+
     kind: int
     reason: str
     at_ms: int
+    by: bytes
+    organisation: str
 
 
 class Counts(msgspec.Struct, array_like=True):
@@ -96,6 +105,11 @@ CONSENT = Consent(b"c", PATIENT_BYTES, CONSENT_RULES)
 
 def patient_report_key(patient: bytes, performed_ms: int, report: bytes) -> bytes:
     return b"x%b%b%b" % (patient, performed_ms.to_bytes(8, "big"), report)
+
+
+def organisation_id(organisation: str) -> bytes:
+    """What stands in keys for an organisation's name, 20 bytes."""
+    return sm3(organisation.encode())[:20]
 
 
 def no_counts() -> Counts:

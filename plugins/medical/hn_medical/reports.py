@@ -97,6 +97,7 @@ def index_many(tx: Context, payloads: Iterator[RegisterIndex]) -> None:
             payload.performed_ms,
             tx.block_time_ms,
             payload.scope,
+            organisation=tx.organisation,
         )
         _add(tx, bytes.fromhex(payload.report), report)
         tx.emit("medical.indexed", payload.report, {"item": payload.item, "scope": payload.scope})
@@ -115,6 +116,7 @@ def amend(tx: Context, payload: Amend) -> None:
         tx.block_time_ms,
         report.scope,
         corrects=key,
+        organisation=tx.organisation,
     )
     _add(tx, new, made)
     report.status, report.corrected = SUPERSEDED, new

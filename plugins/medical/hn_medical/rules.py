@@ -47,7 +47,11 @@ CONSENT_RULES = ConsentRules(
 )
 
 RULES: tuple[tuple[str, str, str], ...] = (
-    ("access_missing", "未调阅该报告，不得作出认定", "the report was not accessed by the sender"),
+    (
+        "access_missing",
+        "未以本机构名义调阅该报告，不得作出认定",
+        "the sender has not accessed the report for this organisation",
+    ),
     ("activation_exists", "该追溯码根已激活", "this root is activated"),
     ("activation_unknown", "追溯码根未激活", "no such root is activated"),
     ("batch_differs", "同一批号的生产日期或有效期不一致", "the batch is known with other dates"),
@@ -58,7 +62,7 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("code_unproven", "链上未见该追溯码，须附包含证明", "the chain has not seen this code, a proof is needed"),
     ("pack_twice", "同一请求中追溯码重复", "a pack is named twice in one request"),
     ("date_order", "有效期早于生产日期", "the batch expires before it was made"),
-    ("decided", "已对该报告作出认定", "the sender has decided on this report"),
+    ("decided", "本机构已对该报告作出认定", "the organisation has decided on this report"),
     ("drug_code_taken", "药品标识码已属于其他药品", "a drug code belongs to another product"),
     ("emergency_reviewed", "该紧急调阅已复核", "this emergency access is reviewed"),
     ("emergency_unknown", "紧急调阅记录不存在", "no such emergency access"),

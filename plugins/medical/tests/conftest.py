@@ -9,12 +9,14 @@ from typing import Any
 
 import hn_medical
 import pytest
-from hn_medical.audit import violations
+from hn_medical.audit import rows, violations
 from hn_medical.chain import Link, write_chain
+from hn_medical.report_state import CONSENT, REPORTS, Report
 
 from hnnode.execution import Host
 from hnnode.execution.host import Plugin
 from hnnode.plugin_api.hashes import BlockTree
+from hnnode.plugin_api.std.consent import Use
 from hnnode.plugin_api.testing import LocalChain, Outcome
 
 USCC = "11430000006122244L"
@@ -107,6 +109,16 @@ class World:
         assert (outcome.code, outcome.rule) == (4001, f"medical.{rule}"), (action, payload, outcome)
         assert self.chain.state.dump() == before
         assert not outcome.events
+
+    def index_of(self, patient: str) -> list[tuple[str, Report]]:
+        """Reports of a reference as the chain keeps them, with their ids."""
+        view = self.chain.view()
+        keys = [key[-16:] for key, _ in rows(view, b"x" + bytes.fromhex(patient))]
+        return [(key.hex(), found) for key in keys if (found := REPORTS.get(view, key))]
+
+    def looks_of(self, patient: str) -> list[tuple[bytes, Use]]:
+        """Accesses to a reference's reports as the chain logged them, with their keys."""
+        return list(CONSENT.uses(self.chain.view(), bytes.fromhex(patient), 200))
 
     def query(self, name: str, **arguments: Any) -> Any:
         return self.chain.query(name, **arguments)

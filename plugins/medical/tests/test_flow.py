@@ -136,19 +136,20 @@ def test_a_freeze_reaches_what_was_taken_out_before(world: Any) -> None:
 
 def test_a_report_from_the_index_to_the_recognition(world: Any) -> None:
     report = world.granted()
-    listed = world.query("patient_index", patient=PATIENT)["items"]
-    assert [(row["report"], row["status"], row["scope"]) for row in listed] == [(report, "active", "province")]
-    assert listed[0]["expires_ms"] == listed[0]["performed_ms"] + 30 * 86_400_000
+    found = world.query("report", report=report)
+    assert (found["status"], found["scope"]) == ("active", "province")
+    assert found["expires_ms"] == found["performed_ms"] + 30 * 86_400_000
     done = world.ok(world.other_clinic, "access", **world.look(report))
     data = done.events[0][2]
     assert (data["by"], data["fields"], data["purpose"]) == (world.other_clinic.hex(), ["report"], "treatment")
     world.ok(world.other_clinic, "recognise", report=report)
     assert world.query("grant", grant=f"{1:032x}")["uses"] == 1
-    steps = world.query("footprint", patient=PATIENT)["items"]
-    assert [(row["access"], row["report"], row["grant"]) for row in steps] == [(data["access"], report, f"{1:032x}")]
+    steps = [(key.hex(), use.entity.hex(), use.grant.hex()) for key, use in world.looks_of(PATIENT)]
+    assert steps == [(data["access"], report, f"{1:032x}")]
     rate = world.query("recognition_rate", item="CT0001")["items"]
     assert rate == [{"issuer": world.clinic.hex(), "recognised": 1, "declined": 0, "rate": 10_000}]
-    assert world.query("decisions", report=report)["items"][0]["decision"] == "recognised"
+    decided = world.query("decisions", report=report)["items"][0]
+    assert (decided["decision"], decided["organisation"]) == ("recognised", "other clinic")
     world.check()
 
 
@@ -159,11 +160,12 @@ def test_an_emergency_is_seen_and_reviewed(world: Any) -> None:
     assert made.events[0][2]["review_by"] == world.chain.state.height + 86_400
     waiting = world.query("emergencies", organisation=world.doctor.hex())["items"]
     assert [row["access"] for row in waiting] == [access]
-    row = world.query("footprint", patient=PATIENT)["items"][0]
-    assert (row["purpose"], row["verdict"], row["fields"]) == ("emergency", None, ["report", "image"])
+    row = world.query("footprint", patient=PATIENT)
+    assert (row["accesses"], row["emergencies"], row["unreviewed"]) == (1, 1, 1)
     world.ok(world.commission, "review_emergency", access=access, verdict="justified", document=DOC)
     assert world.query("emergencies", organisation=world.doctor.hex())["items"] == []
-    assert world.query("footprint", patient=PATIENT)["items"][0]["verdict"] == "justified"
+    row = world.query("footprint", patient=PATIENT)
+    assert (row["emergencies"], row["unreviewed"], row["unjustified"]) == (1, 0, 0)
     world.ok(world.doctor, "decline", report=report, reason="emergency")
     assert world.query("decline_reasons", item="CT0001")["items"][0]["emergency"] == 1
     world.check()
@@ -205,6 +207,7 @@ def test_more_drug_codes_and_another_holder(world: Any) -> None:
         ("recall_reach", {"product": PRODUCT, "batch": "B9", "root": "00" * 32}),
         ("report", {"report": "00" * 16}),
         ("patient_index", {"patient": PATIENT}),
+        ("footprint", {"patient": PATIENT}),
         ("grant", {"grant": "00" * 16}),
         ("item", {"item": "MR0001"}),
         ("quality", {"organisation": "00" * 20, "item": "MR0001"}),

@@ -103,9 +103,9 @@ def test_the_reports_are_indexed(world: Any, host: Any) -> None:
     for item in items:
         assert item.actor == "hospital"
         assert world.chain.submit(world.clinic, item.action, item.payload).ok
-    listed = world.query("patient_index", patient="0001" + "5e" * 32)["items"]
-    assert sorted(row["status"] for row in listed) == ["active", "active", "superseded"]
-    assert listed[0]["performed_ms"] == 1_772_328_600_000
+    listed = world.index_of("0001" + "5e" * 32)
+    assert sorted(report.status for _, report in listed) == [1, 1, 2]
+    assert listed[0][1].performed_ms == 1_772_328_600_000
     world.check()
 
 

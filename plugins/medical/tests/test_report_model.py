@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from hn_medical.report_state import REPORT_NAMES
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -193,13 +194,11 @@ class Machine(RuleBasedStateMachine):
         w.check()
         for patient in PATIENTS:
             own = {name for name, paper in self.papers.items() if paper.patient == patient}
-            listed = w.query("patient_index", patient=patient, limit=200)["items"]
-            assert {row["report"]: row["status"] for row in listed} == {n: self.papers[n].status for n in own}
-            steps = w.query("footprint", patient=patient, limit=200)["items"]
+            listed = {name: REPORT_NAMES[report.status] for name, report in w.index_of(patient)}
+            assert listed == {n: self.papers[n].status for n in own}
             looks = [each for each in self.looks if each[0] in own]
-            assert [(row["report"], row["by"], row["purpose"] == "emergency") for row in steps] == [
-                (name, by.hex(), urgent) for name, by, urgent in looks
-            ]
+            steps = [(use.entity.hex(), use.grantee, not use.grant) for _, use in w.looks_of(patient)]
+            assert steps == looks
         for name, given in self.grants.items():
             found = w.query("grant", grant=name)
             assert (found["uses"], bool(found["revoked_ms"])) == (given.uses, given.revoked)

@@ -32,6 +32,10 @@ def access_missing(w: Any) -> None:
     report = w.granted()
     w.refused("access_missing", w.other_clinic, "recognise", report=report)
     w.refused("access_missing", w.other_clinic, "decline", report=report, reason="quality")
+    w.ok(w.other_clinic, "access", **w.look(report))
+    w.chain.account("other clinic", "hospital", organisation="elsewhere")  # it was another organisation that looked
+    w.refused("access_missing", w.other_clinic, "recognise", report=report)
+    w.refused("access_missing", w.other_clinic, "decline", report=report, reason="quality")
 
 
 @scene
@@ -40,6 +44,10 @@ def decided(w: Any) -> None:
     w.ok(w.other_clinic, "decline", report=report, reason="changed")
     w.refused("decided", w.other_clinic, "recognise", report=report)
     w.refused("decided", w.other_clinic, "decline", report=report, reason="changed")
+    colleague = w.chain.account("a doctor of the other clinic", "doctor", organisation="other clinic")
+    w.ok(colleague, "emergency_access", report=report, fields=["report"], document=DOC)
+    w.refused("decided", colleague, "recognise", report=report)
+    w.refused("decided", colleague, "decline", report=report, reason="changed")
 
 
 @scene
@@ -176,6 +184,10 @@ def own_report(w: Any) -> None:
     report = w.indexed()
     w.refused("own_report", w.clinic, "recognise", report=report)
     w.refused("own_report", w.clinic, "decline", report=report, reason="quality")
+    colleague = w.chain.account("a doctor of the clinic", "doctor", organisation="clinic")
+    w.ok(colleague, "emergency_access", report=report, fields=["report"], document=DOC)
+    w.refused("own_report", colleague, "recognise", report=report)
+    w.refused("own_report", colleague, "decline", report=report, reason="quality")
 
 
 @scene
