@@ -159,6 +159,22 @@ def run_plugin_tests(
             help=two("在两个不同的进程环境中各跑一遍并比较", "run in two processes that differ, and compare"),
         ),
     ] = True,
+    seed: Annotated[
+        int,
+        typer.Option("--seed", min=0, max=2**31, help=two("多节点网络的种子", "seed of the network between nodes")),
+    ] = 0,
+    record: Annotated[
+        Path | None,
+        optional("--record", metavar="FILE", help=two("记下链上发生的一切", "write down what happened on the chains")),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        optional(
+            "--replay",
+            metavar="FILE",
+            help=two("与以前记下的比较，须完全相同", "compare with what was recorded before; it must be the same"),
+        ),
+    ] = None,
     select: Annotated[
         str | None, optional("-k", metavar="EXPRESSION", help=two("只跑匹配的测试", "only the tests that match"))
     ] = None,
@@ -168,7 +184,8 @@ def run_plugin_tests(
 
     project = Project.open(path)
     started = time.monotonic()
-    report = run_tests(project, nodes=nodes, twice=twice, arguments=() if select is None else ("-k", select))
+    arguments = () if select is None else ("-k", select)
+    report = run_tests(project, nodes=nodes, twice=twice, seed=seed, record=record, replay=replay, arguments=arguments)
     if report.output:
         notes().print(say("第二次运行失败：", "the second run failed:"), style="red")
         notes().print(report.output[-8_000:], markup=False)

@@ -1,8 +1,9 @@
 """A chain in memory, block by block as a node works: signed transactions, admission, sealed batches, the block's
 execution, the executor with the plugin, receipts, state tree.
 
-Only disk, network and voting are missing. With several nodes each has a state and a loaded plugin of its own, executes
-the same block, and all must come to the same receipts and root; one of them is restarted now and then. Accounts are
+Only disk and sockets are missing. With several nodes each has a state and a loaded plugin of its own; the node's consensus
+engines agree on every block over a network in virtual time (`hnnode.kit.ordering`), on which messages are late, overtake each
+other or get lost and now and then a node is down; all must come to the same receipts and root. Accounts are
 made by name and stand in the state as if the genesis had named them. Time is the block time alone and moves when told
 to. Equal calls give equal ids, receipts and roots.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,6 +23,7 @@ from hnnode.kit.order import SHUFFLED_MAX, Touched, WatchedState, another_order
 from hnnode.kit.outcome import Outcome, Refused
 from hnnode.kit.replica import CHAIN_ID, VALID_BLOCKS_MAX, Executed, HostMaker, Replica
 from hnnode.kit.state import Snapshot, TreeState
+from hnnode.kit.validators import Validators
 from hnnode.plugin_api.context import QueryView
 
 GENESIS_MS = 1_700_000_000_000
@@ -28,14 +31,9 @@ BLOCK_MS = 1_000
 BLOCK_TX_COUNT_MAX = 4_000
 BATCH_BYTES_MAX = 1 << 20
 VIEW_ROWS_MAX = 10_000_000
-RESTART_BLOCKS = 5
 
 Payload = bytes | Mapping[str, Any] | msgspec.Struct
 Observer = Callable[["Block"], None]
-
-
-class Diverged(AssertionError):
-    """Two nodes executed the same block and came to different results: the plugin is not deterministic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ class Chain:
 
     Args:
         make_host: loads the plugin; called once a node, and again when a node restarts.
-        seed: how transactions are cut into the validators' batches, who proposes, who restarts.
+        seed: how transactions are cut into the validators' batches, and what the network between them does.
         shuffle: seed of another order of independent transactions; None keeps the order.
     """
 
@@ -120,6 +118,7 @@ class Chain:
         self._table = self.host.applications[application]
         self._queries = self.host.node_applications()
         self._validators = [SecretKey.generate(bytes([i + 1]) * 32) for i in range(nodes)]
+        self._network = Validators(self.replicas, self._validators, BLOCK_TX_COUNT_MAX, seed) if nodes > 1 else None
         self._nonce = 0
         self._seq = 0
 
@@ -149,8 +148,12 @@ class Chain:
         if known is not None:
             return known
         made = Account(self, name, tuple(sorted(set(roles))))
-        for replica in self.replicas:
-            replica.register(made.address, made.key.public_key(), name, made.roles)
+        for number, replica in enumerate(self.replicas):
+            work = partial(replica.register, made.address, made.key.public_key(), name, made.roles)
+            if self._network is None:
+                work()
+            else:
+                self._network.ordering.later(number, work)
         self.accounts[name] = made
         return made
 
@@ -234,21 +237,13 @@ class Chain:
         return self._validators[number % len(self._validators)].account()
 
     def _execute(self, batches: Sequence[Batch]) -> Executed:
-        """Execute on every node and commit."""
+        """Execute on every node and commit. Raises: Diverged, Stalled."""
         height, self.time_ms = self.height + 1, self.time_ms + BLOCK_MS
-        proposer = self._proposer(height)
-        done = []
-        for replica in self.replicas:
-            executed = replica.execute(batches, height, self.time_ms, proposer)
-            replica.commit(executed)
-            done.append(executed)
-        first = done[0]
-        for number, other in enumerate(done[1:], 1):
-            if other.result.receipts != first.result.receipts or self.replicas[number].state.root() != self.root:
-                raise Diverged(_difference(first, other, height, number))
-        if len(self.replicas) > 1 and height % RESTART_BLOCKS == 0:
-            self.replicas[1 + self._rng.randrange(len(self.replicas) - 1)].restart()
-        return first
+        if self._network is not None:
+            return self._network.agree(height, self.time_ms, batches)
+        executed = self.replicas[0].execute(batches, height, self.time_ms, self._proposer(height))
+        self.replicas[0].commit(executed)
+        return executed
 
     # ---------------------------------------------------------------- looking at it
     def query(self, name: str, **arguments: Any) -> Any:
@@ -269,8 +264,12 @@ class Chain:
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot of this chain: state, height and time are those of then."""
         self.time_ms = snapshot.time_ms
+        if self._network is not None:
+            self._network.ordering.all_up()
         for replica in self.replicas:
             replica.state = TreeState.restored(snapshot)
+        if self._network is not None:
+            self._network.restored(snapshot.height, snapshot.time_ms, snapshot.root)
 
     def diff(self, before: Snapshot) -> str:
         """What changed in the application's rows since a snapshot, a line a key, ascending."""
@@ -316,18 +315,6 @@ def _outcome(request: Request, tx_id: bytes, height: int, index: int, receipt: R
         return Outcome(*who, code, "", 0, bytes(32), ())
     events = tuple((name, entity, msgspec.json.decode(data)) for name, entity, data in receipt.events)
     return Outcome(*who, receipt.code, receipt.rule, receipt.steps, receipt.write_set_digest, events)
-
-
-def _difference(first: Executed, other: Executed, height: int, number: int) -> str:
-    for index, (mine, theirs) in enumerate(zip(first.result.receipts, other.result.receipts, strict=True)):
-        if mine != theirs:
-            a, b = Receipt.decode(mine), Receipt.decode(theirs)
-            return (
-                f"transaction {a.tx_id.hex()} (height={height}, index={index}): node 0 got code {a.code} {a.rule} with"
-                f" {a.steps} steps and writes {a.write_set_digest.hex()[:16]}, node {number} got code {b.code} {b.rule}"
-                f" with {b.steps} steps and writes {b.write_set_digest.hex()[:16]}"
-            )
-    return f"state roots of node 0 and node {number} differ (height={height})"
 
 
 def _text(key: bytes) -> str:

@@ -2,7 +2,7 @@
 twice.
 
 chain           one application on one node (or as many as --hn-nodes says), new for each test
-chain4          the same on four nodes with batches of four validators
+chain4          the same on four nodes, whose consensus engines agree on each block over a network that --hn-seed draws
 make_chain      makes such chains, for tests that need several or use hypothesis
 as_account      as_account("税务局", "attest") on `chain`: somebody who signs
 must_reject     with must_reject("demo.item_unknown"): …   the one transaction inside is refused and changes nothing
@@ -14,7 +14,7 @@ advance         advance(hours=2) of block time
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,14 @@ from hnnode.kit.trace import Trace
 NODES_MAX = 4
 _PROJECT = pytest.StashKey[Project]()
 _TRACE = pytest.StashKey[Trace]()
+_NETWORK = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hnnode")
     group.addoption("--hn-project", metavar="DIR", default=None, help="source folder of the plugin")
     group.addoption("--hn-nodes", type=int, default=1, help="nodes of the fixture `chain`, 1 to 4")
+    group.addoption("--hn-seed", type=int, default=0, help="what the network of several nodes does")
     group.addoption("--hn-shuffle", type=int, default=None, help="put independent transactions in another order")
     group.addoption("--hn-trace", metavar="FILE", default=None, help="write what happened on the chains")
 
@@ -76,6 +78,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         trace.begin(item.nodeid)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed beside a network says how to have the same network again."""
+    report = yield
+    if report.failed and item.stash.get(_NETWORK, False):
+        seed = item.config.getoption("--hn-seed")
+        name = getattr(item, "originalname", item.name)
+        report.sections.append(
+            ("network", f"seed {seed}; repeat with: hnnode plugin test --seed {seed} --once -k {name}")
+        )
+    return report
+
+
 @pytest.fixture(scope="session")
 def hn_project(request: pytest.FixtureRequest) -> Project:
     """The plugin's source folder and manifest."""
@@ -102,18 +117,20 @@ def make_chain(request: pytest.FixtureRequest, hn_project: Project, hn_host: Hos
     modules for themselves.
     """
     trace = request.config.stash.get(_TRACE, None)
-    shuffle = request.config.getoption("--hn-shuffle")
+    shuffle, seed = request.config.getoption("--hn-shuffle"), request.config.getoption("--hn-seed")
 
     def make(nodes: int = 1) -> Chain:
         if not 1 <= nodes <= NODES_MAX:
             raise ValueError(f"nodes: got {nodes}, want 1 to {NODES_MAX}")
         hosts = [request.getfixturevalue("hn_apart"), hn_host] if nodes > 1 else [hn_host]
+        if nodes > 1:
+            request.node.stash[_NETWORK] = True
         observer = None
         if trace is not None:
             number = trace.chain()
             observer = lambda block: trace.block(number, block)  # noqa: E731
         load = lambda: hosts.pop() if hosts else _own_host(hn_project)  # noqa: E731
-        return Chain(load, hn_project.name, nodes=nodes, shuffle=shuffle, observer=observer)
+        return Chain(load, hn_project.name, nodes=nodes, seed=seed, shuffle=shuffle, observer=observer)
 
     return make
 
@@ -138,7 +155,7 @@ def chain(request: pytest.FixtureRequest, make_chain: Callable[..., Chain]) -> C
 
 @pytest.fixture
 def chain4(make_chain: Callable[..., Chain]) -> Chain:
-    """The application on a chain of four nodes; they must agree on every block."""
+    """The application on a chain of four nodes; consensus orders every block, and all must come to the same results."""
     return make_chain(4)
 
 

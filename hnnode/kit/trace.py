@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 from hnnode_native import sm3
 
+from hnnode.errors import ConfigError
 from hnnode.kit.chain import Block
 from hnnode.plugin_api.codec import canonical_json
 
@@ -99,11 +100,20 @@ class Difference(NamedTuple):
     en: str
 
 
-def compare(first: Path, second: Path) -> list[Difference]:
-    """Differences of two traces, at most one a chain and DIFFERENCES_MAX in all."""
+def check_trace(path: Path) -> None:
+    """Raises: ConfigError PREREQUISITE_MISSING: the file is no trace."""
+    try:
+        for _ in read_trace(path):
+            pass
+    except (OSError, msgspec.DecodeError) as e:
+        raise ConfigError("PREREQUISITE_MISSING", f"{path}: not what an earlier run recorded: {e}") from e
+
+
+def compare(first: Path, second: Path, *, common: bool = False) -> list[Difference]:
+    """Differences of two traces, at most one a chain and DIFFERENCES_MAX in all. common: of the tests that both have."""
     one, two = _by_chain(read_trace(first)), _by_chain(read_trace(second))
     found: list[Difference] = []
-    for name in sorted(one.keys() | two.keys()):
+    for name in sorted(one.keys() & two.keys() if common else one.keys() | two.keys()):
         difference = _compare_chain(name[0], one.get(name, []), two.get(name, []))
         if difference is not None:
             found.append(difference)

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from hnnode.errors import CODES
 from hnnode.execution import Host
 from hnnode.execution.host import Plugin
-from hnnode.kit.chain import Account, Block, Chain, Diverged
+from hnnode.kit.chain import Account, Block, Chain
 from hnnode.kit.order import Touched, another_order
 from hnnode.kit.outcome import Refused
 from hnnode.kit.project import Project
 from hnnode.kit.scaffold import Names, make_project
+from hnnode.kit.validators import Diverged
 
 DOC = "ab" * 32
 

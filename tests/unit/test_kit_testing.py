@@ -67,6 +67,31 @@ def test_a_failing_test_fails(tmp_path: Path) -> None:
     assert not report.ok
 
 
+def test_a_failure_beside_a_network_says_how_to_repeat_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    project = new_project(tmp_path / "demo")
+    (project.root / "tests" / "test_bad.py").write_text(
+        "def test_bad(chain4):\n    assert chain4.height == 1\n", "utf-8"
+    )
+    assert run_tests(project, twice=False, seed=7, arguments=("-k", "test_bad")).status == 1
+    assert "repeat with: hnnode plugin test --seed 7 --once -k test_bad" in capfd.readouterr().out
+
+
+def test_what_was_recorded_must_come_again(tmp_path: Path) -> None:
+    project = new_project(tmp_path / "demo")
+    recorded, chosen = tmp_path / "before.jsonl", ("-k", "four_nodes")
+    assert run_tests(project, twice=False, record=recorded, arguments=chosen).ok
+    assert run_tests(project, twice=False, replay=recorded, seed=3, arguments=chosen).ok
+    handlers = project.package / "handlers.py"
+    text = handlers.read_text("utf-8").replace("    now = tx.block_time_ms\n", "    now = tx.block_time_ms + 1\n")
+    handlers.write_text(text, "utf-8")
+    report = run_tests(project, twice=False, replay=recorded, arguments=chosen)
+    assert (report.status, len(report.differences)) == (0, 1)
+    assert "four_nodes" in report.differences[0].test
+    recorded.write_text("no trace\n")
+    with pytest.raises(ConfigError, match="not what an earlier run recorded"):
+        run_tests(project, replay=recorded)
+
+
 def test_what_is_missing_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = new_project(tmp_path / "demo")
     with pytest.raises(ConfigError, match="no test"):
