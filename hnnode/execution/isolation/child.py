@@ -197,6 +197,9 @@ def _description(table: Application, missing: list[str]) -> m.Description:
         reads=tuple(sorted(table.reads)),
         missing=tuple(missing),
         migrations=tuple(table.migrations),
+        due=None
+        if table.due is None
+        else m.DueMessage(table.due.prefix, table.due.items_max, table.due.title_zh, table.due.title_en),
         parameters={row.action: dict(row.defaults) for row in table.parameters.values()},
     )
 
@@ -209,8 +212,9 @@ def _block(frames: Frames, table: Application, block: m.Block, reports: Reports)
     while wanted and (wanted := group.follow(values)):
         values.update(zip(wanted, fetch(frames, wanted).values, strict=False))
     results = group.run(values, ChildReader(frames, dict(found.senders)))
+    due = group.end()
     reports.send(frames)
-    frames.send(Kind.RESULTS, results)
+    frames.send(Kind.RESULTS, m.encode(m.Results(results, due)))
 
 
 def _migrate(frames: Frames, table: Application, page: m.Migrate, reports: Reports) -> None:
