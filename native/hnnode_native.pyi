@@ -692,6 +692,10 @@ class BlockExecution:
         """[(application, [(tx_index, tx_id, sender, action, payload)])] in block order."""
     def complete(self, application: str, packed: bytes) -> None:
         """packed: `pack_results` of all transactions of the group, in order."""
+    def is_open(self, application: str) -> bool:
+        """Whether it is a plugin's application that takes transactions now."""
+    def complete_due(self, application: str, packed: bytes) -> None:
+        """packed: results of the application's due items, numbered from 0, after those of its transactions."""
     def finish(self) -> BlockResult: ...
 
 class BlockResult:
@@ -713,6 +717,8 @@ class BlockResult:
     writes: Sequence[tuple[bytes, bytes | None]]
     """(database state key, value or None), made one at a time while they are read."""
     update_count: int
+    due_count: int
+    """Items of due work that left a receipt in the state."""
 
 def plugin_vote_message(chain_id: bytes, proposal: bytes, approve: bool) -> bytes:
     """The 32 bytes that a validator signs to vote on a proposal, given as governance writes it (JSON).

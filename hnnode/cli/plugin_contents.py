@@ -38,6 +38,10 @@ def registered_tables(document: dict[str, Any]) -> list[RenderableType]:
         rows = [[name, row[title], fields_text(row["schema"])] for name, row in document[part].items()]
         if rows:
             tables.append(columns([head, named, say("字段", "fields")], rows))
+    if document["due"] is not None:
+        due = document["due"]
+        heads = [say("区块末的到期处理", "due work at the end of a block"), say("每块最多", "at most a block")]
+        tables.append(columns(heads, [[due[title], due["items_max"]]]))
     if document["reads"]:
         tables.append(columns([say("读取的应用", "reads applications")], [[name] for name in document["reads"]]))
     return tables

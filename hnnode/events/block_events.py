@@ -8,6 +8,7 @@ from collections import OrderedDict
 from hnnode_native import Batch, Receipt, Tx, Value
 
 from hnnode.ports import Chain, ChainEvent, Cursor, StoredBlock
+from hnnode.primitives.due import read_due
 
 CACHE_BYTES_MAX = 32 * 1024 * 1024
 EVENT_OVERHEAD_BYTES = 400
@@ -15,22 +16,27 @@ EVENT_OVERHEAD_BYTES = 400
 
 
 def read_block_events(chain: Chain, height: int) -> tuple[ChainEvent, ...]:
-    """All events of a committed block, in order.
+    """All events of a committed block, in order: of its transactions, then of what was due.
 
     Cost: one decode a receipt; batches are read only when they hold a transaction with events.
     """
     block = chain.block(height)
-    if block is None or block.tx_count == 0:
+    if block is None:
+        return ()
+    due = [one for one in read_due(chain.state(), height) if one.receipt.events]
+    if block.tx_count == 0 and not due:
         return ()
     decoded = enumerate(Receipt.decode(data) for data in chain.receipts(height))
     emitting = {index: receipt for index, receipt in decoded if receipt.events}
-    if not emitting:
+    if not emitting and not due:
         return ()
     time_ms = Value.decode(block.value).header.time_ms
     applications = _applications(chain, block, list(emitting))
+    sources = [(index, applications[index], receipt) for index, receipt in emitting.items()]
+    sources += [(block.tx_count + one.number, one.application, one.receipt) for one in due]
     return tuple(
-        ChainEvent(Cursor(height, index, number), time_ms, receipt.tx_id, applications[index], name, entity, data)
-        for index, receipt in emitting.items()
+        ChainEvent(Cursor(height, index, number), time_ms, receipt.tx_id, application, name, entity, data)
+        for index, application, receipt in sources
         for number, (name, entity, data) in enumerate(receipt.events)
     )
 

@@ -1,6 +1,7 @@
 """Runs the transactions of one block that belong to Python applications.
 
     transactions → group: keys → one get_many → group: keys that follow → one get_many … → group: packed results → core
+                                                                             → group: due items, packed → core
 
 The executor is the host's side: it reads the state and knows the accounts. `group.py` is the plugin's side, with the
 rules that both keep.
@@ -9,13 +10,15 @@ rules that both keep.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import hnnode_native
 
 from hnnode.errors import FatalError
+from hnnode.execution.due import has_due
 from hnnode.execution.group import ForeignTx, Group
 from hnnode.execution.isolation import IsolatedApplication
 from hnnode.execution.prefetch import Prefetch
@@ -46,8 +49,10 @@ class Executor:
         height: int,
         time_ms: int,
         accounts: AccountRecords,
-    ) -> Iterator[tuple[str, bytes]]:
-        """(application, packed results) of each group of a block, in the order of `groups`, whichever is ready first.
+        is_open: Callable[[str], bool] = lambda _: True,
+    ) -> Iterator[tuple[str, bytes, bytes]]:
+        """(application, packed results of its transactions, of its due items) of each group of a block, and of each application
+        that has no transaction but something due; ascending by application, whichever is ready first.
 
         Isolated applications run at the same time, each in its process, and beside those of this process: they read the
         state after the block before, so none sees what another does. What they ask the node for is answered by a thread
@@ -55,23 +60,34 @@ class Executor:
 
         Args:
             state, accounts: may be read by several threads; nobody writes until the last results are taken.
+            is_open: whether an application takes part in this block; asked of those without transactions.
         Raises: as `execute_packed`, of the first group that fails; the others are left to themselves then.
         """
-        apart = [name for name, _ in groups if isinstance(self._applications.get(name), IsolatedApplication)]
-        if len(apart) == len(groups):
+        named = {name for name, _ in groups}
+        due: list[tuple[str, Sequence[ForeignTx]]] = [
+            (name, ())
+            for name, table in self._applications.items()
+            if table.due is not None
+            and name not in named
+            and is_open(name)
+            and has_due(state, table.prefix, table.due.prefix, time_ms)
+        ]
+        every = sorted([*groups, *due], key=itemgetter(0)) if due else groups
+        apart = [name for name, _ in every if isinstance(self._applications.get(name), IsolatedApplication)]
+        if len(apart) == len(every):
             apart = apart[1:]  # this thread has something to do, too
         running = {
-            name: self._threads.submit(self.execute_packed, name, txs, state, height, time_ms, accounts)
-            for name, txs in groups
+            name: self._threads.submit(self.execute_ended, name, txs, state, height, time_ms, accounts)
+            for name, txs in every
             if name in apart
         }
         done = {
-            name: self.execute_packed(name, txs, state, height, time_ms, accounts)
-            for name, txs in groups
+            name: self.execute_ended(name, txs, state, height, time_ms, accounts)
+            for name, txs in every
             if name not in running
         }
-        for name, _ in groups:
-            yield name, done[name] if name in done else running[name].result()
+        for name, _ in every:
+            yield name, *(done[name] if name in done else running[name].result())
 
     def execute_group(
         self,
@@ -94,7 +110,20 @@ class Executor:
         time_ms: int,
         accounts: AccountRecords,
     ) -> bytes:
-        """Results of `txs` as `BlockExecution.complete` takes them.
+        """Results of `txs` as `BlockExecution.complete` takes them; arguments and errors as `execute_ended`."""
+        return self.execute_ended(application, txs, state, height, time_ms, accounts)[0]
+
+    def execute_ended(
+        self,
+        application: str,
+        txs: Sequence[ForeignTx],
+        state: StateReader,
+        height: int,
+        time_ms: int,
+        accounts: AccountRecords,
+    ) -> tuple[bytes, bytes]:
+        """Results of `txs` as `BlockExecution.complete` takes them, and of the due items as `complete_due` does: empty when
+        nothing is due.
 
         Args:
             txs: transactions of this application in block order, already checked for sender, role and repetition.
@@ -120,7 +149,7 @@ class Executor:
             while wanted:
                 values.update(zip(wanted, prefetch.values(wanted), strict=False))
                 wanted = group.follow(values)
-            return group.run(values, StateBlockReader(table.prefix, state, accounts))
+            return group.run(values, StateBlockReader(table.prefix, state, accounts)), group.end()
         except ReadFailed as failed:
             raise failed.error from failed
         finally:

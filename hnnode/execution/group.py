@@ -30,6 +30,7 @@ from typing import Any, cast
 import structlog
 
 from hnnode.errors import CODES, FatalError
+from hnnode.execution.due import TIME_BYTES, due_id, is_due
 from hnnode.execution.faults import causes, fault_text
 from hnnode.execution.metering import event_counter
 from hnnode.execution.table import Action, Application
@@ -47,6 +48,9 @@ _Call = tuple[int, bytes, bytes, Action, Any]
 _Refusal = tuple[int, int]
 """A transaction refused before its handler: (tx_index, code)."""
 
+_DUE = "due"
+"""In the place of an action's name."""
+_NOBODY = bytes(20)
 _ACTION_UNKNOWN = CODES["ACTION_UNKNOWN"]
 _PAYLOAD_INVALID = CODES["PAYLOAD_INVALID"]
 _HANDLER_FAILED = CODES["HANDLER_FAILED"]
@@ -93,7 +97,7 @@ class FetchedRows:
 
 
 class Group:
-    """One use: `declare`, then `follow` until it names nothing, then `run`."""
+    """One use: `declare`, then `follow` until it names nothing, then `run`, then `end`."""
 
     def __init__(self, table: Application, height: int, time_ms: int) -> None:
         self._table = table
@@ -103,6 +107,7 @@ class Group:
         self._faults: set[str] = set()
         self._meter = table.meter
         self._reader: BlockReader | None = None
+        self._tx: Context | None = None
         self._named = self._round = 0
         self._rounds = max((len(action.then_keys) for action in table.actions.values()), default=0)
 
@@ -128,7 +133,7 @@ class Group:
                     if type(key) is bytes and len(key) <= KEY_BYTES_MAX:
                         wanted[key] = None
             except MemoryError as e:
-                raise self._out_of_memory(action) from e
+                raise self._out_of_memory(action.name) from e
             except (Exception, TxRefused):  # noqa: BLE001 - a hint that fails costs time, never a result
                 continue
             if len(wanted) >= BLOCK_KEYS_MAX:
@@ -161,7 +166,7 @@ class Group:
                         if type(key) is bytes and key not in values and len(key) <= KEY_BYTES_MAX:
                             wanted[key] = None
                 except MemoryError as e:
-                    raise self._out_of_memory(action) from e
+                    raise self._out_of_memory(action.name) from e
                 except (Exception, TxRefused):  # noqa: BLE001 - as in `declare`
                     continue
                 if self._named + len(wanted) >= BLOCK_KEYS_MAX:
@@ -179,7 +184,7 @@ class Group:
         try:
             return tx_index, tx_id, sender, action, action.decode(raw)
         except MemoryError as e:
-            raise self._out_of_memory(action) from e
+            raise self._out_of_memory(action.name) from e
         except (Exception, TxRefused):  # noqa: BLE001 - malformed, or a check of the model's own that failed
             return tx_index, _PAYLOAD_INVALID
 
@@ -231,12 +236,53 @@ class Group:
                 if reader.failed is not None:
                     raise reader.failed
             except BaseException as fault:  # noqa: BLE001 - what is no fault of the handler is raised again
-                self._refuse(tx, tx_index, action, fault)
+                self._refuse(tx, tx_index, action.name, fault)
             else:
                 commit(tx_index)
             if meter is not None:
                 meter.spend(tx._steps)
             at += 1
+        self._tx = tx
+        return tx._take()
+
+    def end(self) -> bytes:
+        """Results of the due items, packed and numbered from 0: the first takes them out of their index, one for each follows.
+        Empty when nothing is due. Comes once, after `run`. Raises as `run`.
+        """
+        tx, due, meter = self._tx, self._table.due, self._meter
+        if tx is None or due is None:
+            return b""
+        tx._begin(b"", b"")
+        try:
+            rows = tx.scan(due.prefix, due.items_max)
+        except TxRefused:  # the block itself took more items out than a scan may pass over: the next block goes on
+            return b""
+        rows = [(key, value) for key, value in rows if is_due(key, due.prefix, self._time_ms)]
+        if not rows:
+            return b""
+        for key, _ in rows:
+            tx.delete(key)
+        tx._commit(0)
+        cut = len(due.prefix) + TIME_BYTES
+        for number, (key, value) in enumerate(rows, 1):
+            if tx._packed_bytes > BLOCK_RESULT_BYTES_MAX:
+                tx._refuse(number, _WRITE_LIMIT_EXCEEDED, "")
+                continue
+            tx._begin(due_id(self._height, self._table.name, number), _NOBODY)
+            if meter is not None:
+                meter.begin()
+            try:
+                due.handler(tx, key[cut:], value)
+                if meter is not None and meter.exceeded:
+                    raise TxRefused(_STEPS_EXCEEDED)
+                if self._reader is not None and self._reader.failed is not None:
+                    raise self._reader.failed
+            except BaseException as fault:  # noqa: BLE001 - as in `run`
+                self._refuse(tx, number, _DUE, fault)
+            else:
+                tx._commit(number)
+            if meter is not None:
+                meter.spend(tx._steps)
         return tx._take()
 
     def _run_many(self, tx: Context, batch: BatchHandler, action: Action, calls: Sequence[_Call]) -> None:
@@ -254,14 +300,14 @@ class Group:
             except BaseException as fault:  # noqa: BLE001 - as in `run`
                 done = tx._result_count - before
                 if done < count:
-                    self._refuse(tx, calls[done][0], action, fault)
+                    self._refuse(tx, calls[done][0], action.name, fault)
                     if self._meter is not None:
                         self._meter.spend(tx._steps)
                 else:
-                    self._raise_host_fault(action, fault)
-                    self._report(tx, action, fault)
+                    self._raise_host_fault(action.name, fault)
+                    self._report(tx, action.name, fault)
 
-    def _refuse(self, tx: Context, tx_index: int, action: Action, fault: BaseException) -> None:
+    def _refuse(self, tx: Context, tx_index: int, action: str, fault: BaseException) -> None:
         self._raise_host_fault(action, fault)
         if self._meter is not None:
             if self._meter.exceeded:
@@ -280,7 +326,7 @@ class Group:
         """A handler may have given anything for the id."""
         return type(rule) is str and rule in self._table.rules
 
-    def _raise_host_fault(self, action: Action, fault: BaseException) -> None:
+    def _raise_host_fault(self, action: str, fault: BaseException) -> None:
         """What is about this host ends the block, also when code of the plugin put another exception in its place."""
         if self._reader is not None and self._reader.failed is not None:
             raise self._reader.failed
@@ -290,24 +336,24 @@ class Group:
             if isinstance(each, (FatalError, ReadFailed)):
                 raise each
 
-    def _report(self, tx: Context, action: Action, fault: BaseException) -> None:
+    def _report(self, tx: Context, action: str, fault: BaseException) -> None:
         """Log a handler's fault, the first of each action in a block: the same fault may come a thousand times."""
-        if action.name in self._faults:
+        if action in self._faults:
             return
-        self._faults.add(action.name)
+        self._faults.add(action)
         where = traceback.extract_tb(fault.__traceback__, limit=-FAULT_FRAMES)
         log.error(
             "handler failed",
             application=self._table.name,
-            action=action.name,
+            action=action,
             tx_id=tx.tx_id.hex(),
             height=self._height,
             fault=fault_text(fault),
             where=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in where],
         )
 
-    def _out_of_memory(self, action: Action) -> FatalError:
-        return FatalError("INTERNAL_ERROR", f"out of memory in {action.name} (height={self._height})")
+    def _out_of_memory(self, action: str) -> FatalError:
+        return FatalError("INTERNAL_ERROR", f"out of memory in {action} (height={self._height})")
 
     def _payloads(self, tx: Context, calls: Sequence[_Call]) -> Iterator[Any]:
         """The payloads of `calls`; each step ends the transaction before it and lets `tx` stand at the next one."""

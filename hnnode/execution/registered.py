@@ -28,6 +28,15 @@ class QueryFacts(Protocol):
     def title_en(self) -> str: ...
 
 
+class DueFacts(Protocol):
+    @property
+    def items_max(self) -> int: ...
+    @property
+    def title_zh(self) -> str: ...
+    @property
+    def title_en(self) -> str: ...
+
+
 class RegisteredFacts(Protocol):
     """An application, wherever its code runs."""
 
@@ -49,6 +58,8 @@ class RegisteredFacts(Protocol):
     def rules(self) -> Mapping[str, RuleSpec]: ...
     @property
     def parameters(self) -> Mapping[str, ParametersSpec]: ...
+    @property
+    def due(self) -> DueFacts | None: ...
     @property
     def reads(self) -> Collection[str]: ...
     @property
@@ -76,6 +87,9 @@ def registered(table: RegisteredFacts) -> dict[str, Any]:
             row.action: {name: {"default": value} for name, value in sorted(row.defaults.items())}
             for row in table.parameters.values()
         },
+        "due": None
+        if table.due is None
+        else {"items_max": table.due.items_max, "title_zh": table.due.title_zh, "title_en": table.due.title_en},
         "reads": sorted(table.reads),
         "migrations": sorted([start, end] for start, end in table.migrations),
     }

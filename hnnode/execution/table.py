@@ -28,6 +28,7 @@ from hnnode.plugin_api.privacy.guard import (
 from hnnode.plugin_api.registry import (
     ActionSpec,
     BatchHandler,
+    DueSpec,
     Handler,
     Keys,
     ParametersSpec,
@@ -157,6 +158,8 @@ class Application:
     events: Mapping[str, EventSpec] = field(default_factory=dict)
     event_checks: dict[str, EventCheck] = field(default_factory=dict)
     """Of the same, for the core."""
+    due: DueSpec | None = None
+    """Work at the end of a block."""
     parameters: Mapping[str, ParametersSpec] = field(default_factory=dict)
     """By the action that sets them."""
     reads: frozenset[str] = frozenset()
@@ -222,6 +225,7 @@ class Application:
             rules=MappingProxyType(dict(sorted(registry.rules.items()))) if like is None else like.rules,
             events=MappingProxyType(dict(sorted(registry.events.items()))),
             event_checks=event_checks(registry.events, None if like is None else like.event_checks),
+            due=registry.due_work,
             parameters=MappingProxyType(dict(sorted(registry.parameter_sets.items()))),
             reads=frozenset(registry.foreign),
             meter=meter,

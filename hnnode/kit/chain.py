@@ -25,6 +25,7 @@ from hnnode.kit.replica import CHAIN_ID, VALID_BLOCKS_MAX, Executed, HostMaker, 
 from hnnode.kit.state import Snapshot, TreeState
 from hnnode.kit.validators import Validators
 from hnnode.plugin_api.context import QueryView
+from hnnode.primitives.due import DueReceipt, read_due
 
 GENESIS_MS = 1_700_000_000_000
 BLOCK_MS = 1_000
@@ -249,6 +250,10 @@ class Chain:
     def query(self, name: str, **arguments: Any) -> Any:
         """Run a query as the gateway does. Raises `hnnode.errors.Rejected`."""
         return self._queries.query(self.application, name, msgspec.json.encode(arguments), self.state)
+
+    def due(self) -> list[DueReceipt]:
+        """What the end of the last block did without a transaction, in order."""
+        return list(read_due(self.state, self.height))
 
     def view(self) -> QueryView:
         """State of the application, for checks of a test."""

@@ -62,6 +62,7 @@ def page_of(project: Project) -> list[Block]:
             *_states(project),
             *_actions(project.manifest, table, examples),
             *_rules(table),
+            *_due(table),
             *_parameters(table),
             *_events(table),
             *_queries(table),
@@ -159,6 +160,19 @@ def _events(table: Application) -> Iterator[Block]:
         fields = [(path, *_describe(field)) for path, field in fields_of(row.schema)]
         if fields:
             yield Table([("字段", "field"), ("类型", "type"), ("约束", "bounds")], fields, frozenset((0,)))
+
+
+def _due(table: Application) -> Iterator[Block]:
+    if table.due is None:
+        return
+    due = table.due
+    yield Heading(2, ("区块末的到期处理", "Due work at the end of a block"))
+    yield Paragraph(
+        (
+            f"{due.title_zh}：每个区块最多 {due.items_max} 项，无须有人提交交易。",
+            f"{due.title_en}: at most {due.items_max} items a block, without anybody's transaction.",
+        )
+    )
 
 
 def _parameters(table: Application) -> Iterator[Block]:

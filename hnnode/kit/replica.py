@@ -76,15 +76,18 @@ class Replica:
         run.set_committed(bytes(tx_id in self._committed for tx_id in order))
         run.supply(self.state.get_many(run.native_keys()))
         run.run_native()
-        spent = 0.0
-        for application, txs in run.foreign_groups():
-            started = time.perf_counter()
-            packed = self._executor.execute_packed(
-                application, txs, self.state if state is None else state, height, time_ms, self.records
-            )
-            spent += time.perf_counter() - started
-            run.complete(application, packed)
-        return Executed(order, run.finish(), spent)
+        read = self.state if state is None else state
+        groups = run.foreign_groups()
+        named = {application for application, _ in groups}
+        started = time.perf_counter()
+        for application, results, due in self._executor.execute_block(
+            groups, read, height, time_ms, self.records, run.is_open
+        ):
+            if application in named:
+                run.complete(application, results)
+            if due:
+                run.complete_due(application, due)
+        return Executed(order, run.finish(), time.perf_counter() - started)
 
     def commit(self, executed: Executed) -> None:
         self.state.commit(executed.result)

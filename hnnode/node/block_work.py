@@ -111,10 +111,14 @@ class BlockWork:
             )
         execution.run_native()
         groups = execution.foreign_groups()
-        for application, results in running.executor.execute_block(
-            groups, state, decided.height, decided.time_ms, self._accounts
+        named = {application for application, _ in groups}
+        for application, results, due in running.executor.execute_block(
+            groups, state, decided.height, decided.time_ms, self._accounts, execution.is_open
         ):
-            execution.complete(application, results)
+            if application in named:
+                execution.complete(application, results)
+            if due:
+                execution.complete_due(application, due)
         return execution.finish()
 
     def _update_tree(self, result: BlockResult) -> PageLayer:

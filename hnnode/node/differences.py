@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from hnnode_native import NativeError, Receipt, Tx, block_root
+from hnnode_native import NativeError, Receipt, Tx, block_root, state_key
 
 from hnnode.errors import name_of
 from hnnode.metrics import Metrics
+from hnnode.primitives.due import SYSTEM
 from hnnode.sync.results import BlockResults, RecentResults, ResultsExchange, StateWrite
 
 log = structlog.get_logger("differences")
@@ -118,6 +119,10 @@ class Differences:
         return path
 
 
+FIELDS = ("code", "rule", "steps", "events", "write_set_digest")
+_DUE = state_key(SYSTEM, b"")
+
+
 def compare(own: BlockResults, other: BlockResults, tx_of: Callable[[int], bytes | None], peer: bytes) -> Json:
     """What two nodes' results of one block have different, as it is kept in a file."""
     differing = [
@@ -141,6 +146,7 @@ def compare(own: BlockResults, other: BlockResults, tx_of: Callable[[int], bytes
             _transaction(index, tx_of(index), _at(own.receipts, index), _at(other.receipts, index))
             for index in (differing[:LISTED_MAX] if known else ())
         ],
+        "due": [_due(key, mine, theirs) for key in changed if key.startswith(_DUE)][:LISTED_MAX],
         "key_count": len(changed) if other.writes is not None else None,
         "keys": [_key(key, mine, theirs) for key in changed[:LISTED_MAX]],
         "write_sets": {"own": _listed(own.writes), "other": _listed(other.writes)},
@@ -151,14 +157,33 @@ def summary(document: Json) -> str:
     """The first difference of a kept document in one sentence."""
     if not document["other_receipts_known"]:
         return "the peer's receipts do not fit a frame"
+    if not document["transactions"] and document.get("due"):
+        first = document["due"][0]
+        fields = [name for name in FIELDS if _facts(first, name)]
+        return (
+            f"all receipts of transactions are equal, due work is not: item {first['number']} of the block, of "
+            f"{first['application']}, different in {', '.join(fields) or 'its presence'}"
+        )
     if not document["transactions"]:
         return "all receipts are equal, the state is not: the stored data or the state tree of one node are damaged"
     first = document["transactions"][0]
-    fields = [name for name in ("code", "rule", "steps", "events", "write_set_digest") if _facts(first, name)]
+    fields = [name for name in FIELDS if _facts(first, name)]
     return (
         f"first of {document['transaction_count']}: transaction {first['index']} ({first['tx_id']}) of "
         f"{first['application']}.{first['action']}, different in {', '.join(fields) or 'its presence'}"
     )
+
+
+def _due(key: bytes, mine: dict[bytes, bytes | None], theirs: dict[bytes, bytes | None]) -> Json:
+    """An item of due work by its row: `name8 application ‖ receipt`."""
+    own, other = mine.get(key) or b"", theirs.get(key) or b""
+    named = own or other
+    return {
+        "number": int.from_bytes(key[-4:], "big"),
+        "application": named[1 : 1 + named[0]].decode("ascii", "backslashreplace") if named else "",
+        "own": _receipt(own[1 + own[0] :] if own else None),
+        "other": _receipt(other[1 + other[0] :] if other else None),
+    }
 
 
 def _facts(transaction: Json, name: str) -> bool:

@@ -36,6 +36,8 @@ PAGE_LIMIT_MAX = 200
 """Rows of one scan, of a handler or a query."""
 SCAN_ROWS_MAX = 5_000
 """Rows and keys one query may read in all; a query that needs more is refused with QUERY_TOO_BROAD."""
+DUE_ITEMS_MAX = 64
+"""Due items of one application in one block."""
 TICKS_MAX = 400_000
 """Ticks one transaction of metered code may take: a loop's turn, a call and a comprehension's turn are one; work inside a
 built-in counts by the size of what it works on. More ends the transaction with STEPS_EXCEEDED.

@@ -13,6 +13,7 @@ from hnnode.plugin_api.context import Context, QueryView, Reader, TxInfo
 from hnnode.plugin_api.events import EventSpec
 from hnnode.plugin_api.limits import (
     ACTIONS_MAX,
+    DUE_ITEMS_MAX,
     EVENT_KINDS_MAX,
     EVENT_NAME_BYTES_MAX,
     FOREIGN_MAX,
@@ -29,6 +30,7 @@ BatchHandler = Callable[[Context, Iterator[Any]], None]
 Keys = Callable[[TxInfo, Any], Sequence[bytes]]
 ThenKeys = Callable[[TxInfo, Any, Reader], Sequence[bytes]]
 Query = Callable[[QueryView, Any], Any]
+DueHandler = Callable[[Context, bytes, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,17 @@ class QuerySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DueSpec:
+    """`prefix`: of the rows `prefix ‖ u64 time in ms ‖ item`."""
+
+    prefix: bytes
+    handler: DueHandler
+    items_max: int
+    title_zh: str
+    title_en: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParametersSpec:
     """`defaults`: what counts before the action was executed for the first time."""
 
@@ -87,6 +100,7 @@ class Registry:
         self.queries: dict[str, QuerySpec] = {}
         self.rules: dict[str, RuleSpec] = {}
         self.events: dict[str, EventSpec] = {}
+        self.due_work: DueSpec | None = None
         self.parameter_sets: dict[str, ParametersSpec] = {}
         self.foreign: set[str] = set()
         self.handling: dict[str, Handling] = {}
@@ -168,6 +182,28 @@ class Registry:
         if len(self.events) == EVENT_KINDS_MAX:
             raise ModelError(f"event {name}: more than {EVENT_KINDS_MAX} events of one application")
         self.events[name] = EventSpec(name, model, title_zh, title_en)
+
+    def due(
+        self, prefix: bytes, handler: DueHandler, *, items_max: int = DUE_ITEMS_MAX, title_zh: str, title_en: str
+    ) -> None:
+        """Let items that have become due be handled by themselves at the end of a block, after its transactions.
+
+        Rows of the application under `prefix ‖ u64 time in ms, big-endian ‖ item` are its due index. What a transaction put there
+        with a time up to that of the block is taken out, the earliest first, and handled like a transaction: within the same
+        limits, with all it writes and emits or, when it is refused or fails, nothing but that the item is gone. Its receipt
+        stands in the state, its events in the feed, under numbers behind those of the block's transactions. There is no sender.
+        When nobody sends transactions there are no blocks either; the next one handles what is due by then.
+
+        Args:
+            prefix: 1 to 200 bytes; no other rows of the application start with it.
+            handler: called with the context, the item, and the value of its row.
+            items_max: of one block, 1 to DUE_ITEMS_MAX; the others come in the next blocks.
+        """
+        if self.due_work is not None:
+            raise ModelError("due: registered twice")
+        if type(prefix) is not bytes or not 1 <= len(prefix) <= 200 or not 1 <= items_max <= DUE_ITEMS_MAX:
+            raise ModelError(f"due: want a prefix of 1 to 200 bytes and items_max of 1 to {DUE_ITEMS_MAX}")
+        self.due_work = DueSpec(prefix, handler, items_max, title_zh, title_en)
 
     def parameters(self, action: str, defaults: msgspec.Struct) -> None:
         """Say that the fields of an action's payload are parameters of the application, and what counts before they were set.

@@ -251,9 +251,10 @@ def test_groups_of_a_block_run_at_the_same_time(tmp_path: Path, apart: tuple[str
         executor = host.executor()
         for _ in range(3):
             made = list(executor.execute_block(groups, Meeting(2), 1, 1_000, ACCOUNTS))
-            assert [name for name, _ in made] == ["bee", "ant"]
+            assert [name for name, _, _ in made] == ["bee", "ant"]
             for name, txs in groups:
-                assert dict(made)[name] == executor.execute_packed(name, txs, MemoryState(), 1, 1_000, ACCOUNTS)
+                want = executor.execute_packed(name, txs, MemoryState(), 1, 1_000, ACCOUNTS)
+                assert {each: packed for each, packed, _ in made}[name] == want
     finally:
         host.close()
         forget("hn_ant")
@@ -281,6 +282,6 @@ def test_a_group_that_fails_ends_the_block(tmp_path: Path) -> None:
         with pytest.raises(FatalError, match="gone"):
             next(results)
         again = host.executor().execute_block(groups, MemoryState(), 1, 1_000, ACCOUNTS)
-        assert [name for name, _ in again] == ["ant", "bee", "cat"]
+        assert [name for name, _, _ in again] == ["ant", "bee", "cat"]
     finally:
         host.close()

@@ -139,6 +139,7 @@ class IsolatedApplication:
         self.parameters: Mapping[str, ParametersSpec] = MappingProxyType(
             {action: ParametersSpec(action, defaults) for action, defaults in described.parameters.items()}
         )
+        self.due = described.due
         self.migrations = frozenset(described.migrations)
         self.rules: Mapping[str, RuleSpec] = MappingProxyType(
             {rule: RuleSpec(rule, zh, en) for rule, zh, en in described.rules}
@@ -160,8 +161,8 @@ class IsolatedApplication:
     # -------------------------------------------------------------- blocks
     def execute(
         self, txs: Sequence[ForeignTx], state: StateReader, height: int, time_ms: int, accounts: AccountRecords
-    ) -> bytes:
-        """Packed results of a block's transactions, in order; see `Executor.execute_packed`.
+    ) -> tuple[bytes, bytes]:
+        """Packed results of a block's transactions, in order, and of its due items; see `Executor.execute_ended`.
 
         Raises: FatalError: the node is stopping. Errors of `state` pass through.
         """
@@ -169,13 +170,26 @@ class IsolatedApplication:
         reader = StateBlockReader(self.prefix, state, accounts)
         block = m.Block(height, time_ms, list(txs))
 
-        def work(frames: Frames) -> bytes:
+        def work(frames: Frames) -> tuple[bytes, bytes]:
             results = exchange_block(frames, block, state, self.prefix, reader, self.reads, self.name)
-            if not hnnode_native.results_match(results, indices):
-                raise FrameError(f"results: {len(results)} bytes that are not of these transactions")
-            return results
+            if not hnnode_native.results_match(results.txs, indices):
+                raise FrameError(f"results: {len(results.txs)} bytes that are not of these transactions")
+            self._check_due(results.due)
+            return results.txs, results.due
 
         return self._until_done(work, height)
+
+    def _check_due(self, packed: bytes) -> None:
+        """Raises: FrameError: these are no results of due items."""
+        if not packed:
+            return
+        count = 0 if self.due is None else 1 + self.due.items_max
+        try:
+            numbers = [result[0] for result in hnnode_native.unpack_results(packed)]
+        except hnnode_native.NativeError as e:
+            raise FrameError(f"due: {e}") from e
+        if len(numbers) > count or numbers != list(range(len(numbers))):
+            raise FrameError(f"due: got {len(numbers)} results, want at most {count}")
 
     def migrate(self, way: tuple[int, int], phase: Phase, rows: Sequence[Row]) -> Moved:
         """What the step that leads this way makes of a page of rows. Raises: FatalError: the node is stopping."""

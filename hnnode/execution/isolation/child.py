@@ -205,6 +205,9 @@ def _description(table: Application, missing: list[str]) -> m.Description:
         reads=tuple(sorted(table.reads)),
         missing=tuple(missing),
         migrations=tuple(table.migrations),
+        due=None
+        if table.due is None
+        else m.DueMessage(table.due.prefix, table.due.items_max, table.due.title_zh, table.due.title_en),
         parameters={row.action: dict(row.defaults) for row in table.parameters.values()},
     )
 
@@ -217,8 +220,9 @@ def _block(block: m.Block, frames: Frames, table: Application, reports: Reports)
     while wanted and (wanted := group.follow(values)):
         values.update(zip(wanted, fetch(frames, wanted).values, strict=False))
     results = group.run(values, ChildReader(frames, dict(found.senders)))
+    due = group.end()
     reports.send(frames)
-    frames.send(Kind.RESULTS, results)
+    frames.send(Kind.RESULTS, m.encode(m.Results(results, due)))
 
 
 def _migrate(page: m.Migrate, frames: Frames, table: Application, reports: Reports) -> None:

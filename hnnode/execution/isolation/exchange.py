@@ -43,7 +43,7 @@ def exchange_block(
     reader: StateBlockReader,
     reads: frozenset[str],
     name: str,
-) -> bytes:
+) -> m.Results:
     """Packed results of a block, not checked yet. Errors of `state` pass through; others are FrameError, ValueError."""
     frames.send(Kind.BLOCK, m.encode(block))
     senders = [(account, reader.sender(account)) for account in sorted({tx[2] for tx in block.txs})]  # while it decodes
@@ -62,7 +62,8 @@ def exchange_block(
     found = fetch(m.decode_keys(body))
     found.senders.extend(senders)
     frames.send(Kind.VALUES, m.encode(found))
-    return _answer_until(frames, reader, reads, name, (Kind.RESULTS,), fetch)[1]
+    results: m.Results = m.decode_results(_answer_until(frames, reader, reads, name, (Kind.RESULTS,), fetch)[1])
+    return results
 
 
 def exchange_answer(frames: Frames, state: StateReader, prefix: bytes, reads: frozenset[str], name: str) -> Any:

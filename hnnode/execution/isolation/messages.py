@@ -51,6 +51,20 @@ class EventMessage(msgspec.Struct, array_like=True, frozen=True):
     title_en: str
 
 
+class DueMessage(msgspec.Struct, array_like=True, frozen=True):
+    prefix: bytes
+    items_max: int
+    title_zh: str
+    title_en: str
+
+
+class Results(msgspec.Struct, array_like=True, frozen=True):
+    """Packed results of a block: of its transactions, of the due items."""
+
+    txs: bytes
+    due: bytes
+
+
 class Description(msgspec.Struct, array_like=True, frozen=True):
     """Everything the node must know of an application that it does not run itself. Schemas are JSON.
 
@@ -69,6 +83,7 @@ class Description(msgspec.Struct, array_like=True, frozen=True):
     missing: tuple[str, ...]
     migrations: tuple[tuple[int, int], ...]
     parameters: dict[str, dict[str, Any]]
+    due: DueMessage | None
 
 
 class Block(msgspec.Struct, array_like=True, frozen=True):
@@ -151,6 +166,7 @@ decode_migrate = decoder(Migrate)
 decode_moved = decoder(MovedPage)
 decode_refusal = decoder(Refusal)
 decode_fault = decoder(Fault)
+decode_results = decoder(Results)
 decode_keys = decoder(list[bytes])
 decode_value = decoder(bytes | None)
 decode_rows = decoder(Rows)

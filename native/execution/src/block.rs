@@ -4,6 +4,7 @@
 //! [`set_committed`](BlockExecution::set_committed) → ([`prove_absent`](BlockExecution::prove_absent) →) [`native_keys`](BlockExecution::native_keys), which the host reads →
 //! [`supply`](BlockExecution::supply) → [`run_native`](BlockExecution::run_native), and beside it
 //! [`foreign_groups`](BlockExecution::foreign_groups) → plugin host → [`complete`](BlockExecution::complete) →
+//! [`complete_due`](BlockExecution::complete_due) →
 //! [`finish`](BlockExecution::finish).
 //!
 //! Invariants:
@@ -21,6 +22,7 @@ use hn_primitives::{Batch, Hash32, KeyedSet};
 use crate::check::{Outcome, Place, Stage, context, failed, prepare, screen, succeeded, text};
 use crate::digests::{OpenDigest, fill_digests, state_updates};
 use crate::dispatch::Applications;
+use crate::due::{DueReceipt, SYSTEM, append_system};
 use crate::error::ExecutionError;
 use crate::foreign::{ForeignGroup, ForeignTx, Settlement};
 use crate::overlay::Namespace;
@@ -48,8 +50,9 @@ pub struct BlockExecution {
     txs: Vec<TxState>,
     pub(crate) namespaces: Vec<Namespace>,
     /// Receipts in the order in which they were made.
-    log: Vec<u8>,
+    pub(crate) log: Vec<u8>,
     pub(crate) page: Option<MigrationPage>,
+    pub(crate) due: Vec<DueReceipt>,
     stage: Stage,
 }
 
@@ -84,6 +87,7 @@ impl BlockExecution {
             namespaces,
             log: Vec::new(),
             page: None,
+            due: Vec::new(),
             stage: Stage::Begun,
         }
     }
@@ -346,15 +350,22 @@ impl BlockExecution {
         }
         let receipts_root = block_tree::root(&receipts);
         let receipts = Receipts::pack(&receipts);
+        let mut due = Some(self.due_rows()).filter(|rows| !rows.is_empty());
+        let due_count = due.as_ref().map_or(0, Vec::len);
         let (mut writes, mut key_hashes) = (Vec::new(), Vec::new());
         let mut applications = Vec::with_capacity(self.namespaces.len());
         for (index, namespace) in self.namespaces.into_iter().enumerate() {
+            let name = self.applications.name(index);
+            if name.is_some_and(|name| name.as_str() > SYSTEM) {
+                append_system(due.take(), &mut writes, &mut key_hashes, &mut applications);
+            }
             let start = writes.len();
             namespace.append_writes(&mut writes, &mut key_hashes);
-            let name = self.applications.name(index);
             applications.extend(name.map(|name| (*name, start..writes.len())));
         }
+        append_system(due.take(), &mut writes, &mut key_hashes, &mut applications);
         Ok(BlockResult {
+            due_count,
             height: self.info.height,
             receipts_root,
             outbox_root: block_tree::root::<&[u8]>(&[]),
@@ -375,7 +386,7 @@ impl BlockExecution {
         }
     }
 
-    fn expect_from(&self, stage: Stage, message: &'static str) -> Result<(), ExecutionError> {
+    pub(crate) fn expect_from(&self, stage: Stage, message: &'static str) -> Result<(), ExecutionError> {
         if self.stage >= stage {
             Ok(())
         } else {
@@ -384,7 +395,7 @@ impl BlockExecution {
     }
 }
 
-fn count(what: &'static str, got: usize, want: usize) -> Result<(), ExecutionError> {
+pub(crate) fn count(what: &'static str, got: usize, want: usize) -> Result<(), ExecutionError> {
     if got == want {
         Ok(())
     } else {

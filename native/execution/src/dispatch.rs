@@ -6,6 +6,7 @@ use hn_pool::AccountState;
 use hn_primitives::{Name, ValidatorSet, codes};
 
 use crate::application::{ActionSpec, Failure, NativeApplication};
+use crate::due::SYSTEM;
 use crate::error::ExecutionError;
 use crate::evidence::Evidence;
 use crate::governance::{self, Governance};
@@ -135,6 +136,9 @@ impl Applications {
     /// more than [`ACTION_COUNT_MAX`] actions.
     pub fn add_foreign(&mut self, application: &str, action: &str, roles: &[&str]) -> Result<(), ExecutionError> {
         let (application, action) = (name(application)?, name(action)?);
+        if application.as_str() == SYSTEM {
+            return Err(invalid(format!("application {application} is the core's own")));
+        }
         let roles = roles.iter().map(|role| name(role)).collect::<Result<_, _>>()?;
         self.count_actions(1)?;
         let position = self.find(application.as_bytes()).unwrap_or_else(|position| {

@@ -2,6 +2,8 @@
 
 pub use hn_primitives::{EVENT_COUNT_MAX, EVENT_DATA_BYTES_MAX};
 
+/// Results of the due work of one application in one block: one that takes the items out of its index, and one for each of them.
+pub const DUE_RESULT_COUNT_MAX: usize = 1 + 64;
 /// Distinct keys one transaction may write.
 pub const TX_WRITE_COUNT_MAX: usize = 64;
 /// Keys one transaction of a native application may declare.

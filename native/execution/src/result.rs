@@ -91,6 +91,8 @@ pub struct BlockResult {
     pub applications: Vec<(Name, Range<usize>)>,
     /// (key hash, value hash or deleted) of each write, in the order of `writes`.
     pub state_updates: Vec<(Hash32, Option<Hash32>)>,
+    /// Items of due work that left a receipt in the state.
+    pub due_count: usize,
     /// Block tree over the outbox, which is empty today.
     pub outbox_root: Hash32,
 }

@@ -33,6 +33,8 @@ tags! {
     REGISTER = "hn/register/v1";
     /// A validator's vote on a plugin.
     PLUGIN_VOTE = "hn/plugin-vote/v2";
+    /// Id of an item of due work.
+    DUE = "hn/due/v1";
     /// Leaf of a block tree.
     LEAF = "hn/leaf/v1";
     /// Inner node of a block tree.

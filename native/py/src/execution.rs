@@ -240,6 +240,14 @@ impl PyBlockExecution {
         py.detach(|| self.step(|execution| execution.complete(application, &packed)))
     }
 
+    fn is_open(&self, application: &str) -> PyResult<bool> {
+        self.step(|execution| Ok(execution.is_open(application)))
+    }
+
+    fn complete_due(&self, py: Python<'_>, application: &str, packed: PyBackedBytes) -> PyResult<()> {
+        py.detach(|| self.step(|execution| execution.complete_due(application, &packed)))
+    }
+
     fn finish(&self, py: Python<'_>) -> PyResult<PyBlockResult> {
         let execution = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let finished = match execution {
@@ -319,6 +327,11 @@ impl PyBlockResult {
     #[getter]
     fn writes(slf: Py<Self>) -> PyStateRows {
         PyStateRows(slf)
+    }
+
+    #[getter]
+    fn due_count(&self) -> usize {
+        self.0.due_count
     }
 
     #[getter]

@@ -38,6 +38,7 @@ from hn_realestate.state import (
     Material,
     Queue,
     Title,
+    alarm_key,
     case_key,
     is_live,
     load,
@@ -49,6 +50,7 @@ from hn_realestate.state import (
 )
 from hnnode.plugin_api import Context, TxInfo, ids
 from hnnode.plugin_api.std.shares import Share, hand_over, whole
+from hnnode.plugin_api.std.workflow import RUNNING
 
 _PLACES = {kind: tuple(FLOW.places[name] for name in names) for kind, names in ASKED.items()}
 
@@ -130,6 +132,7 @@ def accept(tx: Context, payload: Accept) -> None:
     QUEUES.put(tx, case.unit.encode(), queue)
     clock = WORKFLOW.resume(tx, name.encode())
     store(tx, name, case)
+    tx.put(alarm_key(name, clock.due_ms), b"")
     tx.emit("realestate.accepted", name, {"unit": case.unit, "place": len(queue.cases), "due_ms": clock.due_ms})
 
 
@@ -186,6 +189,7 @@ def resubmit(tx: Context, payload: Resubmit) -> None:
     move(tx, case, ACCEPTED)
     store(tx, name, case)
     clock = WORKFLOW.resume(tx, name.encode())
+    tx.put(alarm_key(name, clock.due_ms), b"")
     tx.emit("realestate.resubmitted", name, {"contract": case.contract.hex(), "due_ms": clock.due_ms})
 
 
@@ -234,6 +238,15 @@ def report_overdue(tx: Context, payload: ReportOverdue) -> None:
     name = payload.case
     clock = WORKFLOW.mark_overdue(tx, name.encode())
     tx.emit("realestate.overdue", name, {"due_ms": clock.due_ms})
+
+
+def tell_overdue(tx: Context, item: bytes, _: bytes) -> None:
+    """The alarm of a clock went off. It means nothing when the clock stands, ended or was set anew since, or when somebody was
+    faster."""
+    clock = WORKFLOW.find(tx, item)
+    if clock is not None and clock.phase == RUNNING and clock.due_ms < tx.block_time_ms and not clock.overdue:
+        WORKFLOW.mark_overdue(tx, item)
+        tx.emit("realestate.overdue", item.decode(), {"due_ms": clock.due_ms})
 
 
 def leave_queue(tx: Context, unit: str, name: str) -> None:

@@ -10,7 +10,7 @@ from hn_realestate.events import EVENTS
 from hn_realestate.flows import CIVIL, HOUSING, POLICE, TAX
 from hn_realestate.privacy import PRIVACY
 from hn_realestate.rules import RULES
-from hn_realestate.state import Parameters, page_keys, turn_keys, waiting_keys
+from hn_realestate.state import ALARM, Parameters, page_keys, turn_keys, waiting_keys
 from hnnode.plugin_api import Registry, Workload, hookimpl
 
 APPLICANT, AGENT, REGISTRAR, REVIEWER = "applicant", "agent", "registrar", "reviewer"
@@ -35,6 +35,7 @@ class RealestatePlugin:
         _govern(registry)
         _queries(registry)
         registry.privacy(PRIVACY)
+        registry.due(ALARM, cases.tell_overdue, title_zh="超期自动通报", title_en="Overdue cases become known")
         registry.parameters("set_parameters", Parameters())
         for name, model, zh, en in EVENTS:
             registry.event(f"realestate.{name}", model, title_zh=zh, title_en=en)

@@ -6,6 +6,7 @@ h ‖ holder34 ‖ unit             in the holder's hands                x ‖ c
 c… ‖ grant16                    grants and their uses (std.consent)  b ‖ holder34         account that speaks for it
 n ‖ year2                       working days (std.calendar)          p                    Parameters
 e… ‖ document ‖ case            material under its case (std.evidence)
+t ‖ time8 ‖ case                alarm of a clock, handled at the end of a block
 """
 
 from __future__ import annotations
@@ -147,6 +148,8 @@ class Parameters(msgspec.Struct, array_like=True):
     import_open: bool = True
 
 
+ALARM = b"t"
+"""Prefix of the due index; a clock that was started leaves an alarm that goes off when its deadline has passed."""
 CASES = Records(b"k", Case)
 REQUESTS = Records(b"k", Request)
 """The same rows, to be read only: less of each is decoded."""
@@ -200,6 +203,10 @@ CONSENT = Consent(
 
 _TITLES = Records(b"", Title)
 """Titles are no rows: each is the content of a version of its unit."""
+
+
+def alarm_key(case: str, due_ms: int) -> bytes:
+    return ALARM + (due_ms + 1).to_bytes(8, "big") + case.encode()
 
 
 def case_key(case: str) -> bytes:

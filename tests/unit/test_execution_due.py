@@ -1,0 +1,199 @@
+"""Items that have become due: handled at the end of a block, in order, like transactions, the same wherever the code runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hnnode_native import Receipt, state_key
+
+from hnnode.errors import CODES
+from hnnode.events.block_events import read_block_events
+from hnnode.execution.due import due_id
+from hnnode.kit.chain import BLOCK_MS, Account, Chain
+from hnnode.kit.project import Project
+from hnnode.node.differences import compare, summary
+from hnnode.plugin_api import ModelError, Registry
+from hnnode.plugin_api.limits import DUE_ITEMS_MAX
+from hnnode.primitives.due import DueReceipt, read_due
+from hnnode.sync.results import BlockResults
+
+CLOCK = Path(__file__).parents[1] / "kit" / "clock"
+MANY = dict.fromkeys(("ok", "again"), 0) | {
+    "refuse": CODES["RULE_VIOLATION"],
+    "raise": CODES["HANDLER_FAILED"],
+    "unheard": CODES["HANDLER_FAILED"],
+    "loop": CODES["STEPS_EXCEEDED"],
+    "write": CODES["WRITE_LIMIT_EXCEEDED"],
+}
+
+
+@pytest.fixture
+def chain() -> Iterator[Chain]:
+    """Four nodes, the second in a process of its own; one of the others is restarted every fifth block."""
+    project, number, hosts = Project.open(CLOCK), count(), []
+
+    def make_host() -> Any:
+        hosts.append(project.host(isolated=next(number) == 1))
+        return hosts[-1]
+
+    made = Chain(make_host, "clock", nodes=4)
+    yield made
+    for host in hosts:
+        host.close()
+
+
+def tell(chain: Chain, someone: Account, *plans: tuple[int, str, str], action: str = "plan") -> None:
+    wanted = plans or ((10_000, "far", "ok"),)
+    outcomes = chain.block([someone.request(action, in_ms=ms, item=item, what=what) for ms, item, what in wanted])
+    assert all(outcome.ok for outcome in outcomes)
+
+
+def receipts(chain: Chain) -> list[DueReceipt]:
+    return list(read_due(chain.state, chain.height))
+
+
+def items(chain: Chain) -> list[str]:
+    return [entity for one in receipts(chain) for _, entity, _ in one.receipt.events]
+
+
+def test_items_come_in_their_order_and_no_more_than_may(chain: Chain) -> None:
+    someone = chain.account("someone")
+    tell(chain, someone, (1, "b", "ok"), (1, "a", "ok"), (2, "c", "ok"), (0, "d", "ok"), (2_000, "late", "ok"))
+    assert items(chain) == ["d"]  # what a transaction of the block put there is due in it
+    tell(chain, someone)
+    assert items(chain) == ["a", "b", "c"]
+    found = receipts(chain)
+    assert [one.number for one in found] == [0, 1, 2, 3]
+    assert {one.application for one in found} == {"clock"}
+    assert found[0].receipt.events == []  # takes the items out of the index
+    for one in found[1:]:
+        row = chain.rows()[b"n" + one.receipt.events[0][1].encode()]
+        assert row == chain.time_ms.to_bytes(8, "big") + one.receipt.tx_id + bytes(20) + b"ok"
+        assert one.receipt.tx_id == due_id(chain.height, "clock", one.number)
+    tell(chain, someone)
+    assert items(chain) == ["late"]
+    tell(chain, someone, *((-1, f"m{n}", "ok") for n in range(8)))
+    assert items(chain) == ["m0", "m1", "m2"]
+    tell(chain, someone)
+    assert items(chain) == ["m3", "m4", "m5"]
+    tell(chain, someone)
+    assert items(chain) == ["m6", "m7"]
+
+
+def test_what_a_block_takes_back_is_not_handled(chain: Chain) -> None:
+    someone = chain.account("someone")
+    tell(chain, someone, (BLOCK_MS, "gone", "ok"), (BLOCK_MS, "stays", "ok"))
+    tell(chain, someone, (0, "gone", "x"), action="drop")
+    assert items(chain) == ["stays"]
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_an_item_that_fails_leaves_nothing_and_holds_up_no_other(chain: Chain, what: str) -> None:
+    someone = chain.account("someone")
+    tell(chain, someone, (-2, "a", what), (-1, "b", "ok"))
+    _, odd, good = (one.receipt for one in receipts(chain))
+    assert (odd.code, good.code) == (MANY[what], 0)
+    assert odd.rule == ("clock.no" if what == "refuse" else "")
+    assert (b"na" in chain.rows()) is (odd.code == 0)
+    assert b"nb" in chain.rows()
+    left = [key[9:] for key in chain.rows() if key.startswith(b"d")]
+    assert left == ([b"a"] if what == "again" else [])
+    tell(chain, someone)
+    assert items(chain) == (["a"] if what == "again" else [])
+
+
+def test_a_block_without_transactions_handles_what_is_due(chain: Chain) -> None:
+    someone = chain.account("someone")
+    tell(chain, someone, (5_000, "a", "ok"))
+    root, height = chain.root, chain.height + 1
+    for replica in chain.replicas:
+        early = replica.execute([], height, chain.time_ms + 4_999, bytes(20))
+        assert (early.result.due_count, early.result.update_count) == (0, 0)
+        done = replica.execute([], height, chain.time_ms + 5_000, bytes(20))
+        assert done.result.due_count == 2
+        keys = [key for key, _ in done.result.writes]
+        assert keys == sorted(keys)
+        assert keys[-1].startswith(state_key("system", height.to_bytes(8, "big")))
+        replica.commit(done)
+    assert chain.root != root
+    assert len({replica.state.root() for replica in chain.replicas}) == 1
+    block = SimpleNamespace(tx_count=0, value=None, batches=())
+    fake: Any = SimpleNamespace(
+        block=lambda _: block, receipts=lambda _: [], state=lambda: chain.state, batch=lambda _: b""
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        header = SimpleNamespace(header=SimpleNamespace(time_ms=7))
+        patch.setattr("hnnode.events.block_events.Value", SimpleNamespace(decode=lambda _: header))
+        (event,) = read_block_events(fake, chain.height)
+    assert (event.application, event.name, event.entity, event.time_ms) == ("clock", "clock.done", "a", 7)
+    assert (event.cursor.height, event.cursor.tx_index, event.cursor.event_index) == (chain.height, 1, 0)
+
+
+def test_the_core_takes_no_other_results(chain: Chain) -> None:
+    from hnnode_native import BlockExecution, DispatchTable, NativeError, pack_results
+
+    def begin(closed: tuple[tuple[str, int], ...] = ()) -> Any:
+        table = DispatchTable([("clock", "plan", [])], list(closed))
+        run = BlockExecution(bytes(32), 1, 1, bytes(20), 100, [], chain.replicas[0].records, table)
+        run.set_committed(b"")
+        run.supply(chain.state.get_many(run.native_keys()))
+        run.run_native()
+        return run
+
+    def result(number: int) -> tuple[Any, ...]:
+        return number, 0, "", 1, [(b"k%d" % number, b"v")], []
+
+    run = begin()
+    for bad in ([result(1)], [result(0), result(2)], [result(n) for n in range(DUE_ITEMS_MAX + 2)]):
+        with pytest.raises(NativeError):
+            run.complete_due("clock", pack_results(bad))
+    for name in ("evidence", "nobody", "system"):
+        with pytest.raises(NativeError):
+            run.complete_due(name, b"")
+    run.complete_due("clock", pack_results([result(0)]))
+    with pytest.raises(NativeError):
+        run.complete_due("clock", pack_results([result(0)]))
+    assert run.finish().due_count == 1
+    closed = begin((("clock", CODES["APPLICATION_DISABLED"]),))
+    assert not closed.is_open("clock")
+    with pytest.raises(NativeError):
+        closed.complete_due("clock", pack_results([result(0)]))
+    huge = begin()
+    huge.complete_due("clock", pack_results([(0, 0, "", 1, [(b"k", b"v" * 70_000)], [])]))
+    _, value = list(huge.finish().writes)[-1]
+    assert value is not None
+    assert Receipt.decode(value[6:]).code == CODES["RESULT_INVALID"]
+    with pytest.raises(NativeError):
+        DispatchTable([("system", "plan", [])])
+
+
+def test_nodes_that_differ_in_due_work_alone_say_so(chain: Chain) -> None:
+    someone = chain.account("someone")
+    tell(chain, someone, (0, "a", "ok"))
+    prefix = state_key("system", chain.height.to_bytes(8, "big"))
+    rows = chain.state.scan(prefix, None, 9)
+    own = BlockResults(chain.height, bytes(32), b"\1" * 32, (b"same",), tuple(rows))
+    for changed, fields in (([rows[0]], "its presence"), ([rows[0], (rows[1][0], rows[0][1])], "steps, events")):
+        other = BlockResults(chain.height, bytes(32), b"\2" * 32, (b"same",), tuple(changed))
+        text = summary(compare(own, other, lambda _: None, bytes(20)))
+        assert f"item 1 of the block, of clock, different in {fields}" in text
+    garbage = BlockResults(chain.height, bytes(32), b"\2" * 32, (b"same",), (rows[0], (rows[1][0], b"\xff")))
+    assert "item 1" in summary(compare(garbage, own, lambda _: None, bytes(20)))
+
+
+def test_what_may_not_be_registered() -> None:
+    def nothing(*_: Any) -> None:
+        pass
+
+    for prefix, most in ((b"", 1), (b"x" * 201, 1), ("d", 1), (b"d", 0), (b"d", DUE_ITEMS_MAX + 1)):
+        with pytest.raises(ModelError, match="due"):
+            Registry("demo").due(prefix, nothing, items_max=most, title_zh="x", title_en="x")  # type: ignore[arg-type]
+    registry = Registry("demo")
+    registry.due(b"d", nothing, title_zh="x", title_en="x")
+    with pytest.raises(ModelError, match="twice"):
+        registry.due(b"e", nothing, title_zh="x", title_en="x")
