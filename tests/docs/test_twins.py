@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCED = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-CODE = re.compile(r"`([^`\n]+)`")
+CODE = re.compile(r"`([^`]+)`")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -40,8 +40,9 @@ def _prose(text: str) -> str:
 
 
 def _names(text: str) -> set[str]:
-    """What stands in code type, without what is said in words: `case` is the same in both, `<40 digits>` is not."""
-    return {name for name in CODE.findall(_prose(text)) if not re.search(r"<\d", name) and not CHINESE.search(name)}
+    """What stands in code type: calls without their arguments, and nothing that is said in words, such as what is hashed."""
+    found = {" ".join(name.split()).partition("(")[0] for name in CODE.findall(_prose(text))}
+    return {name for name in found if not re.search(r"<\d| ‖ ", name) and not CHINESE.search(name)}
 
 
 @GUIDES
