@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hnnode_native import PageLayer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hnnode.errors import FatalError
@@ -32,6 +32,7 @@ def opened(directory: Path, height: int | None = None) -> PendingPages:
     return pending
 
 
+@settings(deadline=None)
 @given(BLOCKS)
 def test_every_height_keeps_its_pages_while_they_leave(blocks: list[tuple[Pages, str]]) -> None:
     with TemporaryDirectory() as name:

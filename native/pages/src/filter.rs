@@ -60,15 +60,15 @@ impl Filter {
     /// The block of an id, and where its bits come from.
     fn place(&self, id: &[u8]) -> (usize, u64) {
         let hash = sum(&[id]);
-        let bits = (hash ^ hash >> 32).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        let place = (hash >> 32) * self.0.len() as u64 >> 32;
-        (place as usize, bits ^ bits >> 29)
+        let bits = (hash ^ (hash >> 32)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let place = ((hash >> 32) * self.0.len() as u64) >> 32;
+        (place as usize, bits ^ (bits >> 29))
     }
 }
 
 /// Places in a block, nine bits each.
 fn probes(bits: u64) -> impl Iterator<Item = usize> {
-    (0..PROBES).map(move |probe| (bits >> (9 * probe) & 511) as usize)
+    (0..PROBES).map(move |probe| ((bits >> (9 * probe)) & 511) as usize)
 }
 
 #[cfg(test)]

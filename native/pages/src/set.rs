@@ -162,7 +162,7 @@ impl PageFiles {
     }
 
     /// The pages one behind the other, and where each begins and ends; nothing for one that the tree does not have.
-    pub(crate) fn read_joined(&self, ids: &[PageId]) -> Result<(Vec<(usize, usize)>, Vec<u8>), PagesError> {
+    pub(crate) fn read_joined(&self, ids: &[PageId]) -> Result<Joined, PagesError> {
         let mut places = vec![(0, 0); ids.len()];
         let mut bytes = Vec::new();
         let mut open: Vec<(usize, Vec<u8>)> = ids.iter().map(PageId::encode).enumerate().collect();
@@ -188,6 +188,9 @@ impl PageFiles {
         Ok((places, bytes))
     }
 }
+
+/// Where pages begin and end in bytes.
+type Joined = (Vec<(usize, usize)>, Vec<u8>);
 
 /// Where the files begin that are to become one.
 fn first_of_due(files: &[Arc<PageFile>]) -> Option<usize> {
