@@ -85,7 +85,7 @@ def garbage(tx, p):
     SOCKET.sendall(b"\\xff" * 64)
     hangs(tx, p)
 def forged(tx, p):
-    SOCKET.sendall(b"\\x17\\x00\\x00\\x00\\x05" + b"hello")
+    SOCKET.sendall(b"\\x17\\x00\\x00\\x00\\x0a\\x92\\xc4\\x05hello\\xc4\\x00")
     hangs(tx, p)
 def unasked(tx, p):
     SOCKET.sendall(b"\\x2a\\x00\\x00\\x00\\x01\\xc0")

@@ -4,8 +4,7 @@
 //! [`set_committed`](BlockExecution::set_committed) → ([`prove_absent`](BlockExecution::prove_absent) →) [`native_keys`](BlockExecution::native_keys), which the host reads →
 //! [`supply`](BlockExecution::supply) → [`run_native`](BlockExecution::run_native), and beside it
 //! [`foreign_groups`](BlockExecution::foreign_groups) → plugin host → [`complete`](BlockExecution::complete) →
-//! [`complete_due`](BlockExecution::complete_due) →
-//! [`finish`](BlockExecution::finish).
+//! [`complete_due`](BlockExecution::complete_due) → [`finish`](BlockExecution::finish).
 //!
 //! Invariants:
 //! 1. The result is a function of the transactions in order, the state before, the header's facts and the applications;
@@ -31,9 +30,8 @@ use crate::receipts::Receipts;
 use crate::result::{BlockInfo, BlockResult, StateKey};
 use crate::system::MigrationPage;
 
-/// Bytes of an ordinary receipt; only room is made by it.
+/// Bytes of an ordinary receipt, and of one without events; only room is made by them.
 const RECEIPT_BYTES: usize = 384;
-/// Bytes of a receipt without events; only room is made by it.
 const RECEIPT_HEAD_BYTES: usize = 96;
 
 struct TxState {
@@ -278,8 +276,7 @@ impl BlockExecution {
 
     /// Takes the plugin host's results, see [`crate::ResultPacker`], for all open transactions of `application`, in the
     /// order of its group. A result that breaks a bound of [`crate::limits`] becomes a receipt `RESULT_INVALID` without
-    /// writes.
-    /// Cost: one copy of the writes and events; digests of the write sets in lanes.
+    /// writes. Cost: one copy of the writes and events; digests of the write sets in lanes.
     ///
     /// # Errors
     /// No open group of this name, or results that do not match it one to one; nothing is taken then.
@@ -350,8 +347,7 @@ impl BlockExecution {
         }
         let receipts_root = block_tree::root(&receipts);
         let receipts = Receipts::pack(&receipts);
-        let mut due = Some(self.due_rows()).filter(|rows| !rows.is_empty());
-        let due_count = due.as_ref().map_or(0, Vec::len);
+        let (due_count, mut due) = (self.due.len(), Some(self.due_rows()).filter(|rows| !rows.is_empty()));
         let (mut writes, mut key_hashes) = (Vec::new(), Vec::new());
         let mut applications = Vec::with_capacity(self.namespaces.len());
         for (index, namespace) in self.namespaces.into_iter().enumerate() {
