@@ -9,30 +9,38 @@ must_reject     with must_reject("demo.item_unknown"): …   the one transaction
 snapshot        snapshot() of `chain`; `chain.restore(taken)` goes back to it
 state_diff      state_diff(before): what changed in the application's rows, as text to compare with
 advance         advance(hours=2) of block time
+fuzz            fuzz("action") or fuzz(Model): hypothesis strategies for payloads that the model takes; fuzz.near(…): that it
+                just refuses; fuzz.identifier("uscc") and fuzz.near_identifier
+bench           bench("action", requests) on `chain`: steps and µs of an action, shown at the end; nothing is asserted
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hnnode.execution.host import Host
 from hnnode.execution.loading import forget
-from hnnode.kit.chain import Account, Chain
+from hnnode.kit.chain import Account, Chain, Request
+from hnnode.kit.measuring import Measured, measure_action
 from hnnode.kit.outcome import Refused
-from hnnode.kit.project import Project
+from hnnode.kit.project import Project, table_of
 from hnnode.kit.state import Snapshot
 from hnnode.kit.trace import Trace
+
+if TYPE_CHECKING:
+    from hnnode.kit.fuzzing import Fuzz
 
 NODES_MAX = 4
 _PROJECT = pytest.StashKey[Project]()
 _TRACE = pytest.StashKey[Trace]()
 _NETWORK = pytest.StashKey[bool]()
+_MEASURED = pytest.StashKey[list[Measured]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_PROJECT] = project
     if str(project.root) not in sys.path:
         sys.path.insert(0, str(project.root))
+    config.stash[_MEASURED] = []
     trace = config.getoption("--hn-trace")
     if trace is not None:
         config.stash[_TRACE] = Trace(Path(trace))
@@ -58,10 +67,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def _steady_hypothesis() -> None:
     """The same examples in every run, where hypothesis is installed."""
     try:
-        from hypothesis import settings
+        from hypothesis import HealthCheck, settings
     except ImportError:
         return
-    settings.register_profile("hnnode", derandomize=True, database=None, deadline=None)
+    given = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]  # one chain may serve all examples of a test
+    settings.register_profile("hnnode", derandomize=True, database=None, deadline=None, suppress_health_check=given)
     settings.load_profile("hnnode")
 
 
@@ -157,6 +167,37 @@ def chain(request: pytest.FixtureRequest, make_chain: Callable[..., Chain]) -> C
 def chain4(make_chain: Callable[..., Chain]) -> Chain:
     """The application on a chain of four nodes; consensus orders every block, and all must come to the same results."""
     return make_chain(4)
+
+
+@pytest.fixture(scope="session")
+def fuzz(hn_host: Host, hn_project: Project) -> Fuzz:
+    """Made-up payloads; needs hypothesis."""
+    pytest.importorskip("hypothesis")
+    from hnnode.kit.fuzzing import Fuzz
+
+    actions = table_of(hn_host, hn_project.name).actions
+    return Fuzz(lambda action: actions[action].model)
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, chain: Chain) -> Callable[[str, Sequence[Request]], Measured]:
+    """`bench("action", requests)`: execute them in blocks, beside a loop that tells how fast this machine is."""
+    measured = request.config.stash[_MEASURED]
+
+    def measure(action: str, requests: Sequence[Request]) -> Measured:
+        found = measure_action(chain, action, requests)
+        measured.append(found)
+        return found
+
+    return measure
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    measured = config.stash.get(_MEASURED, [])
+    if measured:
+        terminalreporter.section("bench")
+    for found in measured:
+        terminalreporter.write_line(found.text)
 
 
 @pytest.fixture

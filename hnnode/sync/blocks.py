@@ -7,7 +7,8 @@ consensus → sync → consensus at any time; a gap of one height is given a mom
 Invariants:
 1. A peer's height is a claim: only a block with a valid commit certificate moves this node.
 2. A certified block that breaks a rule here stops the node; one without a valid certificate costs the peer that sent it.
-3. Memory is bounded: one request at a time, whose answer ends at `response_bytes_max`, and at most `CHECKED_AHEAD_MAX` checked blocks.
+3. Memory is bounded: one request at a time, whose answer ends at `response_bytes_max`, 64 MiB of answers that wait, and at most
+   `CHECKED_AHEAD_MAX` checked blocks.
 4. Nothing is written for a peer but what a certificate covers: header, batch list, batches, bodies.
 """
 
@@ -31,13 +32,12 @@ from hnnode.sync.check import CONTENT_CODES, BlockCheck
 from hnnode.sync.frames import REQUEST_BLOCKS_MAX, BlockRequest, BlockResponse, Status
 from hnnode.sync.results import ResultsExchange
 from hnnode.sync.serving import BlockServing
+from hnnode.sync.waiting import WaitingResponses
 
 log = structlog.get_logger("sync")
 
 GAP_PATIENCE_S = 1.0
 """How long a gap of one height is left to consensus."""
-RESPONSES_MAX = 4 * REQUEST_BLOCKS_MAX
-"""Room for the answers to a request that was given up beside those to the next one."""
 CHECKED_AHEAD_MAX = 4
 """Blocks that are being prepared or wait for the one before them to be executed."""
 QUIET_TURNS = 4
@@ -79,7 +79,7 @@ class BlockSync:
         self._on_fatal = on_fatal
         self._heights: dict[bytes, int] = {}
         self._seen_at: dict[bytes, float] = {}
-        self._responses: asyncio.Queue[BlockResponse] = asyncio.Queue(RESPONSES_MAX)
+        self._responses = WaitingResponses()
         self._asked: bytes | None = None
         self._asked_height = 0
         self._behind_since: float | None = None
@@ -160,9 +160,8 @@ class BlockSync:
         if response is None:
             self._network.punish(peer, CODES["FRAME_MALFORMED"])
             return
-        if peer != self._asked or self._responses.full():
-            return
-        self._responses.put_nowait(response)
+        if peer == self._asked and not self._responses.put(response, len(payload)):
+            self._metrics.dropped.labels("block_response").inc()
 
     async def _run(self) -> None:
         while True:
@@ -249,8 +248,7 @@ class BlockSync:
         """Ask for one range after the other and start the check of each block; None ends the queue, also when this fails."""
         check: asyncio.Task[list[Batch]] | None = None
         try:
-            while not self._responses.empty():
-                self._responses.get_nowait()
+            self._responses.clear()
             self._asked = peer
             height = self._applier.tip.height + 1
             while (last := self._heights.get(peer, 0)) >= height:
