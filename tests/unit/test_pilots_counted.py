@@ -15,9 +15,11 @@ from hnnode_native import native_actions, tagged_hash
 
 from hnnode.config import ExecutionConfig
 from hnnode.execution import Host
+from hnnode.execution.governance_records import Code
 from hnnode.execution.loading import forget
 from hnnode.execution.source import PluginSource
-from hnnode.governance import PluginStore
+from hnnode.governance import PluginSources, PluginStore
+from hnnode.governance.voting import check_code
 from hnnode.kit.chain import Chain
 from hnnode.kit.project import Project
 from hnnode.kit.ticks import ticks_of_actions
@@ -66,6 +68,12 @@ def test_counted_apart_and_plain_inside_agree_on_receipts_and_roots(project: Pro
         chain = Chain(lambda: next(first, apart), project.name, nodes=2)
         assert chain.run_workload(1, 240, "mix", per_block=120) == []
         assert apart.troubles() == []
+
+
+def test_a_validator_may_vote_for_the_package(project: Project, tmp_path: Path) -> None:
+    source, plugin = shipped(project, tmp_path), project.manifest.plugin
+    code = Code(plugin.version, plugin.api_version, plugin.state_version, source.code_hash.hex())
+    check_code(project.name, code, None, PluginSources(PluginStore(tmp_path)))
 
 
 def test_the_count_leaves_room(project: Project) -> None:
