@@ -1,6 +1,6 @@
 """Scenario `chain`: n validators as processes on loopback, an open-loop load over HTTP, the whole bill afterwards.
 
-Flow: network in a temporary folder → idle (when asked) → preload (when asked) → probe (only without a given rate) →
+Flow: network in a temporary folder → idle (when asked) → preload (when asked) → look for the knee (only without a given rate) →
 sign → send at a fixed rate → drain → compare state roots → again for every further run → overload (when asked).
 Signing is over before the first request of a measured part; every node verifies every signature, executes, and
 syncs to disk.
@@ -19,6 +19,7 @@ from hnnode.bench.asking import warm_up
 from hnnode.bench.budget import Account, budget, step_ms
 from hnnode.bench.fill import Filler
 from hnnode.bench.idle import idle
+from hnnode.bench.knee import Knee
 from hnnode.bench.load import Loaded, LoadRunner, Phase, Progress, code_names, refusals
 from hnnode.bench.localnet import LocalNet
 from hnnode.bench.overload import Overload
@@ -28,8 +29,6 @@ from hnnode.bench.tally import histogram_ms, percentiles_ms
 from hnnode.errors import Unavailable
 from hnnode.node.genesis import load_genesis
 
-PROBE_S = 6
-PROBE_SHARE = 0.8
 RESULT_VERSION = 2
 
 
@@ -51,8 +50,8 @@ class ChainRun:
             warm_up(self.net.doors(), plan.application, signer.first_question)
         filler = Filler(runner, signer)
         preloaded = filler.fill(plan.preload) if plan.preload else 0
-        peak = filler.peak_tps(PROBE_S)[0] if plan.rate is None or plan.probe else None
-        rate = plan.rate or max(100, int((peak or 0.0) * PROBE_SHARE) // 100 * 100)
+        peak = Knee(runner, signer, filler).tps() if plan.rate is None or plan.probe else None
+        rate = plan.rate or max(100, int(peak or 0.0) // 100 * 100)
         result = median_of([self._measure(runner, signer, rate) for _ in range(plan.runs)])
         result |= {
             "result_version": RESULT_VERSION,
@@ -120,6 +119,7 @@ class ChainRun:
             "succeeded_tps": round(in_window / plan.seconds * (committed - tally.failed.total()) / committed, 1),
             "refused": tally.refused.total(),
             "refused_by_code": code_names(tally.refused),
+            "retried": tally.retried,
             "failed_by_code": code_names(tally.failed),
             "unanswered": tally.unanswered,
             "lost": runner.lost(tally),

@@ -122,15 +122,15 @@ class LocalNet:
         node = self.nodes[index]
         command = [sys.executable, "-m", "hnnode.cli", "start", "--home", str(node.home), "--stop-with-parent"]
         with node.log.open("ab") as log:
-            # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then stops the nodes in
-            # order.
+            # A group of its own: Ctrl-C in the terminal reaches the parent alone, which then stops the nodes in order. Not a session of its
+            # own: a kernel that shares the processor among sessions would weigh threads of one node against each other alone.
             node.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.environment},
-                start_new_session=True,
+                process_group=0,
             )
 
     def configure(self, index: int, config: Config) -> None:

@@ -10,6 +10,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "committed_tps": ("上链的交易，每秒", "committed, tx/s"),
     "succeeded_tps": ("成功的交易，每秒", "succeeded, tx/s"),
     "refused": ("被拒绝的交易", "refused, tx"),
+    "retried": ("被要求稍后再来并重新提交的次数", "told to come later and sent again, tx"),
     "lost": ("丢失的交易（应为 0）", "lost, tx (has to be 0)"),
     "unanswered": ("未获应答的交易", "unanswered, tx"),
     "blocks": ("区块数", "blocks"),

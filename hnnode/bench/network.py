@@ -84,7 +84,7 @@ def start_gateway(net: LocalNet, index: int) -> Gateway:
         "--stop-with-parent",
     ]
     with (node.home / f"gateway{index}.log").open("ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
     gateway = Gateway(f"http://127.0.0.1:{port}", process)
     deadline_s = time.monotonic() + READY_S
     while not _answers(gateway.url):

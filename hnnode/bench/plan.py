@@ -18,7 +18,7 @@ PRELOAD_SEED = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`flavour` empty: the application's own. `rate` None: probe first and take a share of what committed; `probe`: probe all the
+    """`flavour` empty: the application's own. `rate` None: look for the knee first and take a share of it; `probe`: look for it all the
     same. `delay_ms` is one way, between validators. `cores` 0: all."""
 
     application: str
@@ -55,12 +55,15 @@ class Signer:
     signing: Signing = field(init=False)
     flavour: str = field(init=False)
     queries_per_tx: float = field(init=False)
+    has_steps: bool = field(init=False)
+    """Whether things of the load go through several steps, known once something was signed."""
     _parts: int = field(default=0)
 
     def __post_init__(self) -> None:
         chain_id = bytes.fromhex(self.runner.net.status(0)["chain_id"])
         self.signing = Signing(self.keys, chain_id, self.plan.application)
         load = self.plan.workload(self.plan.seed)
+        self.has_steps = False
         self.flavour, self.queries_per_tx = flavour_of(load, self.plan.flavour), queries_per_tx(load)
 
     @property
@@ -86,4 +89,6 @@ class Signer:
 
         height = int(self.runner.net.status(0)["height"])
         pipelines = [self.plan.workload(seed + i) for i in range(PIPELINES)]
-        return self.signing.bundles(pipelines, count, self.plan.batch, height + VALID_BLOCKS, on_signed)
+        bundles = self.signing.bundles(pipelines, count, self.plan.batch, height + VALID_BLOCKS, on_signed)
+        self.has_steps = any(bundle.is_step for bundle in bundles)
+        return bundles

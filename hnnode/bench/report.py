@@ -38,6 +38,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("committed_tps", "tx/s"),
     ("succeeded_tps", "tx/s"),
     ("refused", "tx"),
+    ("retried", "tx, told to come later and did"),
     ("lost", "tx"),
     ("blocks", ""),
     ("txs_per_block", ""),

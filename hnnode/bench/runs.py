@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SPREAD_FIELDS = ("succeeded_tps", "committed_tps", "cpu_us_per_tx", "ledger_bytes_per_tx", "rss_mb_max")
-SUMMED = ("lost", "refused", "unanswered")
+SUMMED = ("lost", "refused", "retried", "unanswered")
 
 
 def median_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def median_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         found[key] = middle[key]
     if "queries" in middle:
         found["queries"] = middle["queries"] | {"failed": sum(result["queries"]["failed"] for result in results)}
-    found |= {key: sum(result[key] for result in results) for key in SUMMED}
+    found |= {key: sum(result[key] for result in results) for key in SUMMED if key in middle}
     found["state_roots_equal"] = all(result["state_roots_equal"] for result in results)
     found["runs"] = [
         {name: result[name] for name in (*SPREAD_FIELDS, "lost")} | {"latency_ms": result["latency_ms"]}

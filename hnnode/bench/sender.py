@@ -23,6 +23,8 @@ LATE_S_MAX = 0.05
 UNKNOWN = ERRORS[CODES["TIMEOUT"]].http
 BATCH_PATH = "/v1/txs:batch"
 BINARY = "application/octet-stream"
+LATER = frozenset(info.code for info in ERRORS.values() if info.retryable and info.http in (429, 503))
+"""Refusals for the moment: the same transaction may come again."""
 _CODE = struct.Struct(">I")
 _ALL_TAKEN = re.compile(rb'"accepted":([0-9]+),"refused":0\}$')
 
@@ -63,7 +65,9 @@ class Schedule:
 class Sender:
     """Sends bundles in order over several keep-alive connections spread over all doors.
 
-    A 429 counts its transactions as refused and pauses that door for `Retry-After`, unless the schedule is stubborn.
+    A 429 pauses that door for `Retry-After`, unless the schedule is stubborn. A step of several then comes again at this
+    door, until the time is over: what follows is sent only when it committed, and its latency counts from when it was due
+    first. Everything else is refused for good.
     """
 
     urls: Sequence[str]
@@ -88,9 +92,7 @@ class Sender:
         try:
             while True:
                 # A paused node takes nothing from the common schedule: the other nodes carry the load.
-                pause_s = self.paused_until_s.get(url, 0.0) - time.monotonic()
-                if pause_s > 0:
-                    await asyncio.sleep(pause_s)
+                await self._paused(url)
                 item = schedule.next()
                 if item is None or time.monotonic() >= end_s:
                     return
@@ -102,39 +104,55 @@ class Sender:
                     if time.monotonic() >= end_s:
                         return
                     await asyncio.sleep(SETTLE_POLL_S)
-                if not await self.send(connection, url, bundle, intended_s) and self.stubborn:
-                    schedule.give_back(bundle)
+                self.tally.on_offer(bundle, intended_s)
+                rest = await self.send(connection, url, bundle, end_s)
+                while rest is not None and not self.stubborn:
+                    await self._paused(url)
+                    rest = await self.send(connection, url, rest, end_s)
+                if rest is not None:
+                    schedule.give_back(rest)
         finally:
             connection.close()
+
+    async def _paused(self, url: str) -> None:
+        pause_s = self.paused_until_s.get(url, 0.0) - time.monotonic()
+        if pause_s > 0:
+            await asyncio.sleep(pause_s)
 
     def _full(self) -> bool:
         return self.outstanding_max is not None and self.tally.outstanding_count() >= self.outstanding_max
 
-    async def send(self, connection: Connection, url: str, bundle: Bundle, intended_s: float) -> bool:
-        """False when the whole request was refused: it may be sent again."""
-        self.tally.on_offer(bundle, intended_s)
+    async def send(self, connection: Connection, url: str, bundle: Bundle, end_s: float) -> Bundle | None:
+        """What is to be sent again of it; None for nothing, always so for what is no step once `end_s` is over."""
         try:
             answer = await connection.request("POST", BATCH_PATH, bundle.body, BINARY, accept=BINARY)
         except Unavailable as e:
             self.tally.on_silence(bundle)
             self.errors.append(str(e))
             self._pause(url, 0.2)
-            return True
+            return None
         if answer.status == 429:
             self._pause(url, answer.retry_after_s())
         if answer.status == UNKNOWN:
             # A gateway that lost its node before the answer: whether it was taken is seen in the blocks.
             self.tally.on_silence(bundle)
             self._pause(url, answer.retry_after_s())
-            return True
+            return None
         codes = batch_codes(answer, len(bundle.tx_ids))
+        again_at_s = max(time.monotonic(), self.paused_until_s.get(url, 0.0))
+        later = LATER if bundle.is_step and not self.stubborn and again_at_s < end_s else frozenset[int]()
         if isinstance(codes, int):
+            if codes in later:
+                self.tally.retried += len(bundle.tx_ids)
+                self._pause(url, answer.retry_after_s())
+                return bundle
             self.tally.on_refusal(bundle, codes, again=self.stubborn)
-            return False
-        self.tally.on_answer(bundle, codes)
-        if codes is not None and CODES["MEMPOOL_FULL"] in codes:
+            return bundle if self.stubborn else None
+        if codes is not None and not LATER.isdisjoint(codes):
             self._pause(url, answer.retry_after_s())
-        return True
+        self.tally.on_answer(bundle, codes, later)
+        rest = [tx_id for tx_id, code in zip(bundle.tx_ids, codes or (), strict=False) if code in later]
+        return bundle.only(set(rest)) if rest else None
 
     def _pause(self, url: str, seconds: float) -> None:
         if not self.stubborn:

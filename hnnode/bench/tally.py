@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
@@ -40,6 +40,8 @@ class Tally:
     accepted_count: int = 0
     committed_count: int = 0
     unanswered: int = 0
+    retried: int = 0
+    """Refusals after which the same client came again; `refused` has the final ones."""
     failed: Counter[int] = field(default_factory=Counter)
     refused: Counter[int] = field(default_factory=Counter)
     commits: list[Commit] = field(default_factory=list)
@@ -70,8 +72,8 @@ class Tally:
         self.offered += len(bundle.tx_ids)
         self._intended_s[bundle.number] = intended_s
 
-    def on_answer(self, bundle: Bundle, codes: Sequence[int] | None) -> None:
-        """`codes` None: every transaction was accepted."""
+    def on_answer(self, bundle: Bundle, codes: Sequence[int] | None, later: Container[int] = ()) -> None:
+        """`codes` None: every transaction was accepted. later: codes after which a transaction comes again by itself."""
         self._answered.add(bundle.number)
         if codes is None:
             self.accepted_count += len(bundle.tx_ids)
@@ -79,6 +81,8 @@ class Tally:
         for tx_id, code in zip(bundle.tx_ids, codes, strict=True):
             if code == 0:
                 self.accepted_count += 1
+            elif code in later:
+                self.retried += 1
             else:
                 self.refused[code] += 1
                 self._refused_ids.add(tx_id)
@@ -89,6 +93,7 @@ class Tally:
         self.refused[code] += len(bundle.tx_ids)
         if not again:
             self._unsettled[bundle.group] -= len(bundle.tx_ids)
+            self._refused_ids.update(bundle.tx_ids)
 
     def on_silence(self, bundle: Bundle) -> None:
         """No answer came: these may commit or not."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import hnnode_native as native
 import orjson
@@ -15,7 +15,7 @@ from hnnode.execution.host import Host
 from hnnode.plugin_api.workload import AskingWorkload, Question, WorkItem, Workload
 
 EVIDENCE_ACTORS = 8
-PIPELINES = 4
+PIPELINES = 12
 SIGN_CHUNK = 2_000
 NAME_CHARS_MAX = 200
 PAYLOAD_BYTES_MAX = 64 * 1024
@@ -43,6 +43,18 @@ class Bundle:
     """Unlike that of every other bundle of a run."""
     questions: tuple[Question, ...] = ()
     """Of some of the transactions, answerable once all of them are committed."""
+    is_step: bool = False
+    """One of several steps of the same things: a client that is told to come again does, and only then takes the next one."""
+
+    def only(self, wanted: Collection[bytes]) -> Bundle:
+        """The same request with some of its transactions alone."""
+        kept, at = [], 0
+        for tx_id in self.tx_ids:
+            end = at + 4 + int.from_bytes(self.body[at : at + 4], "big")
+            if tx_id in wanted:
+                kept.append((tx_id, self.body[at:end]))
+            at = end
+        return replace(self, tx_ids=tuple(tx_id for tx_id, _ in kept), body=b"".join(tx for _, tx in kept))
 
 
 class EvidenceWorkload:
@@ -151,9 +163,8 @@ class Signing:
                 if depth < len(own) and own[depth]:
                     group, self.next_group = self.next_group, self.next_group + 1
                     signed = self._sign(own[depth], valid_until_height, on_signed)
-                    bundles += self._pack(
-                        signed, batch, group, last_group[index], _sampler(pipelines[index], own[depth])
-                    )
+                    sample = _sampler(pipelines[index], own[depth])
+                    bundles += self._pack(signed, batch, group, last_group[index], sample, is_step=len(own) > 1)
                     last_group[index] = group
         return bundles
 
@@ -178,13 +189,21 @@ class Signing:
         return signed
 
     def _pack(
-        self, signed: Sequence[tuple[bytes, bytes]], batch: int, group: int, after: int, sample: Sampler
+        self,
+        signed: Sequence[tuple[bytes, bytes]],
+        batch: int,
+        group: int,
+        after: int,
+        sample: Sampler,
+        *,
+        is_step: bool,
     ) -> Iterator[Bundle]:
         for start in range(0, len(signed), batch):
             part = signed[start : start + batch]
             number, self.next_number = self.next_number, self.next_number + 1
             ids = tuple(tx_id for tx_id, _ in part)
-            yield Bundle(frames(tx for _, tx in part), ids, group, after, number, sample(start, start + len(part)))
+            body, questions = frames(tx for _, tx in part), sample(start, start + len(part))
+            yield Bundle(body, ids, group, after, number, questions, is_step)
 
 
 def _sampler(load: Workload, items: Sequence[WorkItem]) -> Sampler:

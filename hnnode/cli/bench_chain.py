@@ -42,8 +42,8 @@ def chain(
             min=1,
             show_default=False,
             help=two(
-                "每秒提交的交易数，默认先探测再取八成",
-                "transactions offered a second; without it the chain is probed first",
+                "每秒提交的交易数，默认先找到链跟得上的最高速率",
+                "transactions offered a second; without it the most that the chain keeps up with, which is looked for first",
             ),
         ),
     ] = None,

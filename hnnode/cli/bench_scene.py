@@ -32,6 +32,7 @@ _STAGES = {
     "idle": ("空闲", "idle"),
     "fill": ("预置数据", "filling"),
     "probe": ("探测", "probing"),
+    "peak": ("峰值", "peak"),
     "sign": ("签名", "signing"),
     "send": ("发送", "sending"),
     "normal": ("常态负载", "normal load"),

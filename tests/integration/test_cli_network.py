@@ -57,6 +57,8 @@ def test_dev_up_serves_other_commands_and_stops_its_children(tmp_path: Path) -> 
             assert json.loads(sent.stdout)["receipt"]["code"] == 0
             assert _run(tmp_path, "doctor", "--home", tmp_path / "net" / "node0").returncode == 0
             pids = [_holder(tmp_path / "net" / f"node{i}" / "lock") for i in range(2)]
+            # One session, so that they share the processor as threads of one another do; a group each, so that Ctrl-C spares them.
+            assert [(os.getsid(pid), os.getpgid(pid)) for pid in pids] == [(os.getsid(up.pid), pid) for pid in pids]
         finally:
             up.send_signal(signal.SIGTERM)
             up.communicate(timeout=40)
