@@ -1,6 +1,6 @@
-"""Committed blocks, receipts, index, state and tree in one RocksDB; one atomic write a block, one writer.
+"""Committed blocks, receipts, index, state and tree in one RocksDB; one writer.
 
-    write(record)  on the execution thread: one WriteBatch over all families, in memory; seen by `pending_state`
+    write(record)  on the execution thread: over all families, in memory, the state by parts; seen by `pending_state`
     flush()        on the storage thread: everything written so far into the block log, one fsync
     publish(h)     the read side (`Chain`) answers for h from here on
 
@@ -33,7 +33,7 @@ from hnnode.storage.batch_log import BatchLog
 from hnnode.storage.block_log import BlockLog
 from hnnode.storage.failure import STORAGE, corrupt
 from hnnode.storage.families import Families
-from hnnode.storage.file_turn import FileTurn, put_rows
+from hnnode.storage.file_turn import FileTurn, add_rows
 from hnnode.storage.layout import HEIGHT
 from hnnode.storage.pending_pages import PagesView
 from hnnode.storage.receipt_rows import ReceiptRows
@@ -148,8 +148,9 @@ class Database:
 
     # ------------------------------------------------------------ write side
     def write(self, record: CommitRecord) -> None:
-        """Write the block after the last written one, in one batch, not yet durable. One thread; holds the GIL about 2
-        µs a row. Its batches must be synced in the batch log before `flush`. Raises FatalError STORAGE_FAILED, and ever after.
+        """Write the block after the last written one, not yet durable. One thread; holds the GIL about 2 µs a row, for some
+        hundred rows at a time. Its batches must be synced in the batch log before `flush`. Raises FatalError STORAGE_FAILED,
+        and ever after.
         """
         logged = LoggedBlock(record.tip, layout.stored_block(record), self._log_position())
         self._write(record, logged)
@@ -327,11 +328,11 @@ class Database:
         try:
             with STORAGE:
                 switch = self._turn.begin()
-                put_rows(batch, self._families, "state", writes)
                 self._turn.put_pages(batch, pages, tip.height, tip.height - in_files, oldest)
                 batch.put(layout.TIP_KEY, layout.encode_tip(tip), self._families.handle("meta"))
                 size = batch.size_in_bytes()
                 self._families.write(batch, tip.height, switch=switch)
+                size += add_rows(self._families, "state", writes)
         except BaseException:
             self._failed = True
             raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from hnnode_native import PageLayer
@@ -23,6 +24,8 @@ DUE_SHARE = (0.7, 1.3)
 which hold nearly the same, do not all write files at the same height."""
 PAGES_DIRECTORY = "pages"
 """Page files stand inside the directory of RocksDB: copied and lost together."""
+ROWS_AT_ONCE = 512
+"""Rows that one call of RocksDB writes, about a millisecond: the interpreter is held meanwhile."""
 REDO_BLOCKS_MAX = 4_096
 """So many blocks at most are in the block log alone: what a start may have to execute again, beside the bytes of the write
 buffer."""
@@ -103,12 +106,21 @@ class FileTurn:
             batch.put(STAMP_KEY, stamp, self._families.handle(name))
 
 
-def put_rows(batch: WriteBatch, families: Families, name: str, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-    """Add rows of one family; None deletes."""
-    batch.set_default_column_family(families.handle(name))
-    for key, value in rows:
-        if value is None:
-            batch.delete(key)
-        else:
-            batch[key] = value
-    batch.set_default_column_family(None)
+def add_rows(families: Families, name: str, rows: Iterable[tuple[bytes, bytes | None]]) -> int:
+    """Add rows of one family to the last write; None deletes. Returns their size in bytes.
+
+    The event loop waits while rocksdict writes, so they go by parts: into the same memtables, which go to the files whole after
+    a later block, or never. Nobody reads the height before it is frozen.
+    """
+    left, size = iter(rows), 0
+    while part := list(islice(left, ROWS_AT_ONCE)):
+        batch = WriteBatch(raw_mode=True)
+        batch.set_default_column_family(families.handle(name))
+        for key, value in part:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch[key] = value
+        size += batch.size_in_bytes()
+        families.add(batch)
+    return size
