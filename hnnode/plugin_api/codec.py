@@ -47,8 +47,8 @@ def canonical_json(data: msgspec.Struct | Mapping[str, Any]) -> bytes:
 
 
 def decode_json(data: bytes, model: type[T]) -> T:
-    """Read JSON as a model whose fields are of the kinds that an event may have; members that it does not name are
-    passed over. For load generators and readers of what `canonical_json` wrote.
+    """Read JSON as a model whose fields are of the kinds that a record may have, without patterns; members that it does
+    not name are passed over. For load generators and readers of what `canonical_json` wrote.
 
     Raises: msgspec.DecodeError: it is no such JSON. ValueError: more than JSON_BYTES_MAX bytes. ModelError: the model
     has other fields.
@@ -56,7 +56,7 @@ def decode_json(data: bytes, model: type[T]) -> T:
     if len(data) > JSON_BYTES_MAX:
         raise ValueError(f"JSON: got {len(data)} bytes, want ≤ {JSON_BYTES_MAX}")
     if _READER not in vars(model):
-        check_model(model, "event")
+        check_model(model, "record")
         setattr(model, _READER, msgspec.json.Decoder(model).decode)
     read: Callable[[bytes], T] = vars(model)[_READER]
     return read(data)

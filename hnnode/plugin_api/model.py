@@ -77,6 +77,8 @@ def _check(info: inspect.Type, use: Use, where: str, parents: tuple[Any, ...], d
             if use == "payload" and (low is None or high is None or low < -(2**63) or high > 2**64):
                 raise ModelError(f"{where}: an integer needs a lower and an upper bound within 64 bits")
         case inspect.StrType():
+            if use == "record" and info.pattern is not None:
+                raise ModelError(f"{where}: a pattern belongs to payloads, where its work is bounded")
             if info.pattern is not None and not (info.pattern.startswith("^") and info.pattern.endswith(END)):
                 raise ModelError(f"{where}: a pattern starts with ^ and ends with model.END, got {info.pattern}")
         case inspect.BoolType() | inspect.NoneType() | inspect.EnumType() | inspect.LiteralType():

@@ -317,3 +317,24 @@ def test_generators_do_as_python_does() -> None:
         "def k():\n    yield from g(3)\n    yield from [7, 8]\n"
         "def f():\n    it = g(3)\n    return [*k()], next(it), it.send('a'), next(it)"
     ) == ([0, 1, 2, 7, 8], 0, "a", 1)
+
+
+EVIL = "class A(Struct, array_like=True):\n    text: Annotated[str, Meta(pattern='^(a+)+b' + END)]\n"
+EVIL_HEAD = """from typing import Annotated
+from msgspec import Meta, Struct
+from hnnode.plugin_api import END, Records, decode_json
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(): Records(b'a', A)",
+        "class B(Struct):\n    each: list[A]\ndef f(): Records(b'a', B)",
+        "def f(): decode_json(b'[]', A)",
+    ],
+)
+def test_no_pattern_is_matched_but_those_of_payloads(text: str) -> None:
+    """Matching takes work that nobody counts; patterns of payloads are looked at when a plugin registers them."""
+    with pytest.raises(TypeError, match="a pattern belongs to payloads"):
+        run(EVIL_HEAD + EVIL + text)

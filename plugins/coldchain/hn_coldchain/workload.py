@@ -58,11 +58,17 @@ Step = Callable[[int, Mapping[str, bytes]], WorkItem]
 """Makes the transaction of one shipment, by its number and the accounts."""
 
 
+class Named(Struct):
+    """Of a batch: its name."""
+
+    batch: str
+
+
 class Said(Struct):
     """What questions need of a payload."""
 
     batch: str
-    outputs: list[Output] = []
+    outputs: list[Named] = []
     gtin: str = ""
     uscc: str = ""
 
