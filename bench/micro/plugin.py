@@ -52,7 +52,7 @@ class Blocks:
     """The blocks of one workload, signed and decoded once, executed from an empty state as often as wanted."""
 
     def __init__(
-        self, application: str, flavour: str, count: int, *, isolated: bool = False, counted: bool = True
+        self, application: str, flavour: str, count: int, *, isolated: bool = False, counted: bool | None = None
     ) -> None:
         self.isolated = isolated
         host = Host.load([application], counted=counted)
@@ -212,7 +212,7 @@ def _median(values: Sequence[float]) -> float:
 
 
 def _ticks(application: str, flavour: str) -> dict[str, Any]:
-    taken = ticks_of_actions(Host.load([application]), application, flavour)
+    taken = ticks_of_actions(Host.load([application], counted=True), application, flavour)
     return {each.action: {"median": each.median, "max": each.most} for each in taken}
 
 
@@ -223,7 +223,7 @@ def run(
     results = {}
     clock = time.perf_counter if isolated else time.thread_time
     for each in (flavour,) if flavour else FLAVOURS.get(application, ("",)):
-        sides = [Blocks(application, each, count, counted=not counting)]
+        sides = [Blocks(application, each, count, counted=False if counting else None)]
         if isolated or counting:
             sides.append(Blocks(application, each, count, isolated=isolated))
         name = f"execution.execute_group/app={application}/flavour={each}/n={count}"

@@ -46,6 +46,13 @@ PathArgument = Annotated[
     Path, typer.Argument(metavar="PATH", help=two("插件目录，默认当前目录", "folder of the plugin, default: this one"))
 ]
 WheelArgument = Annotated[Path, typer.Argument(metavar="WHEEL", help=two("插件包", "the plugin's wheel"))]
+CountedOption = Annotated[
+    bool,
+    typer.Option(
+        "--counted",
+        help=two("按计步的代码处理，无论清单怎么写", "take the code as counted, whatever its manifest says"),
+    ),
+]
 VendorKeyOption = Annotated[
     str | None,
     optional("--vendor-key", metavar="NAME|FILE", help=two("厂商签名密钥", "the vendor's key to sign with")),
@@ -109,6 +116,7 @@ def check(
         Path | None, optional("--to", metavar="FILE", help=two("报告写入文件", "write the report there"))
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help=two("警告也算失败", "fail on warnings too"))] = False,
+    counted: CountedOption = False,
 ) -> None:
     import tempfile
 
@@ -119,11 +127,13 @@ def check(
     from hnnode.packaging import read_package
 
     older = None if against is None else read_package(against, None)
-    if path.suffix == ".whl":
-        with tempfile.TemporaryDirectory(prefix="hn-check-") as folder:
-            findings = check_project(unpack(read_package(path, None), Path(folder)), older)
-    else:
-        findings = check_project(Project.open(path), older)
+    with tempfile.TemporaryDirectory(prefix="hn-check-") as folder:
+        if path.suffix == ".whl":
+            project = unpack(read_package(path, None), Path(folder))
+        else:
+            project = Project.open(path)
+            project = project.counted(Path(folder)) if counted else project
+        findings = check_project(project, older)
     text = _report(findings, format)
     if to is None:
         sys.stdout.write(text)
@@ -217,30 +227,33 @@ def pack(
         Path | None,
         optional("--to", metavar="DIR", help=two("输出目录，默认 PATH/dist", "where to, default PATH/dist")),
     ] = None,
+    counted: CountedOption = False,
     passphrase_fd: PassphraseFdOption = None,
     directory: KeyDirOption = None,
     output: OutputOption = Format.table,
 ) -> None:
+    import tempfile
+    from contextlib import closing
+
     from hnnode.execution.registered import encode_registered
     from hnnode.kit.check import check_project
     from hnnode.kit.findings import failed
     from hnnode.kit.project import Project, table_of
     from hnnode.packaging import build_package, sign, write_package
 
-    project = Project.open(path)
-    findings = check_project(project)
-    if failed(findings):
-        sys.stderr.write("".join(finding.text(current()) + "\n" for finding in findings))
-        raise ConfigError("PLUGIN_PACKAGE_INVALID", say("检查未通过", "hnnode plugin check found errors"))
-    host = project.host()
-    try:
-        package = build_package(project.root, encode_registered(table_of(host, project.name)))
-    finally:
-        host.close()
+    opened = Project.open(path)
+    with tempfile.TemporaryDirectory(prefix="hn-pack-") as folder:
+        project = opened.counted(Path(folder)) if counted else opened
+        findings = check_project(project)
+        if failed(findings):
+            sys.stderr.write("".join(finding.text(current()) + "\n" for finding in findings))
+            raise ConfigError("PLUGIN_PACKAGE_INVALID", say("检查未通过", "hnnode plugin check found errors"))
+        with closing(project.host()) as host:
+            package = build_package(project.root, encode_registered(table_of(host, project.name)))
     if vendor_key is not None:
         signer = passphrase.open_signer(key_path(vendor_key, directory), passphrase_fd)
         package = package.signed(sign(package.manifest, package.code_hash, "vendor", signer))
-    wheel = write_package(package, to or project.root / "dist")
+    wheel = write_package(package, to or opened.root / "dist")
     _show_package(package, wheel, output)
     if not package.signatures:
         notes().print(

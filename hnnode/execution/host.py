@@ -124,23 +124,23 @@ class Host:
         config: ExecutionConfig | None = None,
         on_process_end: Callable[[str], None] | None = None,
         *,
-        counted: bool = True,
+        counted: bool | None = None,
     ) -> Host:
         """Host of the applications that the genesis enables; native names in the list are allowed and need no
         plugin.
 
         Args:
             config: which of them are isolated, and how; without it none is.
-            counted: False runs metered code as the plain Python that is installed here: for tools that make load or
-                read documents, whose modules may import more than counted code. It executes no block.
+            counted: instead of what the manifests say, for tools. False runs everything as the plain Python that is
+                installed here: those that make load or read documents import more than counted code may, and execute no block.
         """
         import hnnode_native
 
         tagged_hash = hnnode_native.tagged_hash
         isolated = [name for name in enabled if config is not None and config.isolates(name, from_store=False)]
         sources = discover(enabled, tagged_hash=tagged_hash, isolated=isolated)
-        if not counted:
-            sources = [replace(source, metered=False) for source in sources]
+        if counted is not None:
+            sources = [replace(source, metered=counted) for source in sources]
         return cls(sources, hnnode_native.native_actions(), tagged_hash, config, on_process_end)
 
     def executor(self) -> Executor:

@@ -65,7 +65,8 @@ class Copies:
         loader, loaded = self._load()
         self._held.append(loader)
         self._kept = 1
-        if _folder(package) != self._source.package.resolve():
+        folder = _folder(package)
+        if folder is None or folder != self._source.package.resolve():  # a locked process may not ask where it is
             forget(package)
             loader.show()
         return loaded, *self._register(loaded)

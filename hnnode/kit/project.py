@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 from hnnode_native import native_actions, tagged_hash
 
@@ -12,7 +14,9 @@ from hnnode.execution.host import Host
 from hnnode.execution.source import PluginSource
 from hnnode.execution.table import Application
 from hnnode.packaging import find_package, hash_code, read_code, read_manifest
-from hnnode.plugin_api.manifest import Manifest
+from hnnode.plugin_api.manifest import MANIFEST_NAME, Manifest
+
+_UNCOUNTED = re.compile(r"^metered\s*=\s*false\b", re.MULTILINE)
 
 
 def table_of(host: Host, name: str) -> Application:
@@ -40,6 +44,22 @@ class Project:
                 package = find_package(root)
                 return cls(root, package, read_manifest(package))
         raise ConfigError("PLUGIN_PACKAGE_INVALID", f"{path}: no folder hn_<name> with hnplugin.toml here or above")
+
+    def counted(self, folder: Path) -> Project:
+        """The same code with its work counted, as a package of it has to be: a copy in `folder` whose manifest says so.
+
+        Raises: ConfigError PLUGIN_PACKAGE_INVALID: its manifest does not say whether it is counted in a line of its own.
+        """
+        if self.manifest.code.metered:
+            return self
+        root = folder / self.root.name
+        copytree(self.root, root, ignore=ignore_patterns("__pycache__", "dist", "build", "*.egg-info", ".*"))
+        manifest = root / self.package.name / MANIFEST_NAME
+        manifest.write_text(_UNCOUNTED.sub("metered = true", manifest.read_text("utf-8")), "utf-8")
+        made = Project.open(root)
+        if not made.manifest.code.metered:
+            raise ConfigError("PLUGIN_PACKAGE_INVALID", f"{manifest.name}: want a line `metered = false` under [code]")
+        return made
 
     @property
     def name(self) -> str:

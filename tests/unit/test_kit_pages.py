@@ -14,6 +14,7 @@ import typer.testing
 
 from hnnode.cli.app import command_tree
 from hnnode.cli.plugin import application
+from hnnode.errors import ConfigError
 from hnnode.kit.diagram import StatusMap, draw
 from hnnode.kit.docs import page_of, write_pages
 from hnnode.kit.project import Project
@@ -149,9 +150,27 @@ def test_a_vendor_makes_a_package_and_an_operator_admits_it(tmp_path: Path, monk
     assert (tmp_path / "demo" / "build" / "docs" / "demo.html").is_file()
 
 
-def test_bad_names_and_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hnnode.errors import ConfigError
+def test_uncounted_code_is_packed_counted_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder itself stays as it is, and so does its hash on nodes that have it in their environment."""
+    monkeypatch.chdir(tmp_path)
+    run("new", "demo", "--like", "evidence", "--vendor", "演示厂商", "--title-zh", "演示存证")
+    manifest = tmp_path / "demo" / "hn_demo" / "hnplugin.toml"
+    counted = manifest.read_text("utf-8")
+    manifest.write_text(
+        re.sub(r"(?m)^metered.*$\n?", "", counted).replace("[code]\n", "[code]\nmetered = false\n"), "utf-8"
+    )
+    plain = manifest.read_bytes()
+    with pytest.raises(ConfigError, match="metered"):
+        run("pack", "demo", ok=False)
+    package = read_package(
+        Path(json.loads(run("pack", "demo", "--counted", "-o", "json").stdout)["package"]["wheel"]), None
+    )
+    assert package.manifest.code.metered
+    assert manifest.read_bytes() == plain
+    run("check", "demo", "--counted", "--strict")
 
+
+def test_bad_names_and_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("Demo", "1demo", "a" * 33, "evidence", "governance", "../x"):
         with pytest.raises(ConfigError):

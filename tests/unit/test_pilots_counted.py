@@ -35,8 +35,8 @@ BLOCK_TXS = 2_000
 
 
 @pytest.fixture(scope="module", params=PILOTS)
-def project(request: pytest.FixtureRequest) -> Iterator[Project]:
-    opened = Project.open(PLUGINS / request.param)
+def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    opened = Project.open(PLUGINS / request.param).counted(tmp_path_factory.mktemp("counted"))
     name = opened.package.name
     before = {key: module for key, module in sys.modules.items() if key == name or key.startswith(f"{name}.")}
     yield opened
@@ -74,6 +74,16 @@ def test_a_validator_may_vote_for_the_package(project: Project, tmp_path: Path) 
     source, plugin = shipped(project, tmp_path), project.manifest.plugin
     code = Code(plugin.version, plugin.api_version, plugin.state_version, source.code_hash.hex())
     check_code(project.name, code, None, PluginSources(PluginStore(tmp_path)))
+
+
+def test_a_home_may_be_named_from_where_one_stands(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the locked process asked for its working directory, and was gone with the vote."""
+    monkeypatch.chdir(tmp_path)
+    source = shipped(project, Path())
+    with closing(Host([source], native_actions(), tagged_hash, ExecutionConfig())) as apart:
+        assert project.name in apart.applications
 
 
 def test_the_count_leaves_room(project: Project) -> None:
