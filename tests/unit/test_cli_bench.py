@@ -147,20 +147,21 @@ def test_commit_benchmark_writes_the_same_chain_twice() -> None:
 
 
 def test_plugin_benchmark_leaves_the_receipts_and_state_of_old() -> None:
-    """The hashes cover receipts and writes of whole shipments; they change only with a rule of the application."""
+    """The hashes cover receipts and writes of whole shipments; they change only with a rule of the application, or with
+    the names that its workload gives."""
     found = _script("micro/plugin.py").run(tiny=True, isolated=True)["results"]
     hashes = {name: result["result_hash"] for name, result in found.items()}
     isolated = {name.removesuffix("/isolated"): hashes.pop(name) for name in list(hashes) if name.endswith("/isolated")}
     assert isolated == hashes
     assert hashes == {
         "execution.execute_group/app=coldchain/flavour=declare/n=24": (
-            "9596ec6ce290e4d8cb6ab0cc5e2a0058367995e3d46e905cbbf9d077ee2e6120"
+            "01b75c394f7b1804eede8fbd9c9499bd43195ff6a36d7b6d134b4a8a91236884"
         ),
         "execution.execute_group/app=coldchain/flavour=chain/n=24": (
-            "84d5f4172a6554d1c2216ecdab7bfc41e6bacc8f61d12d35ccc0ebb6a77d575b"
+            "0c5e335c24421386d46b8d1481021ba4b996b469e46e19510fa0f471f8e86193"
         ),
         "execution.execute_group/app=coldchain/flavour=mix/n=24": (
-            "55aa5e3d04f905fb5212b097e4ca162c619cee82fcd171f1a3b3cdcdc1f3ff23"
+            "89465e912d5cabe726c27e6df24b856269c085a3418c239de67e550be0c465cc"
         ),
     }
 
