@@ -101,9 +101,11 @@ class ChainRun:
         plan = self.plan
         bundles = signer.sign(rate * plan.seconds)
         tx_bytes = sum(len(b.body) - 4 * len(b.tx_ids) for b in bundles) / sum(len(b.tx_ids) for b in bundles)
-        disk_bytes, before = processes.disk_bytes(self.net.nodes[0].home), runner.accounts()
+        home = self.net.nodes[0].home
+        disk_bytes, before = processes.rested_disk_bytes(home), runner.accounts()
         loaded = runner.run([Phase(bundles, rate, plan.seconds, queries_per_tx=signer.queries_per_tx)])
-        after, disk_after = runner.accounts(), processes.disk_bytes(self.net.nodes[0].home)
+        after, disk_end = runner.accounts(), processes.disk_bytes(home)
+        disk_rested, rested = processes.rested_disk_bytes(home), runner.accounts()
         tally = loaded.tally
         equal = runner.roots_equal()
         committed = tally.committed_count
@@ -129,16 +131,20 @@ class ChainRun:
             "txs_per_block": round(sum(filled) / max(1, len(filled)), 1),
             "rss_mb_max": round(loaded.rss_bytes_max / 2**20, 1),
             "plugins_rss_mb_max": round(loaded.children_rss_bytes_max / 2**20, 1),
-            "ledger_bytes_per_tx": round((disk_after - disk_bytes) / committed, 1),
+            "ledger_bytes_per_tx": round((disk_rested - disk_bytes) / committed, 1),
+            "ledger_bytes_per_tx_at_end": round((disk_end - disk_bytes) / committed, 1),
             "state_roots_equal": equal,
             "committed_per_second": tally.per_second(loaded.start_s, plan.seconds),
             "series": loaded.series(),
         }
         if signer.queries_per_tx:
             found["queries"] = loaded.asked.facts(plan.seconds, tally.offered)
-        return found | self._costs(before, after, loaded)
+        return found | self._costs(before, after, rested, loaded)
 
-    def _costs(self, before: Sequence[Account], after: Sequence[Account], loaded: Loaded) -> dict[str, Any]:
+    def _costs(
+        self, before: Sequence[Account], after: Sequence[Account], rested: Sequence[Account], loaded: Loaded
+    ) -> dict[str, Any]:
+        """rested: when the nodes had also done what the load left them to do, which its CPU time pays for."""
         committed, nodes = loaded.tally.committed_count, len(self.net.nodes)
         earlier, later = ([account.figures for account in accounts[:nodes]] for accounts in (before, after))
         verified = sum(
@@ -154,13 +160,13 @@ class ChainRun:
         known = [lag for lag in lags if lag is not None]
         return {
             "cpu_us_per_tx": round(
-                1e6 * sum(b.whole_cpu_s - a.whole_cpu_s for a, b in zip(before, after, strict=True)) / committed, 1
+                1e6 * sum(b.whole_cpu_s - a.whole_cpu_s for a, b in zip(before, rested, strict=True)) / committed, 1
             ),
             "plugins_cpu_us_per_tx": round(
-                1e6 * sum(b.children_cpu_s - a.children_cpu_s for a, b in zip(before, after, strict=True)) / committed,
+                1e6 * sum(b.children_cpu_s - a.children_cpu_s for a, b in zip(before, rested, strict=True)) / committed,
                 1,
             ),
-            "budget": budget(before, after, committed),
+            "budget": budget(before, rested, committed),
             "step_ms": step_ms(earlier, later),
             "sender_cpu_share": round(loaded.sender_cpu_s / loaded.sender_s, 3),
             "sender_cpu_us_per_tx": round(1e6 * loaded.sender_cpu_s / committed, 2),

@@ -26,6 +26,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "sender_cpu_us_per_tx": ("发送端每笔交易 CPU 微秒", "CPU µs a transaction, sender"),
     "rss_mb_max": ("最大节点内存 MB", "memory of the largest node, MB"),
     "plugins_rss_mb_max": ("一个节点的插件进程内存 MB", "memory of one node's plugin processes, MB"),
+    "ledger_bytes_per_tx_at_end": ("账本每笔交易字节（负载刚结束）", "ledger bytes a transaction, at the load's end"),
     "ledger_bytes_per_tx": ("账本每笔交易字节", "ledger bytes a transaction"),
     "fsyncs_per_block": ("每块落盘次数", "fsyncs a block"),
     "signature_verifications_per_tx_per_node": ("每节点每笔验签次数", "signature checks a transaction and node"),
