@@ -30,8 +30,8 @@ CHAIN_NAME = "hn_local"
 WATCH_S = 0.5
 
 
-class Interrupted(Exception):
-    """SIGINT or SIGTERM arrived: leave every `with` in order."""
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM arrived: leave every `with` in order. An event loop reports any other exception and goes on."""
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import math
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, ClassVar
 
 import hnnode_native as native
 import pytest
+import uvloop
 
 from hnnode.bench import processes
 from hnnode.bench.http import Answer
@@ -21,6 +24,7 @@ from hnnode.bench.localnet import port_free, shifted_base
 from hnnode.bench.report import chart
 from hnnode.bench.sender import batch_codes
 from hnnode.bench.workload import Signing, workload
+from hnnode.cli.dev import Interrupted, interruptible
 from hnnode.errors import CODES, ConfigError
 from hnnode.plugin_api import WorkItem
 
@@ -227,3 +231,15 @@ def test_signing_keeps_the_order_of_waves_and_chains_their_groups() -> None:
             at += 4 + length
         assert at == len(bundle.body)
     assert payloads == [f"0/{i}".encode() for i in range(5)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_load_that_runs(number: signal.Signals) -> None:
+    """Regression: uvloop reported the exception of the signal handler, and a benchmark went on to its end."""
+
+    async def load() -> None:
+        os.kill(os.getpid(), number)
+        await asyncio.sleep(5)
+
+    with pytest.raises(Interrupted, match=number.name), interruptible():
+        uvloop.run(load())
