@@ -20,12 +20,13 @@ import structlog
 from hnnode_native import Effect, Engine, ValidatorSet, message_height
 
 from hnnode.config import ConsensusConfig
+from hnnode.consensus.alarm import DueAlarm
 from hnnode.consensus.order import ProposerOrder
 from hnnode.consensus.pace import Pace
 from hnnode.consensus.proposals import Proposals
 from hnnode.errors import FatalError, name_of
 from hnnode.metrics import Metrics
-from hnnode.ports import Channel, ConsensusLog, Decided, Kind, Network, SignState, Tip
+from hnnode.ports import Channel, Clock, ConsensusLog, Decided, Kind, Network, SignState, Tip
 from hnnode.primitives.guard import guarded
 
 log = structlog.get_logger("consensus")
@@ -57,16 +58,18 @@ class ConsensusDriver:
         batches_waiting: Callable[[], bool],
         txs_ready: Callable[[], int],
         wants_block: Callable[[int], bool],
+        next_due_ms: Callable[[], Awaitable[int | None]],
+        now_ms: Clock,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         """tip_block: value and certificate of the tip, so that a restarted engine can help a peer that is one height behind.
 
-        results_open: the tip holds transactions whose results no header carries yet.
+        results_open: the tip holds transactions, or wrote without any, and no header carries its results yet.
 
         execute: runs and writes a decided block and returns its results; it may wait for the disk to keep up.
 
         batches_waiting: a batch waits for a block. txs_ready: transactions that a block of now could hold. wants_block: the chain at this
-        height has work of its own.
+        height has work of its own. next_due_ms: when something of the state after the tip is due.
         """
         self._config = config
         self._engine = engine
@@ -93,6 +96,7 @@ class ConsensusDriver:
         self._started_height = tip.height
         self._results_open = results_open
         self._woken = asyncio.Event()
+        self._alarm = DueAlarm(next_due_ms, now_ms, self._woken.set)
         self._peer_height = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._early: deque[tuple[bytes, bytes]] = deque(maxlen=INBOX_MAX)
@@ -129,6 +133,7 @@ class ConsensusDriver:
     async def stop(self) -> None:
         for handle in self._timers.values():
             handle.cancel()
+        self._alarm.stop()
         tasks = [*self._tasks, *self._validations.values()]
         if self._proposing is not None:
             tasks.append(self._proposing)
@@ -190,13 +195,14 @@ class ConsensusDriver:
 
     # -------------------------------------------------------------- pace
     async def _pace(self) -> None:
-        """Start the next height when there is reason to: transactions, results to certify, work of the chain, a peer ahead."""
+        """Start the next height when there is a reason: transactions, open results, something due, work of the chain, a peer ahead."""
         while True:
             await self._woken.wait()
             self._woken.clear()
             if self._started_height > self._tip.height:
                 continue
-            if not self._has_reason():
+            tip = self._tip
+            if not self._has_reason() and not (await self._alarm.rings(tip) and tip is self._tip):
                 continue
             if not await self._gather():
                 continue
@@ -361,9 +367,9 @@ class ConsensusDriver:
             self._proposing = None
         decided = await self._proposals.resolve(effect, self._tip)
         self._order.note(effect.height, decided.proposer)
-        self._tip = await self._execute(decided)
+        before, self._tip = self._tip, await self._execute(decided)
         self._pace_of.executed(decided.tx_count)
-        self._results_open = decided.tx_count > 0
+        self._results_open = decided.tx_count > 0 or self._tip.state_root != before.state_root
         async with self._decided:
             self._decided.notify_all()
         self._woken.set()

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 TIME_BYTES = 8
 
 
-def is_due(key: bytes, prefix: bytes, time_ms: int) -> bool:
-    """Whether the item of a row is due. A row without a whole time, which no index should hold, is so at once."""
-    return int.from_bytes(key[len(prefix) : len(prefix) + TIME_BYTES], "big") <= time_ms
+def due_at(key: bytes, prefix: bytes) -> int:
+    """When the item of a row is due, in ms. A row without a whole time, which no index should hold, is so at once."""
+    return int.from_bytes(key[len(prefix) : len(prefix) + TIME_BYTES], "big")
 
 
-def has_due(state: StateReader, application_prefix: bytes, prefix: bytes, time_ms: int) -> bool:
-    """Whether the state before the block has an item that is due."""
+def next_due(state: StateReader, application_prefix: bytes, prefix: bytes) -> int | None:
+    """When the first item of an index is due; None when it is empty."""
     rows = state.scan(application_prefix + prefix, None, 1)
-    return bool(rows) and is_due(rows[0][0], application_prefix + prefix, time_ms)
+    return due_at(rows[0][0], application_prefix + prefix) if rows else None
 
 
 def due_id(height: int, application: str, number: int) -> bytes:

@@ -30,7 +30,7 @@ from typing import Any, cast
 import structlog
 
 from hnnode.errors import CODES, FatalError
-from hnnode.execution.due import TIME_BYTES, due_id, is_due
+from hnnode.execution.due import TIME_BYTES, due_at, due_id
 from hnnode.execution.faults import causes, fault_text
 from hnnode.execution.metering import event_counter
 from hnnode.execution.table import Action, Application
@@ -257,7 +257,7 @@ class Group:
             rows = tx.scan(due.prefix, due.items_max)
         except TxRefused:  # the block itself took more items out than a scan may pass over: the next block goes on
             return b""
-        rows = [(key, value) for key, value in rows if is_due(key, due.prefix, self._time_ms)]
+        rows = [(key, value) for key, value in rows if due_at(key, due.prefix) <= self._time_ms]
         if not rows:
             return b""
         for key, _ in rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import hnnode_native
 from hnnode_native import DispatchTable, ValidatorSet
@@ -16,6 +17,9 @@ from hnnode.execution.executor import Executor
 from hnnode.execution.governance_records import PluginSet
 from hnnode.execution.source import PluginSource
 from hnnode.governance.finding import PluginSources
+
+if TYPE_CHECKING:
+    from hnnode.ports import StateReader
 
 HostOf = Callable[[list[PluginSource]], Host]
 _CLOSED = {"disabled": CODES["APPLICATION_DISABLED"], "migrating": CODES["APPLICATION_MIGRATING"]}
@@ -38,6 +42,11 @@ class Running:
     executor: Executor
     applications: NodeApplications
     plugins_hash: bytes
+
+    def next_due_ms(self, state: StateReader) -> int | None:
+        """When the earliest due item of the applications that take part becomes due, in this state; None when there is none."""
+        closed = {plugin.name for plugin in self.plugins.plugins if plugin.status in _CLOSED}
+        return self.executor.next_due_ms(state, lambda application: application not in closed)
 
     def close(self) -> None:
         """End the processes of its plugins."""

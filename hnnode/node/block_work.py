@@ -88,6 +88,10 @@ class BlockWork:
         stage.labels("write").observe(written - hashed)
         return Executed(record.tip, result.tx_ids_packed, result.succeeded_count, result.failed_count, stop)
 
+    def next_due_ms(self) -> int | None:
+        """When something of the state after the last written block is due; None when nothing is."""
+        return self._plugins.running.next_due_ms(self._database.pending_state())
+
     def _execute(self, decided: Decided) -> BlockResult:
         state = self._database.pending_state()
         running = self._plugins.running

@@ -14,11 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from hnnode_native import (
-    Engine,
-    Pool,
-    SecretKey,
-)
+from hnnode_native import Engine, Pool, SecretKey
 
 from hnnode import __version__
 from hnnode.config import Config, load_config
@@ -40,6 +36,7 @@ from hnnode.node.health import Health
 from hnnode.node.links import tcp_network
 from hnnode.node.opening import (
     check_frames,
+    has_open_results,
     load_accounts,
     load_plugins,
     open_chain,
@@ -194,11 +191,13 @@ class ChainNode:
             order=proposer_order(database, validators, tip),
             tip=tip,
             tip_block=None if tip_block is None else (tip_block.value, tip_block.certificate),
-            results_open=tip_block is not None and tip_block.tx_count > 0,
+            results_open=has_open_results(tip, tip_block),
             execute=self.pipeline.execute,
             batches_waiting=self.batches.waiting,
             txs_ready=self.batches.ready_tx_count,
             wants_block=self.plugins.wants_block,
+            next_due_ms=self.pipeline.next_due_ms,
+            now_ms=_now_ms,
             on_fatal=self._on_fatal,
         )
         self.batches.on_change(self.consensus.on_batches)

@@ -12,7 +12,7 @@ from hnnode.errors import ConfigError
 from hnnode.execution import application_prefix
 from hnnode.governance import PluginSets
 from hnnode.node.genesis import Genesis
-from hnnode.ports import HeldBatch, Tip
+from hnnode.ports import HeldBatch, StoredBlock, Tip
 from hnnode.storage import Database, Storage, segment_to_recover
 
 ACCOUNT_PAGE = 10_000
@@ -101,3 +101,10 @@ def proposer_order(database: Database, validators: ValidatorSet, tip: Tip) -> Pr
             raise ConfigError("CONFIG_INVALID", f"block {height} is missing below the tip")
         order.note(height, Value.decode(block.value).header.proposer)
     return order
+
+
+def has_open_results(tip: Tip, block: StoredBlock | None) -> bool:
+    """Whether the block of the tip, None for the genesis, has results that no header carries yet, and that somebody may wait to
+    prove: of transactions, or of what it wrote without any.
+    """
+    return block is not None and (block.tx_count > 0 or Value.decode(block.value).header.state_root != tip.state_root)

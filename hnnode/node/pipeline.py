@@ -87,6 +87,10 @@ class Pipeline:
             raise executed.stop
         return executed.tip
 
+    async def next_due_ms(self) -> int | None:
+        """When something of the state after the last executed block is due; None when nothing is."""
+        return await asyncio.get_running_loop().run_in_executor(self._execution_thread, self._work.next_due_ms)
+
     async def drain(self) -> None:
         """Wait until everything written is durable and published."""
         await asyncio.gather(*self._flushes, return_exceptions=True)

@@ -192,7 +192,8 @@ class Registry:
         with a time up to that of the block is taken out, the earliest first, and handled like a transaction: within the same
         limits, with all it writes and emits or, when it is refused or fails, nothing but that the item is gone. Its receipt
         stands in the state, its events in the feed, under numbers behind those of the block's transactions. There is no sender.
-        When nobody sends transactions there are no blocks either; the next one handles what is due by then.
+        When nobody sends transactions, the validators make a block for it when its time has come. So an item that puts itself back
+        keeps the chain awake, and a row that has lost its meaning is better deleted than left to come due.
 
         Args:
             prefix: 1 to 200 bytes; no other rows of the application start with it.
