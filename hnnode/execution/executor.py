@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Write = tuple[bytes, bytes | None]
 ForeignResult = tuple[int, int, str, int, list[Write], list[tuple[str, str, bytes]]]
 """(tx_index, code, rule, steps, writes in key order, events)."""
+NO_CACHE_BYTES = 1024 * 1024
+"""The least that the core takes for prepared keys; nothing is verified where it is used."""
 
 
 class Executor:
@@ -111,6 +113,41 @@ class Executor:
     ) -> list[ForeignResult]:
         """Results of `txs`, one each, in the same order; for tests and tools. Arguments and errors as `execute_packed`."""
         return hnnode_native.unpack_results(self.execute_packed(application, txs, state, height, time_ms, accounts))
+
+    def execute_local(
+        self,
+        groups: Sequence[tuple[str, Sequence[ForeignTx]]],
+        state: StateReader,
+        height: int,
+        time_ms: int,
+        accounts: AccountRecords,
+    ) -> tuple[dict[str, list[ForeignResult]], list[Write]]:
+        """A block for a chain in memory: results by application, and what its due work writes, database keys with the rows of its
+        receipts, as the core settles it. Arguments and errors as `execute_block`.
+        """
+        named = {name for name, _ in groups}
+        done: dict[str, list[ForeignResult]] = {}
+        due: list[tuple[str, bytes]] = []
+        for name, results, ended in self.execute_block(groups, state, height, time_ms, accounts):
+            if name in named:
+                done[name] = hnnode_native.unpack_results(results)
+            if ended:
+                due.append((name, ended))
+        return done, self._settle_due(due, height, time_ms) if due else []
+
+    def _settle_due(self, due: Sequence[tuple[str, bytes]], height: int, time_ms: int) -> list[Write]:
+        tables = self._applications.values()
+        dispatch = hnnode_native.DispatchTable(
+            [(table.name, row.name, row.roles) for table in tables for row in table.actions.values()]
+        )
+        nobody = hnnode_native.Accounts(NO_CACHE_BYTES)
+        block = hnnode_native.BlockExecution(bytes(32), height, time_ms, bytes(20), 1, [], nobody, dispatch)
+        block.set_committed(b"")
+        block.supply([None] * len(block.native_keys()))
+        block.run_native()
+        for name, packed in due:
+            block.complete_due(name, packed)
+        return list(block.finish().writes)
 
     def execute_packed(
         self,

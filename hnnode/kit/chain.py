@@ -32,6 +32,7 @@ BLOCK_MS = 1_000
 BLOCK_TX_COUNT_MAX = 4_000
 BATCH_BYTES_MAX = 1 << 20
 VIEW_ROWS_MAX = 10_000_000
+REST_BLOCKS_MAX = 10_000
 
 Payload = bytes | Mapping[str, Any] | msgspec.Struct
 Observer = Callable[["Block"], None]
@@ -162,6 +163,28 @@ class Chain:
         """Let block time pass; the next block is that much later."""
         self.time_ms += (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000 + ms
 
+    def rest(
+        self, *, days: int = 0, hours: int = 0, minutes: int = 0, seconds: int = 0, ms: int = 0
+    ) -> list[DueReceipt]:
+        """Let block time pass while nobody sends anything: a block is made when something is due, as on a node. What they did, in order.
+
+        Raises: Diverged, Stalled; AssertionError: after REST_BLOCKS_MAX blocks something is still due, as when an item puts itself
+        back.
+        """
+        before_ms = self.time_ms
+        self.advance(days=days, hours=hours, minutes=minutes, seconds=seconds, ms=ms)
+        until_ms, self.time_ms = self.time_ms, before_ms
+        done: list[DueReceipt] = []
+        for _ in range(REST_BLOCKS_MAX):
+            due_ms = self.replicas[0].next_due_ms()
+            if due_ms is None or (at_ms := max(due_ms, self.time_ms + 1)) > until_ms:
+                self.time_ms = until_ms
+                return done
+            executed = self._execute([], at_ms)
+            self._look_at(Block(self.height, self.time_ms, (), self.root, executed.execute_s))
+            done += self.due()
+        raise AssertionError(f"after {REST_BLOCKS_MAX} blocks something is still due before the time is over")
+
     # ---------------------------------------------------------------- blocks
     def block(self, requests: Sequence[Request]) -> list[Outcome]:
         """Put transactions into one block, in this order; their outcomes in the same order."""
@@ -171,17 +194,20 @@ class Chain:
         order = self._order([data for _, data in signed])
         batches, codes = self._seal([signed[i][1] for i in order])
         admitted = dict(zip(order, codes, strict=True))
-        executed = self._execute(batches)
+        executed = self._execute(batches, self.time_ms + BLOCK_MS)
         places = {tx_id: index for index, tx_id in enumerate(executed.order)}
         outcomes = []
         for i, (request, (tx_id, _)) in enumerate(zip(requests, signed, strict=True)):
             index = places.get(tx_id, -1)
             receipt = None if index < 0 else Receipt.decode(executed.result.receipts[index])
             outcomes.append(_outcome(request, tx_id, self.height, index, receipt, admitted[i]))
-        self.last = Block(self.height, self.time_ms, tuple(outcomes), self.root, executed.execute_s)
-        if self._observer is not None:
-            self._observer(self.last)
+        self._look_at(Block(self.height, self.time_ms, tuple(outcomes), self.root, executed.execute_s))
         return outcomes
+
+    def _look_at(self, block: Block) -> None:
+        self.last = block
+        if self._observer is not None:
+            self._observer(block)
 
     def _sign(self, request: Request) -> tuple[bytes, bytes]:
         """(tx_id, signed transaction), with the chain's next nonce."""
@@ -237,9 +263,9 @@ class Chain:
     def _proposer(self, number: int) -> bytes:
         return self._validators[number % len(self._validators)].account()
 
-    def _execute(self, batches: Sequence[Batch]) -> Executed:
+    def _execute(self, batches: Sequence[Batch], time_ms: int) -> Executed:
         """Execute on every node and commit. Raises: Diverged, Stalled."""
-        height, self.time_ms = self.height + 1, self.time_ms + BLOCK_MS
+        height, self.time_ms = self.height + 1, time_ms
         if self._network is not None:
             return self._network.agree(height, self.time_ms, batches)
         executed = self.replicas[0].execute(batches, height, self.time_ms, self._proposer(height))

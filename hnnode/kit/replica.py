@@ -89,6 +89,10 @@ class Replica:
                 run.complete_due(application, due)
         return Executed(order, run.finish(), time.perf_counter() - started)
 
+    def next_due_ms(self) -> int | None:
+        """When something of the state is due; None when nothing is."""
+        return self._executor.next_due_ms(self.state)
+
     def commit(self, executed: Executed) -> None:
         self.state.commit(executed.result)
         self.records.apply(executed.result)

@@ -1,7 +1,8 @@
 """Test kit for plugins: applications on a chain in memory, run by the node's own executor.
 
 Nothing is imitated but the things around the executor: storage is a sorted dictionary, consensus is a counter, and
-accounts are made by name. Roles are checked as the core checks them: the sender needs one of the action's roles.
+accounts are made by name. Due work is the node's own, with its receipts. Roles are checked as the core checks them:
+the sender needs one of the action's roles.
 
     from hnnode.execution import Host
     chain = LocalChain(Host([plugin], [], tagged_hash), "coldchain")
@@ -26,6 +27,7 @@ import msgspec
 from hnnode.errors import CODES
 from hnnode.plugin_api.context import QueryView
 from hnnode.plugin_api.workload import Workload
+from hnnode.primitives.due import DueReceipt, read_due
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -34,6 +36,7 @@ Payload = bytes | Mapping[str, Any] | msgspec.Struct
 _Tx = tuple[int, bytes, bytes, str, bytes]
 Event = tuple[str, str, dict[str, Any]]
 
+REST_BLOCKS_MAX = 10_000
 _ROLE_MISSING = CODES["ROLE_MISSING"]
 _ACCOUNT_UNKNOWN = CODES["ACCOUNT_UNKNOWN"]
 
@@ -117,11 +120,16 @@ _Result = tuple[int, int, str, int, Sequence[tuple[bytes, bytes | None]], Sequen
 
 
 class _Executor(Protocol):
-    def execute_group(
-        self, application: str, txs: Sequence[Any], state: StateReader, height: int, time_ms: int, accounts: Any, /
-    ) -> Sequence[
-        tuple[int, int, str, int, Sequence[tuple[bytes, bytes | None]], Sequence[tuple[str, str, bytes]]]
-    ]: ...
+    def execute_local(
+        self,
+        groups: Sequence[tuple[str, Sequence[Any]]],
+        state: StateReader,
+        height: int,
+        time_ms: int,
+        accounts: Any,
+        /,
+    ) -> tuple[Mapping[str, Sequence[_Result]], Sequence[tuple[bytes, bytes | None]]]: ...
+    def next_due_ms(self, state: StateReader, /) -> int | None: ...
 
 
 class _Queries(Protocol):
@@ -149,7 +157,8 @@ def account_record(organisation: str, roles: Sequence[str], active: bool = True,
 
 @dataclass
 class LocalChain:
-    """Applications on a chain in memory. Each `submit` is a block of its own; `block` puts several transactions into one.
+    """Applications on a chain in memory. Each `submit` is a block of its own; `block` puts several transactions into one; `rest`
+    lets time pass while nobody sends any. What is due is done at the end of each block, as by a node.
 
     `application` is the one that is meant where none is named; an action or a query of another one that the host has is
     named in full, `consent.grant`.
@@ -184,8 +193,6 @@ class LocalChain:
 
     def block(self, txs: Sequence[tuple[bytes, str, Payload]]) -> list[Outcome]:
         """Execute transactions in one block and commit it."""
-        height = self.state.height + 1
-        self.time_ms += self.block_ms
         outcomes: list[Outcome | None] = []
         groups: dict[str, list[_Tx]] = {}
         for index, (sender, named, payload) in enumerate(txs):
@@ -196,19 +203,49 @@ class LocalChain:
             outcomes.append(Outcome(tx_id, code, "", 0, (), ()) if code else None)
             if not code:
                 groups.setdefault(application, []).append((index, tx_id, sender, action, _encode(payload)))
-        writes: dict[bytes, bytes | None] = {}
-        for application, group in sorted(groups.items()):
-            results = self._executor.execute_group(application, group, self.state, height, self.time_ms, self._accounts)
-            prefix = self._tables[application].prefix
-            for (index, tx_id, *_), (_, code, rule, steps, own, events) in zip(group, results, strict=True):
-                writes.update((prefix + key, value) for key, value in own)
+        done = self._commit(self.time_ms + self.block_ms, sorted(groups.items()))
+        for application, group in groups.items():
+            for (index, tx_id, *_), (_, code, rule, steps, own, events) in zip(group, done[application], strict=True):
                 decoded = tuple(
                     (name, entity, msgspec.json.decode(data, type=dict[str, Any])) for name, entity, data in events
                 )
                 outcomes[index] = Outcome(tx_id, code, rule, steps, tuple(own), decoded)
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _commit(self, time_ms: int, groups: Sequence[tuple[str, Sequence[_Tx]]]) -> Mapping[str, Sequence[_Result]]:
+        """Execute a block of this time with what is due in it, and write it; results by application."""
+        height, self.time_ms = self.state.height + 1, time_ms
+        done, due = self._executor.execute_local(groups, self.state, height, time_ms, self._accounts)
+        writes: dict[bytes, bytes | None] = {}
+        for application, results in done.items():
+            prefix = self._tables[application].prefix
+            writes.update((prefix + key, value) for result in results for key, value in result[4])
+        writes.update(due)
         self.state.apply(sorted(writes.items()))
         self.state.height = height
-        return [outcome for outcome in outcomes if outcome is not None]
+        return done
+
+    def due(self) -> list[DueReceipt]:
+        """What the end of the last block did without a transaction, in order: first what takes the items of an application out of
+        its index, then one receipt an item.
+        """
+        return list(read_due(self.state, self.state.height))
+
+    def rest(self, ms: int) -> list[DueReceipt]:
+        """Let time pass while nobody sends anything: a block is made when something is due, as on a node. What they did, as `due`.
+
+        Raises AssertionError: after REST_BLOCKS_MAX blocks something is still due, as when an item puts itself back.
+        """
+        until_ms = self.time_ms + ms
+        done: list[DueReceipt] = []
+        for _ in range(REST_BLOCKS_MAX):
+            due_ms = self._executor.next_due_ms(self.state)
+            if due_ms is None or (at_ms := max(due_ms, self.time_ms + 1)) > until_ms:
+                self.time_ms = until_ms
+                return done
+            self._commit(at_ms, [])
+            done += self.due()
+        raise AssertionError(f"after {REST_BLOCKS_MAX} blocks something is still due before the time is over")
 
     def seed(self, application: str, rows: Mapping[bytes, bytes]) -> None:
         """Put rows into the state of any application, a native one too, as if an earlier block had written them."""

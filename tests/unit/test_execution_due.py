@@ -8,17 +8,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from hnnode_native import Receipt, state_key
 
 from hnnode.errors import CODES
 from hnnode.events.block_events import read_block_events
 from hnnode.execution.due import due_id
+from hnnode.governance.running import Running
 from hnnode.kit.chain import BLOCK_MS, Account, Chain
 from hnnode.kit.project import Project
 from hnnode.node.differences import compare, summary
 from hnnode.plugin_api import ModelError, Registry
 from hnnode.plugin_api.limits import DUE_ITEMS_MAX
+from hnnode.plugin_api.testing import LocalChain
 from hnnode.primitives.due import DueReceipt, read_due
 from hnnode.sync.results import BlockResults
 
@@ -30,6 +33,15 @@ MANY = dict.fromkeys(("ok", "again"), 0) | {
     "loop": CODES["STEPS_EXCEEDED"],
     "write": CODES["WRITE_LIMIT_EXCEEDED"],
 }
+
+PLANS = (
+    (0, "now", "ok"),
+    (500, "b", "refuse"),
+    (500, "c", "raise"),
+    (500, "d", "ok"),
+    (500, "e", "again"),
+    (7_000, "f", "loop"),
+)
 
 
 @pytest.fixture
@@ -197,3 +209,56 @@ def test_what_may_not_be_registered() -> None:
     registry.due(b"d", nothing, title_zh="x", title_en="x")
     with pytest.raises(ModelError, match="twice"):
         registry.due(b"e", nothing, title_zh="x", title_en="x")
+
+
+def test_time_passes_while_nobody_sends_anything(chain: Chain) -> None:
+    someone = chain.account("someone")
+    tell(chain, someone, (1_500, "a", "ok"), (3_000, "b", "again"), (9_000, "late", "ok"))
+    began, height = chain.time_ms, chain.height
+    seen: list[tuple[int, str]] = []
+    for one in chain.rest(seconds=6):
+        seen += [(data["at_ms"] - began, entity) for _, entity, data in decoded(one)]
+    assert seen == [(1_500, "a"), (3_000, "b"), (3_001, "b")]
+    assert (chain.time_ms - began, chain.height - height) == (6_000, 3)
+    assert [entity for one in chain.rest(hours=1) for _, entity, _ in decoded(one)] == ["late"]
+    assert chain.rest(hours=1) == []
+
+
+def decoded(one: DueReceipt) -> list[tuple[str, str, Any]]:
+    return [(name, entity, msgspec.json.decode(data)) for name, entity, data in one.receipt.events]
+
+
+@pytest.mark.parametrize("replica", [0, 1])
+def test_only_what_takes_transactions_asks_for_a_block(chain: Chain, replica: int) -> None:
+    someone = chain.account("someone")
+    executor = chain.replicas[replica].host.executor()
+    assert executor.next_due_ms(chain.state) is None
+    tell(chain, someone, (9_000, "b", "ok"), (5_000, "a", "ok"))
+    for status, want in (("enabled", chain.time_ms + 5_000), ("disabled", None), ("migrating", None)):
+        plugin: Any = SimpleNamespace(name="clock", status=status)
+        nothing: Any = None
+        plugins: Any = SimpleNamespace(plugins=(plugin,))
+        running = Running(1, plugins, nothing, None, nothing, executor, nothing, b"")
+        assert running.next_due_ms(chain.state) == want
+
+
+def test_a_chain_in_memory_does_what_is_due_as_a_node_does(chain: Chain) -> None:
+    """The same rows, receipts and events as with the whole block execution, isolated or not."""
+    someone, began = chain.account("someone"), chain.time_ms
+    for number in (0, 1):
+        local = LocalChain(chain.replicas[number].host, "clock", time_ms=began)
+        sender = local.account("someone")
+        plans = [{"in_ms": ms, "item": item, "what": what} for ms, item, what in PLANS]
+        assert all(outcome.ok for outcome in local.block([(sender, "plan", each) for each in plans]))
+        told = [*local.due(), *local.rest(20_000)]
+        if number == 0:
+            tell(chain, someone, *PLANS)
+            want = [*chain.due(), *chain.rest(seconds=20)]
+        assert [(one.number, one.receipt.events) for one in told] == [(one.number, one.receipt.events) for one in want]
+        theirs = chain.state.dump()
+        rows = {key: value for key, value in theirs.items() if key.startswith((b"\x05clock", b"\x06system"))}
+        assert local.state.dump() == rows
+    left = LocalChain(chain.host, "clock")
+    left.submit(left.account("someone"), "plan", {"in_ms": 1, "item": "x", "what": "ever"})
+    with pytest.raises(AssertionError, match="still due"):
+        left.rest(20_000)

@@ -37,6 +37,8 @@ def handle(tx, item, what):
     tx.emit("clock.done", item.decode(), {"at_ms": tx.block_time_ms})
     if what == b"again":
         tx.put(key(tx.block_time_ms + 1, item), b"ok")
+    if what == b"ever":
+        tx.put(key(tx.block_time_ms + 1, item), what)
     if what == b"refuse":
         tx.fail("clock.no")
     if what == b"raise":
