@@ -7,18 +7,20 @@ from collections.abc import Iterator
 from hn_coldchain.state import (
     BATCHES,
     CUSTODIES,
+    DUE,
     ENDED,
     GENERATIONS_MAX,
     IN_STOCK,
     IN_TRANSIT,
     OFFERS,
+    OVERDUE,
     Batch,
     city_key,
     code_key,
     custody_key,
-    due_key,
     holder_key,
     mark_key,
+    waiting_key,
 )
 from hnnode.plugin_api import QueryView
 
@@ -93,8 +95,9 @@ def _indexed(view: QueryView, batches: dict[str, Batch]) -> list[str]:
     found = {key for prefix in (b"k", b"h", b"c", b"o") for key, _ in rows(view, prefix)}
     broken = [f"index entry without batch: {key.hex()}" for key in sorted(found - expected)]
     broken += [f"index entry missing: {key.hex()}" for key in sorted(expected - found)]
-    due = {due_key(OFFERS.decode(value), key[21:].decode()) for key, value in rows(view, b"o")}
-    if due != {key for key, _ in rows(view, b"d")}:
+    offers = {key[1:]: OFFERS.decode(value) for key, value in rows(view, b"o")}
+    waiting = {waiting_key(offer, key[20:].decode()): key[:20] for key, offer in offers.items()}
+    if waiting != {key: receiver for prefix in (DUE, OVERDUE) for key, receiver in rows(view, prefix)}:
         broken.append("hand-overs and their expiries differ")
     for name, batch in batches.items():
         last = CUSTODIES.get(view, custody_key(name, batch.custodies - 1)) if batch.custodies else None

@@ -1,4 +1,7 @@
-"""From layout 1 to layout 2 and back: custodies of batches, and hand-overs by when they expire.
+"""From layout 1 to layout 3 and back.
+
+1 → 2: custodies of batches, and hand-overs by when they expire (`d ‖ expires_ms8 ‖ batch`).
+2 → 3: hand-overs by when they are late, those known to be so apart: the due index, which handles what is late at once.
 
 Layout 1 knew who holds a batch and not since when, so a migrated batch starts with one custody, from its last change.
 """
@@ -15,8 +18,9 @@ from hn_coldchain.state import (
     CUSTODIES,
     OFFERS,
     Custody,
+    Offer,
     custody_key,
-    due_key,
+    waiting_key,
 )
 from hnnode.plugin_api import Migration, MigrationRefused
 from hnnode.plugin_api.migration import Delete, Put, Row
@@ -37,7 +41,7 @@ def add_custodies(rows: Sequence[Row], put: Put, _: Delete) -> None:
                 put(key, BATCHES.encode(batch))
         elif kind == b"o":
             receiver, name = rest[:RECEIVER_BYTES], rest[RECEIVER_BYTES:].decode()
-            put(due_key(OFFERS.decode(value), name), receiver)
+            put(expiry_key(OFFERS.decode(value), name), receiver)
 
 
 def drop_custodies(rows: Sequence[Row], put: Put, delete: Delete) -> None:
@@ -50,6 +54,31 @@ def drop_custodies(rows: Sequence[Row], put: Put, delete: Delete) -> None:
             if batch.custodies or batch.alarms:
                 batch.custodies = batch.alarms = 0
                 put(key, BATCHES.encode(batch))
+
+
+def expiry_key(offer: Offer, name: str) -> bytes:
+    """Where layout 2 has a hand-over by time."""
+    return b"d" + offer.expires_ms.to_bytes(8, "big") + name.encode()
+
+
+def add_lateness(rows: Sequence[Row], put: Put, delete: Delete) -> None:
+    """Each hand-over by when it is late."""
+    for key, value in rows:
+        if key[:1] == b"o":
+            receiver, name = key[1 : 1 + RECEIVER_BYTES], key[1 + RECEIVER_BYTES :].decode()
+            offer = OFFERS.decode(value)
+            delete(expiry_key(offer, name))
+            put(waiting_key(offer, name), receiver)
+
+
+def drop_lateness(rows: Sequence[Row], put: Put, delete: Delete) -> None:
+    """Each hand-over by when it expires."""
+    for key, value in rows:
+        if key[:1] == b"o":
+            receiver, name = key[1 : 1 + RECEIVER_BYTES], key[1 + RECEIVER_BYTES :].decode()
+            offer = OFFERS.decode(value)
+            delete(waiting_key(offer, name))
+            put(expiry_key(offer, name), receiver)
 
 
 def check_readable(rows: Sequence[Row]) -> None:
@@ -86,4 +115,6 @@ LAST_STATUS_OF_1 = 12
 MIGRATIONS = [
     Migration(1, 2, add_custodies, check_readable, check_custodies),
     Migration(2, 1, drop_custodies, check_none_processed, check_readable),
+    Migration(2, 3, add_lateness, check_readable),
+    Migration(3, 2, drop_lateness, check_readable),
 ]

@@ -19,7 +19,6 @@ from hn_coldchain.state import (
     Parameters,
     batch_key,
     city_key,
-    due_key,
     end_offer,
     holder_key,
     leave,
@@ -27,6 +26,7 @@ from hn_coldchain.state import (
     require_movable,
     store,
     take_custody,
+    waiting_key,
 )
 from hnnode.plugin_api import Context, TxInfo
 
@@ -63,7 +63,7 @@ def ship_out(tx: Context, payload: ShipOut) -> None:
     carrier = bytes.fromhex(payload.carrier) if payload.carrier else b""
     offer = Offer(tx.sender, carrier, batch.grams, tx.block_time_ms, expires_ms)
     OFFERS.put(tx, receiver + name.encode(), offer)
-    tx.put(due_key(offer, name), receiver)
+    tx.put(waiting_key(offer, name), receiver)
     tx.delete(city_key(batch.city, name))
     batch.status, batch.receiver, batch.carrier = IN_TRANSIT, receiver, carrier
     store(tx, name, batch)
@@ -105,8 +105,15 @@ def take_back(tx: Context, payload: TakeBack) -> None:
     tx.emit("coldchain.taken_back", name, {"city": payload.city})
 
 
+def tell_overdue(tx: Context, item: bytes, receiver: bytes) -> None:
+    """The end of a hand-over has passed, and nobody said so before; the item has left the due index."""
+    offer = OFFERS.get(tx, receiver + item)
+    if offer is not None and not offer.overdue and tx.block_time_ms > offer.expires_ms:
+        _mark_overdue(tx, item.decode(), receiver, offer)
+
+
 def report_overdue(tx: Context, payload: ReportOverdue) -> None:
-    """Say on the chain that a hand-over was not confirmed in time, once; anyone may, since it only states a fact."""
+    """Say on the chain that a hand-over was not confirmed in time, before the end of the block does; anyone may."""
     name = payload.batch
     batch = load(tx, name)
     tx.require("coldchain.wrong_status", batch.status == IN_TRANSIT)
@@ -115,9 +122,15 @@ def report_overdue(tx: Context, payload: ReportOverdue) -> None:
     if offer is None or tx.block_time_ms <= offer.expires_ms:
         tx.fail("coldchain.offer_live")
     tx.require("coldchain.overdue_known", not offer.overdue)
+    tx.delete(waiting_key(offer, name))
+    _mark_overdue(tx, name, batch.receiver, offer)
+
+
+def _mark_overdue(tx: Context, name: str, receiver: bytes, offer: Offer) -> None:
     offer.overdue = True
-    OFFERS.put(tx, key, offer)
-    data = {"from": offer.sender.hex(), "to": batch.receiver.hex(), "expires_ms": offer.expires_ms}
+    OFFERS.put(tx, receiver + name.encode(), offer)
+    tx.put(waiting_key(offer, name), receiver)
+    data = {"from": offer.sender.hex(), "to": receiver.hex(), "expires_ms": offer.expires_ms}
     tx.emit("coldchain.overdue", name, data)
 
 

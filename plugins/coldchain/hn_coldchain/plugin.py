@@ -9,7 +9,7 @@ from hn_coldchain import holds, intake, models, moves, privacy, queries, tempera
 from hn_coldchain.events import EVENTS
 from hn_coldchain.migrations import MIGRATIONS
 from hn_coldchain.rules import RULES
-from hn_coldchain.state import HOLDS, Parameters, offer_keys, parent_keys
+from hn_coldchain.state import DUE, HOLDS, Parameters, offer_keys, parent_keys
 from hnnode.plugin_api import Migration, QueryRefused, Reader, Registry, WorkItem, Workload, hookimpl
 
 ThenKeys = Callable[[Any, Any, Reader], Sequence[bytes]]
@@ -25,13 +25,14 @@ class ColdchainPlugin:
 
     @hookimpl
     def hn_register(self, registry: Registry) -> None:
-        registry.describe("郑冷链", "Cold-chain food traceability", state_version=2)
+        registry.describe("郑冷链", "Cold-chain food traceability", state_version=3)
         registry.privacy(privacy.TABLE, privacy.UNGUARDED)
         _intake(registry)
         _moves(registry)
         _alarms(registry)
         _oversight(registry)
         _queries(registry)
+        registry.due(DUE, moves.tell_overdue, title_zh="交接逾期自动登记", title_en="Overdue hand-overs become known")
         registry.parameters("set_parameters", Parameters())
         for name, model, zh, en in EVENTS:
             registry.event(f"coldchain.{name}", model, title_zh=zh, title_en=en)

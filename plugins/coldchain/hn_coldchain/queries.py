@@ -11,9 +11,11 @@ from hn_coldchain.models import AccountId, BatchId, City, Code, HoldId, Millis
 from hn_coldchain.state import (
     BATCHES,
     CUSTODIES,
+    DUE,
     ENDED,
     HOLDS,
     OFFERS,
+    OVERDUE,
     PARAMETERS,
     PHASE_NAMES,
     RECALL,
@@ -197,11 +199,16 @@ def offers(view: QueryView, question: OffersQuery) -> dict[str, Any]:
 
 
 def overdue(view: QueryView, question: OverdueQuery) -> dict[str, Any]:
-    """Hand-overs that nobody confirmed in time; `reported` when an event has said so."""
+    """Hand-overs that nobody confirmed in time; `reported` when an event has said so: the next block does, if none has."""
     items = []
-    rows, following = page(view, b"d", question.limit, question.after)
+    pages = [page(view, prefix, question.limit, question.after) for prefix in (OVERDUE, DUE)]
+    rows = sorted(row for found, _ in pages for row in found)
+    following = None
+    if len(rows) > question.limit or any(more is not None for _, more in pages):
+        rows = rows[: question.limit]
+        following = rows[-1][0].hex()
     for key, receiver in rows:
-        expires_ms, name = int.from_bytes(key[:8], "big"), key[8:].decode()
+        expires_ms, name = int.from_bytes(key[:8], "big") - 1, key[8:].decode()
         if expires_ms >= question.before_ms:
             following = None
             break

@@ -7,7 +7,8 @@ c ‖ city6 ‖ batch                in stock there   w ‖ hold16              
 o ‖ receiver20 ‖ batch           Offer            f ‖ batch ‖ / ‖ hold16    the hold has reached the batch
 m ‖ batch ‖ / ‖ from_ms8 ‖ root32   Segment
 a ‖ batch ‖ / ‖ hash32 of a reading   the reading has raised an alarm
-t ‖ batch ‖ / ‖ number4  Custody          d ‖ expires_ms8 ‖ batch   receiver of an offer, by when it expires
+t ‖ batch ‖ / ‖ number4  Custody          d ‖ late_ms8 ‖ batch   receiver of an offer, by when it is late: the due index
+                                          u ‖ late_ms8 ‖ batch   the same, known to be late
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Offer(msgspec.Struct, array_like=True):
     made_ms: int
     expires_ms: int
     overdue: bool = False
-    """Somebody has said on the chain that it expired."""
+    """It is known on the chain that it expired."""
 
 
 class Product(msgspec.Struct, array_like=True):
@@ -219,8 +220,12 @@ def custody_key(batch: str, number: int) -> bytes:
     return batch.encode() + b"/" + number.to_bytes(4, "big")
 
 
-def due_key(offer: Offer, batch: str) -> bytes:
-    return b"d" + offer.expires_ms.to_bytes(8, "big") + batch.encode()
+DUE, OVERDUE = b"d", b"u"
+
+
+def waiting_key(offer: Offer, batch: str) -> bytes:
+    """Where an open offer stands by time: one millisecond behind its end it is late."""
+    return (OVERDUE if offer.overdue else DUE) + (offer.expires_ms + 1).to_bytes(8, "big") + batch.encode()
 
 
 def load(tx: Context, batch: str) -> Batch:
@@ -269,5 +274,5 @@ def end_offer(tx: Context, receiver: bytes, name: str) -> Offer | None:
     offer = OFFERS.get(tx, key)
     if offer is not None:
         OFFERS.delete(tx, key)
-        tx.delete(due_key(offer, name))
+        tx.delete(waiting_key(offer, name))
     return offer

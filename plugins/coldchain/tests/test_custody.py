@@ -100,6 +100,55 @@ def test_overdue_hand_overs_are_listed_and_announced_once(world: Any) -> None:
     w.check()
 
 
+def test_a_late_hand_over_becomes_known_by_itself_and_once(world: Any) -> None:
+    w, ends = world, []
+    for n in range(3):
+        w.stocked(f"BATCH-{n}")
+        w.ok(w.warehouse, "ship_out", batch=f"BATCH-{n}", to=w.shop.hex(), minutes=1)
+        ends.append(w.chain.time_ms + 60_000)
+    w.ok(w.shop, "confirm_in", batch="BATCH-1", city="410200")
+    assert w.chain.rest(ends[0] - w.chain.time_ms) == []
+    first, *told = w.chain.rest(1)
+    assert first.receipt.events == []
+    assert [event[:2] for one in told for event in one.receipt.events] == [("coldchain.overdue", "BATCH-0")]
+    height = w.chain.state.height
+    name, batch, data = next(event for one in w.chain.rest(10_000_000) for event in one.receipt.events)
+    facts = {"from": w.warehouse.hex(), "to": w.shop.hex(), "expires_ms": ends[2]}
+    assert (name, batch, msgspec.json.decode(data)) == ("coldchain.overdue", "BATCH-2", facts)
+    assert w.chain.state.height == height + 1  # BATCH-1 was confirmed, and nothing was left of it
+    assert [(i["batch"], i["reported"]) for i in w.query("overdue", before_ms=w.chain.time_ms)["items"]] == [
+        ("BATCH-0", True),
+        ("BATCH-2", True),
+    ]
+    w.refused("overdue_known", w.nobody, "report_overdue", batch="BATCH-0")
+    w.refused("offer_expired", w.shop, "confirm_in", batch="BATCH-0", city="410200")
+    w.ok(w.warehouse, "take_back", batch="BATCH-0", city="410100")
+    w.ok(w.warehouse, "ship_out", batch="BATCH-0", to=w.shop.hex(), minutes=1)
+    assert [event[1] for one in w.chain.rest(60_001) for event in one.receipt.events] == ["BATCH-0"]
+    w.check()
+
+
+def test_what_layout_2_left_open_becomes_known_after_the_migration(world: Any) -> None:
+    """Late before it was moved, reported or not: the first block tells what nobody has told."""
+    w = world
+    for n in range(2):
+        w.stocked(f"BATCH-{n}")
+        w.ok(w.warehouse, "ship_out", batch=f"BATCH-{n}", to=w.shop.hex(), minutes=1)
+    w.chain.advance(70_000)
+    prefix = w.host.applications["coldchain"].prefix
+    rows = {key.removeprefix(prefix): value for key, value in w.chain.state.dump().items()}
+    onwards, behind = MIGRATIONS[2:]
+    reported = OFFERS.decode(rows[b"o" + w.shop + b"BATCH-1"])
+    reported.overdue = True
+    second = migrate(dict(rows), behind, 7) | {b"o" + w.shop + b"BATCH-1": OFFERS.encode(reported)}
+    moved = migrate(dict(second), onwards, 7)
+    w.chain.state.apply([(prefix + key, None) for key in rows] + [(prefix + key, moved[key]) for key in sorted(moved)])
+    w.check()
+    assert [event[1] for one in w.chain.rest(1) for event in one.receipt.events] == ["BATCH-0"]
+    assert [item["reported"] for item in w.query("overdue", before_ms=w.chain.time_ms)["items"]] == [True, True]
+    w.check()
+
+
 def test_a_short_time_outside_the_band_is_let_pass(world: Any) -> None:
     w = world
     w.stocked("BATCH-1")
@@ -139,7 +188,7 @@ def migrate(rows: dict[bytes, bytes], step: Any, page: int) -> dict[bytes, bytes
 
 
 def layout_1(rows: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """The rows as layout 1 had them: no custodies, no expiries, shorter records."""
+    """The rows of layout 2 as layout 1 had them: no custodies, no expiries, shorter records."""
     old = {}
     for key, value in rows.items():
         if key[:1] in (b"t", b"d", b"a"):
@@ -165,24 +214,28 @@ def test_layouts_are_moved_there_and_back(world: Any, page: int) -> None:
     prefix = w.host.applications["coldchain"].prefix
     rows = {key.removeprefix(prefix): value for key, value in w.chain.state.dump().items()}
     old = layout_1(rows)
-    forwards, backwards = MIGRATIONS
-    moved = migrate(dict(old), forwards, page)
+    forwards, backwards, onwards, behind = MIGRATIONS
+    second = migrate(dict(old), forwards, page)
+    moved = migrate(dict(second), onwards, page)
     assert {key for key in moved if key[:1] == b"d"} == {key for key in rows if key[:1] == b"d"}
+    assert migrate(dict(moved), behind, page) == second
     assert sum(key[:1] == b"t" for key in moved) == 3
     w.chain.state.apply([(prefix + key, None) for key in rows] + [(prefix + key, moved[key]) for key in sorted(moved)])
     w.check()
     w.ok(w.shop, "confirm_in", batch="BATCH-1-0", city="410200")
     w.check()
-    back = migrate(moved, backwards, page)
+    back = migrate(migrate(moved, behind, page), backwards, page)
     assert meaning(back) == meaning(old)
     assert not any(key[:1] in (b"t", b"d", b"a") for key in back)
 
 
 def test_a_migration_refuses_what_it_cannot_read_or_keep(world: Any) -> None:
-    forwards, backwards = MIGRATIONS
+    forwards, backwards, onwards, _ = MIGRATIONS
     for key in (b"bBATCH-1", b"o" + bytes(20) + b"BATCH-1"):
         with pytest.raises(MigrationRefused):
             migrate({key: b"\xc1"}, forwards, 10)
+        with pytest.raises(MigrationRefused):
+            migrate({key: b"\xc1"}, onwards, 10)
     world.stocked("BATCH-1", 1_000)
     process(world, ["BATCH-1"], 1_000)
     prefix = world.host.applications["coldchain"].prefix
@@ -201,4 +254,4 @@ def test_the_manifest_says_what_the_code_does(host: Any) -> None:
     assert manifest["plugin"]["state_version"] == table.state_version
     assert manifest["plugin"]["name"] == table.name
     assert (manifest["plugin"]["title_zh"], manifest["plugin"]["title_en"]) == (table.title_zh, table.title_en)
-    assert {(step.from_version, step.to_version) for step in MIGRATIONS} == {(1, 2), (2, 1)}
+    assert {(step.from_version, step.to_version) for step in MIGRATIONS} == {(1, 2), (2, 1), (2, 3), (3, 2)}

@@ -1,73 +1,23 @@
-"""Random sequences of actions against a deliberately naive twin: same acceptance, same holders, grams and blocks.
-
-The twin keeps plain dictionaries, computes what is blocked by walking the whole graph each time, and for each attempt
-names every rule it breaks. The chain must accept exactly what breaks none, and refuse by one of those named.
+"""Random sequences of actions against a deliberately naive twin: same acceptance, same holders, grams, blocks and late
+hand-overs. What breaks no rule of the twin's must be accepted, and all else refused by one of those named.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from coldchain_twin import AFTER_RELEASE, LIVE, Twin, TwinBatch
 from hn_coldchain.state import BATCH_MOVES, BATCH_STARTS
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from hnnode.primitives.due import DueReceipt
+
 DOC = "ab" * 32
-GTIN, OTHER_GTIN = "6924561884074", "6901234567892"
+OTHER_GTIN = "6901234567892"
 NAMES = ("BATCH-1", "BATCH-2", "BATCH-3")
-LIVE = ("declared", "arrived", "tested", "disinfected", "coded", "released", "in_stock", "in_transit")
-AFTER_RELEASE = ("released", "in_stock", "in_transit", "sold", "split", "merged", "disposed", "processed")
-
-
-@dataclass
-class TwinBatch:
-    status: str
-    holder: bytes
-    declared: int
-    start: int = 0
-    grams: int = 0
-    sold: int = 0
-    lost: int = 0
-    gone: int = 0
-    moved: int = 0
-    city: str = ""
-    receiver: bytes = b""
-    expires_ms: int = 0
-    gtin: str = GTIN
-    overdue: bool = False
-    hands: list[bytes] = field(default_factory=list)
-    parents: list[str] = field(default_factory=list)
-
-
-class Twin:
-    def __init__(self) -> None:
-        self.batches: dict[str, TwinBatch] = {}
-        self.codes: set[str] = set()
-        self.holds: dict[str, tuple[str, str]] = {}
-
-    def ancestors(self, name: str) -> set[str]:
-        return {name}.union(*(self.ancestors(parent) for parent in self.batches[name].parents))
-
-    def blocked(self, name: str) -> bool:
-        return any(source in self.ancestors(name) for _, source in self.holds.values())
-
-    def block_rules(self, name: str) -> set[str]:
-        rules = {"held"} if self.blocked(name) else set()
-        return rules | {"parent_held" for parent in self.batches[name].parents if self.blocked(parent)}
-
-    def stock_rules(self, name: str, sender: bytes) -> set[str]:
-        batch = self.batches[name]
-        rules = set()
-        if batch.holder != sender:
-            rules.add("not_holder")
-        if batch.status not in AFTER_RELEASE:
-            rules.add("not_released")
-        if batch.status != "in_stock":
-            rules.add("wrong_status")
-        return rules | self.block_rules(name)
 
 
 class Machine(RuleBasedStateMachine):
@@ -79,6 +29,8 @@ class Machine(RuleBasedStateMachine):
         self.twin = Twin()
         self.count = 0
         self.known: dict[str, str] = {}
+        self.heard: list[str] = []
+        self.block_ms = 0
         w = self.world
         self.people = {"w": w.warehouse, "s": w.shop, "i": w.importer}
         for n in range(3):  # a head start, so that most steps are about goods in stock
@@ -93,8 +45,17 @@ class Machine(RuleBasedStateMachine):
             assert not broken, f"{action} {payload}: accepted, the twin says {broken}"
         else:
             assert outcome.rule.removeprefix("coldchain.") in broken, f"{action} {payload}: {outcome}, twin {broken}"
+        self.hear(self.world.chain.due())
         self.hold = outcome.tx_id[:16].hex()
         return bool(outcome.ok)
+
+    def hear(self, done: list[DueReceipt]) -> None:
+        """What blocks did without a transaction, up to now."""
+        events = [event for one in done for event in one.receipt.events]
+        assert all(name == "coldchain.overdue" for name, _, _ in events)
+        assert not any(one.receipt.code for one in done)
+        self.heard += [entity for _, entity, _ in events]
+        self.block_ms = self.world.chain.time_ms
 
     def pick(self, data: Any, *wanted: str) -> str | None:
         """A batch, mostly one in a wanted status."""
@@ -229,6 +190,10 @@ class Machine(RuleBasedStateMachine):
     def wait(self, ms: int) -> None:
         self.world.chain.advance(ms)
 
+    @rule(ms=st.sampled_from([1_000, 60_000, 120_000]))
+    def nobody_sends(self, ms: int) -> None:
+        self.hear(self.world.chain.rest(ms))
+
     @rule(data=st.data(), off=st.sampled_from([0, 0, 0, 1, -1]), loss=st.integers(0, 3))
     def split(self, data: Any, off: int, loss: int) -> None:
         if name := self.pick(data, "in_stock"):
@@ -358,6 +323,8 @@ class Machine(RuleBasedStateMachine):
     def same_as_twin(self) -> None:
         if not hasattr(self, "world"):
             return
+        assert sorted(self.twin.lapse(self.block_ms)) == sorted(self.heard)
+        self.heard = []
         self.world.check()
         self.statuses_move_as_the_page_says()
         for name, twin in self.twin.batches.items():
@@ -381,7 +348,8 @@ class Machine(RuleBasedStateMachine):
         now = self.world.chain.time_ms
         waiting = {name: twin for name, twin in self.twin.batches.items() if twin.status == "in_transit"}
         found = self.world.query("overdue", before_ms=now)["items"]
-        assert {item["batch"] for item in found} == {name for name in waiting if waiting[name].expires_ms < now}
+        late = {name: twin.overdue for name, twin in waiting.items() if twin.expires_ms < now}
+        assert {item["batch"]: item["reported"] for item in found} == late
         roots = [twin for twin in self.twin.batches.values() if not twin.parents]
         kept = [twin.grams + twin.sold + twin.lost + twin.gone for twin in self.twin.batches.values()]
         assert sum(root.start for root in roots) == sum(kept)

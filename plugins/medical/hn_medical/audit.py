@@ -21,6 +21,7 @@ from hn_medical.trace_state import (
     BATCHES,
     DESTROYED,
     DISPENSED,
+    DUE,
     GENERATIONS_MAX,
     HOLDS,
     OPEN,
@@ -28,6 +29,7 @@ from hn_medical.trace_state import (
     SHIPMENTS,
     SHIPPED,
     PackLot,
+    late_key,
     waiting_key,
 )
 from hnnode.plugin_api import QueryView
@@ -76,17 +78,20 @@ def _trace(view: QueryView) -> Iterator[str]:
         if lot.holds and sum(key.startswith(lot_id + b"/") for key in marks) != lot.holds:
             yield f"{lot_id.hex()}: holds and marks differ"
     waiting = {key for key, _ in rows(view, b"o")}
-    expected = set()
+    expected, late = set(), set()
     for key, value in rows(view, SHIPMENTS.prefix):
         shipment = SHIPMENTS.decode(value)
         if shipment.status == OPEN:
             expected.add(waiting_key(shipment.receiver, key)[1:])
+            late |= set() if shipment.overdue else {late_key(shipment, key)[1:]}
             for pack_id in shipment.packs:
                 lot = lots[pack_id]
                 if not lot.ended and (lot.state, lot.receiver) != (SHIPPED, shipment.receiver):
                     yield f"{pack_id.decode()}: is not on its way with {key.decode()}"
     if waiting != expected:
         yield "shipments that wait and their index differ"
+    if late != {key for key, _ in rows(view, DUE)}:
+        yield "shipments that may become late and their index differ"
     if any(HOLDS.get(view, key) is None for key, _ in rows(view, HOLDS.waiting_prefix)):
         yield "a freeze that waits is not there"
 

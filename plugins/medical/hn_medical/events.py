@@ -96,6 +96,14 @@ class Received(Event, rename={"sender": "from"}):
     returned: bool
 
 
+class Overdue(Event, rename={"sender": "from"}):
+    """`ends_ms`: until when the receiver could have confirmed."""
+
+    sender: str
+    to: str
+    ends_ms: int
+
+
 class TakenBack(Event):
     packs: list[str]
 
@@ -227,6 +235,7 @@ EVENTS: tuple[tuple[str, type[Event], str, str], ...] = (
     ("granted", Granted, "已授权", "Access was granted"),
     ("indexed", Indexed, "已登记报告", "A report was indexed"),
     ("item_set", ItemSet, "已设置互认项目", "An item of the catalogue was set"),
+    ("overdue", Overdue, "收货逾期", "A shipment was not received in time"),
     ("patient_bound", PatientBound, "已绑定患者标识", "An account was bound to a patient"),
     ("product_registered", ProductRegistered, "已登记药品", "A drug was registered"),
     ("propagated", HoldChanged, "冻结继续传播", "A freeze went on spreading"),

@@ -17,12 +17,13 @@ from hn_medical import (
     trace_queries,
 )
 from hn_medical.events import EVENTS
+from hn_medical.migrations import MIGRATIONS
 from hn_medical.paging import NoQuestion, PageQuestion
 from hn_medical.privacy import PRIVACY, UNGUARDED
 from hn_medical.report_state import ReviewParameters
 from hn_medical.rules import RULES
-from hn_medical.trace_state import TraceParameters
-from hnnode.plugin_api import QueryRefused, Registry, WorkItem, Workload, hookimpl
+from hn_medical.trace_state import DUE, TraceParameters
+from hnnode.plugin_api import Migration, QueryRefused, Registry, WorkItem, Workload, hookimpl
 
 MAH, WHOLESALER, HOSPITAL, PHARMACY = "mah", "wholesaler", "hospital", "pharmacy"
 DRUG_REGULATOR, INSURER = "drug_regulator", "insurer"
@@ -37,7 +38,7 @@ class MedicalPlugin:
 
     @hookimpl
     def hn_register(self, registry: Registry) -> None:
-        registry.describe("智慧医疗", "Drug trace and recognition of reports")
+        registry.describe("智慧医疗", "Drug trace and recognition of reports", state_version=2)
         _supply(registry)
         _goods(registry)
         _reports(registry)
@@ -45,12 +46,18 @@ class MedicalPlugin:
         _trace_queries(registry)
         _report_queries(registry)
         registry.privacy(PRIVACY, UNGUARDED)
+        title_zh, title_en = "收货逾期自动登记", "Late shipments become known"
+        registry.due(DUE, shipments.tell_overdue, title_zh=title_zh, title_en=title_en)
         registry.parameters("set_trace_parameters", TraceParameters())
         registry.parameters("set_review_parameters", ReviewParameters())
         for name, model, zh, en in EVENTS:
             registry.event(f"medical.{name}", model, title_zh=zh, title_en=en)
         for name, zh, en in RULES:
             registry.rule(f"medical.{name}", zh, en)
+
+    @hookimpl
+    def hn_migrations(self) -> list[Migration]:
+        return MIGRATIONS
 
     @hookimpl
     def hn_bench_workload(self, seed: int, flavour: str) -> Workload | None:

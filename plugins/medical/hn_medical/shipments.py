@@ -20,6 +20,7 @@ from hn_medical.trace_state import (
     TRACE_PARAMETERS,
     Shipment,
     TraceParameters,
+    late_key,
     require_saleable,
     waiting_key,
 )
@@ -84,6 +85,7 @@ def _send(
     desk.store()
     SHIPMENTS.put(tx, key, made)
     tx.put(waiting_key(receiver, key), b"")
+    tx.put(late_key(made, key), b"")
     return made
 
 
@@ -149,6 +151,17 @@ def take_back(tx: Context, payload: TakeBack) -> None:
     tx.emit("medical.taken_back", payload.shipment, {"packs": [pack_id.decode() for pack_id in shipment.packs]})
 
 
+def tell_overdue(tx: Context, item: bytes, _: bytes) -> None:
+    """Nobody received a shipment in time: the item has left the due index, the sender may take the packs back."""
+    shipment = SHIPMENTS.get(tx, item)
+    if shipment is None or shipment.status != OPEN or shipment.overdue or tx.block_time_ms <= shipment.ends_ms:
+        return
+    shipment.overdue = True
+    SHIPMENTS.put(tx, item, shipment)
+    data = {"from": shipment.sender.hex(), "to": shipment.receiver.hex(), "ends_ms": shipment.ends_ms}
+    tx.emit("medical.overdue", item.decode(), data)
+
+
 def _load(tx: Context, shipment: str) -> tuple[bytes, Shipment]:
     key = shipment.encode()
     found = SHIPMENTS.get(tx, key)
@@ -161,3 +174,5 @@ def _close(tx: Context, key: bytes, shipment: Shipment, status: int) -> None:
     shipment.status, shipment.ended_ms = status, tx.block_time_ms
     SHIPMENTS.put(tx, key, shipment)
     tx.delete(waiting_key(shipment.receiver, key))
+    if not shipment.overdue:
+        tx.delete(late_key(shipment, key))

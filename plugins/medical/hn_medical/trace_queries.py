@@ -227,6 +227,7 @@ def shipment(view: QueryView, question: ShipmentQuestion) -> dict[str, Any]:
         "made_ms": found.made_ms,
         "ends_ms": found.ends_ms,
         "ended_ms": found.ended_ms or None,
+        "overdue": found.overdue,
     }
 
 

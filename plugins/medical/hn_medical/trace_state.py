@@ -6,6 +6,7 @@ g ‖ product14                   Product                              s ‖ shi
 j ‖ drug code7                  product14                            o ‖ receiver20 ‖ shipment  waits for the receiver
 b ‖ product14 ‖ batch           Batch                                d ‖ code ‖ height8 ‖ tx12  Alarm
 a ‖ product14 ‖ batch ‖ / ‖ root32   root of the batch
+k ‖ late_ms8 ‖ shipment         an open shipment is late from then on: the due index
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Batch(msgspec.Struct, array_like=True):
 
 
 class Shipment(msgspec.Struct, array_like=True):
-    """`states`: of the packs before they were sent."""
+    """`states`: of the packs before they were sent. `overdue`: nobody had received it in time."""
 
     sender: bytes
     receiver: bytes
@@ -91,6 +92,7 @@ class Shipment(msgspec.Struct, array_like=True):
     returning: bool = False
     reason: str = ""
     ended_ms: int = 0
+    overdue: bool = False
 
 
 class Alarm(msgspec.Struct, array_like=True):
@@ -135,6 +137,14 @@ def activation_key(batch: bytes, root: bytes) -> bytes:
 
 def waiting_key(receiver: bytes, shipment: bytes) -> bytes:
     return b"o" + receiver + shipment
+
+
+DUE = b"k"
+
+
+def late_key(shipment: Shipment, key: bytes) -> bytes:
+    """One millisecond behind its end an open shipment is late."""
+    return DUE + (shipment.ends_ms + 1).to_bytes(8, "big") + key
 
 
 def load_batch(tx: Context, key: bytes) -> Batch:

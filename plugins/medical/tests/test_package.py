@@ -44,7 +44,7 @@ def test_every_rule_is_used_and_every_used_rule_is_known() -> None:
 
 def test_every_rule_has_a_scene() -> None:
     scenes = set()
-    for name in ("test_trace_rules.py", "test_report_rules.py"):
+    for name in ("test_supply_rules.py", "test_trace_rules.py", "test_report_rules.py"):
         tree = ast.parse((Path(__file__).parent / name).read_text("utf-8"))
         scenes |= {
             node.name

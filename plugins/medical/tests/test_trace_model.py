@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from hnnode.primitives.due import DueReceipt
+
 DOC = "ab" * 32
 PRODUCT = "86904879000126"
 DAY_MS = 86_400_000
@@ -44,6 +46,7 @@ class Trip:
     ends_ms: int
     returning: bool
     over: bool = False
+    late: bool = False
 
 
 class Machine(RuleBasedStateMachine):
@@ -62,6 +65,8 @@ class Machine(RuleBasedStateMachine):
         self.trips: dict[str, Trip] = {}
         self.holds: dict[str, tuple[str, bool]] = {}
         self.known: dict[str, str] = {}
+        self.heard: list[str] = []
+        self.block_ms = 0
         self.recalled = False
         self.count = 0
         self.people = [w.maker, w.shop, w.clinic, w.trader]
@@ -112,7 +117,16 @@ class Machine(RuleBasedStateMachine):
             assert not broken, f"{action} {payload}: accepted, the twin says {broken}"
         else:
             assert outcome.rule.removeprefix("medical.") in broken, f"{action} {payload}: {outcome}, twin {broken}"
+        self.hear(self.world.chain.due())
         return outcome
+
+    def hear(self, done: list[DueReceipt]) -> None:
+        """What blocks did without a transaction, up to now."""
+        events = [event for one in done for event in one.receipt.events]
+        assert all(name == "medical.overdue" for name, _, _ in events)
+        assert not any(one.receipt.code for one in done)
+        self.heard += [entity for _, entity, _ in events]
+        self.block_ms = self.world.chain.time_ms
 
     def ref(self, name: str) -> dict[str, Any]:
         if name in self.tree.chains:
@@ -323,11 +337,15 @@ class Machine(RuleBasedStateMachine):
         else:
             return
         while self.world.query("hold", hold=hold)["left"]:
-            self.world.ok(self.world.nobody, "propagate", hold=hold)
+            self.attempt(set(), self.world.nobody, "propagate", hold=hold)
 
     @rule(ms=st.sampled_from([1_000, 120_000, 120_000, 120_000]), luck=st.integers(0, 9))
     def wait(self, ms: int, luck: int) -> None:
         self.world.chain.advance(200 * DAY_MS if luck == 9 else ms)
+
+    @rule(ms=st.sampled_from([1_000, 120_000]))
+    def nobody_sends(self, ms: int) -> None:
+        self.hear(self.world.chain.rest(ms))
 
     @rule(luck=st.integers(0, 9))
     def recall(self, luck: int) -> None:
@@ -339,6 +357,13 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def the_chain_says_what_the_twin_knows(self) -> None:
+        late = [name for name, t in self.trips.items() if not t.over and not t.late and t.ends_ms < self.block_ms]
+        assert sorted(self.heard) == late
+        self.heard = []
+        for name in late:
+            self.trips[name].late = True
+        for name, trip in self.trips.items():
+            assert self.world.query("shipment", shipment=name)["overdue"] == trip.late
         self.world.check()
         for name, thing in self.things.items():
             top = self.top(name)

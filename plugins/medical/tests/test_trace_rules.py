@@ -1,4 +1,4 @@
-"""Every rule of the drug trace refuses what it is for, and every action asks for its role."""
+"""Every rule about packs and shipments refuses what it is for, and every action of the drug trace asks for its role."""
 
 from __future__ import annotations
 
@@ -29,42 +29,6 @@ def shipment(w: Any, n: int, *packs: Any, to: bytes | None = None, **more: Any) 
 
 def back(w: Any, n: int, *packs: int, to: bytes | None = None) -> dict[str, Any]:
     return shipment(w, n, *({"code": code(pack)} for pack in packs), to=to or w.maker, reason="unsold")
-
-
-@scene
-def activation_exists(w: Any) -> None:
-    w.activated()
-    w.refused("activation_exists", w.maker, "activate", **w.batch())
-
-
-@scene
-def activation_unknown(w: Any) -> None:
-    w.drug()
-    w.refused("activation_unknown", w.maker, "ship", **shipment(w, 1, w.tree.pack(1000)))
-
-
-@scene
-def batch_differs(w: Any) -> None:
-    w.activated()
-    other = type(w.tree)(base=10)
-    made_ms = w.batch()["made_ms"]
-    w.refused("batch_differs", w.maker, "activate", **w.batch(other, made_ms=made_ms + 1))
-    w.ok(w.maker, "activate", **w.batch(other))
-
-
-@scene
-def batch_mixed(w: Any) -> None:
-    w.activated()
-    other = type(w.tree)(base=10)
-    w.ok(w.maker, "activate", **w.batch(other, "B2"))
-    packs = [w.tree.pack(1000), other.pack(11_000)]
-    w.refused("batch_mixed", w.maker, "aggregate", container=code(1), layer=4, packs=packs)
-
-
-@scene
-def batch_unknown(w: Any) -> None:
-    w.drug()
-    w.refused("batch_unknown", w.regulator, "recall", product=PRODUCT, batch="B9", level=1, document=DOC)
 
 
 @scene
@@ -104,21 +68,6 @@ def code_unproven(w: Any) -> None:
     w.at_shop(1000)
     w.refused("code_unproven", w.maker, "ship", **shipment(w, 1, {"code": code(2000)}))
     w.refused("code_unproven", w.shop, "dispense", code=code(1101), rx=DOC)
-
-
-@scene
-def date_order(w: Any) -> None:
-    w.drug()
-    w.refused("date_order", w.maker, "activate", **w.batch(made_ms=5, expires_ms=5))
-
-
-@scene
-def drug_code_taken(w: Any) -> None:
-    w.drug()
-    w.refused("drug_code_taken", w.regulator, "register_product", **w.product(product=OTHER_PRODUCT))
-    w.refused("drug_code_taken", w.regulator, "register_product", **w.product(drug_codes=["8111111"] * 2))
-    many = [f"811111{n}" for n in range(8)]
-    w.refused("drug_code_taken", w.regulator, "register_product", **w.product(drug_codes=many))
 
 
 @scene
@@ -201,13 +150,6 @@ def not_holder(w: Any) -> None:
     w.refused("not_holder", w.trader, "destroy", packs=[w.tree.pack(1000)], document=DOC)
     w.refused("not_holder", w.trader, "return_packs", **back(w, 1, 1000))
     w.refused("not_holder", w.trader, "aggregate", container="7" * 20, layer=4, packs=[w.tree.pack(2000)])
-
-
-@scene
-def not_holder_of_product(w: Any) -> None:
-    w.activated()
-    w.refused("not_holder_of_product", w.rival, "activate", **w.batch(type(w.tree)(base=10)))
-    w.refused("not_holder_of_product", w.rival, "recall", product=PRODUCT, batch="B1", level=1, document=DOC)
 
 
 @scene
@@ -295,17 +237,6 @@ def pack_unknown(w: Any) -> None:
 
 
 @scene
-def product_unknown(w: Any) -> None:
-    w.refused("product_unknown", w.maker, "activate", **w.batch())
-
-
-@scene
-def product_code_invalid(w: Any) -> None:
-    for product in ("86904879000127", "85904879000129", "69245618840740"):
-        w.refused("product_code_invalid", w.regulator, "register_product", **w.product(product=product))
-
-
-@scene
 def proof_invalid(w: Any) -> None:
     w.activated()
     good = w.tree.pack(1101)
@@ -321,21 +252,6 @@ def proof_invalid(w: Any) -> None:
     w.ok(w.maker, "activate", **w.batch(tree, "B2"))
     w.send(w.maker, w.shop, 1101)
     w.refused("proof_invalid", w.maker, "ship", **shipment(w, 1, tree.pack(1102)))
-
-
-@scene
-def recalled(w: Any) -> None:
-    w.at_shop(1000)
-    name = w.send(w.maker, w.shop, 2000)
-    w.ok(w.maker, "recall", product=PRODUCT, batch="B1", level=2, document=DOC)
-    w.refused("recalled", w.shop, "dispense", **w.dispense(1101))
-    w.refused("recalled", w.maker, "ship", **shipment(w, 1, w.tree.pack(900)))
-    w.refused("recalled", w.shop, "receive", shipment=name)
-    w.refused("recalled", w.maker, "aggregate", container=code(1), layer=4, packs=[w.tree.pack(901)])
-    w.refused("recalled", w.maker, "activate", **w.batch(type(w.tree)(base=10)))
-    w.ok(w.shop, "return_packs", **back(w, 2, 1000))
-    w.ok(w.maker, "receive", shipment="TEST-002")
-    w.ok(w.maker, "destroy", packs=[{"code": code(1000)}], document=DOC)
 
 
 @scene
@@ -361,19 +277,6 @@ def shipment_unknown(w: Any) -> None:
 
 
 @scene
-def units_exceed(w: Any) -> None:
-    w.drug()
-    w.ok(w.maker, "activate", **w.batch(units=5))  # fewer than the packs say
-    w.refused("units_exceed", w.maker, "ship", **shipment(w, 1, w.tree.pack(1000)))
-    w.send(w.maker, w.shop, 900)
-
-
-@scene
-def uscc_invalid(w: Any) -> None:
-    w.refused("uscc_invalid", w.regulator, "register_product", **w.product(uscc="11430000006122244K"))
-
-
-@scene
 def wrong_state(w: Any) -> None:
     w.activated()
     w.refused("wrong_state", w.maker, "return_packs", **back(w, 1, 900, to=w.shop) | {"packs": [w.tree.pack(900)]})
@@ -387,6 +290,44 @@ def wrong_state(w: Any) -> None:
     w.ok(w.trader, "return_packs", **back(w, 3, 901, to=w.shop))
     w.ok(w.shop, "receive", shipment="TEST-003")
     w.refused("wrong_state", w.shop, "dispense", **w.dispense(901))
+
+
+@scene
+def activation_unknown(w: Any) -> None:
+    w.drug()
+    w.refused("activation_unknown", w.maker, "ship", **shipment(w, 1, w.tree.pack(1000)))
+
+
+@scene
+def batch_mixed(w: Any) -> None:
+    w.activated()
+    other = type(w.tree)(base=10)
+    w.ok(w.maker, "activate", **w.batch(other, "B2"))
+    packs = [w.tree.pack(1000), other.pack(11_000)]
+    w.refused("batch_mixed", w.maker, "aggregate", container=code(1), layer=4, packs=packs)
+
+
+@scene
+def units_exceed(w: Any) -> None:
+    w.drug()
+    w.ok(w.maker, "activate", **w.batch(units=5))  # fewer than the packs say
+    w.refused("units_exceed", w.maker, "ship", **shipment(w, 1, w.tree.pack(1000)))
+    w.send(w.maker, w.shop, 900)
+
+
+@scene
+def recalled(w: Any) -> None:
+    w.at_shop(1000)
+    name = w.send(w.maker, w.shop, 2000)
+    w.ok(w.maker, "recall", product=PRODUCT, batch="B1", level=2, document=DOC)
+    w.refused("recalled", w.shop, "dispense", **w.dispense(1101))
+    w.refused("recalled", w.maker, "ship", **shipment(w, 1, w.tree.pack(900)))
+    w.refused("recalled", w.shop, "receive", shipment=name)
+    w.refused("recalled", w.maker, "aggregate", container=code(1), layer=4, packs=[w.tree.pack(901)])
+    w.refused("recalled", w.maker, "activate", **w.batch(type(w.tree)(base=10)))
+    w.ok(w.shop, "return_packs", **back(w, 2, 1000))
+    w.ok(w.maker, "receive", shipment="TEST-002")
+    w.ok(w.maker, "destroy", packs=[{"code": code(1000)}], document=DOC)
 
 
 @pytest.mark.parametrize("rule", sorted(SCENES))
