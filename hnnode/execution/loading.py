@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -25,7 +25,7 @@ from hnnode.execution.source import PluginSource, code_files, invalid
 from hnnode.execution.table import Application
 from hnnode.plugin_api.hooks import PROJECT, Hooks
 from hnnode.plugin_api.limits import LOAD_TICKS_MAX
-from hnnode.plugin_api.model import ModelError, known_models
+from hnnode.plugin_api.model import ModelError, known_models, models_of_first
 from hnnode.plugin_api.outcome import TxRefused
 from hnnode.plugin_api.registry import Registry
 
@@ -62,14 +62,15 @@ class Copies:
         imported from the same folder keeps them, since its own code goes on to import.
         """
         package = self._source.entry.partition(":")[0].partition(".")[0]
-        loader, loaded = self._load()
-        self._held.append(loader)
-        self._kept = 1
-        folder = _folder(package)
-        if folder is None or folder != self._source.package.resolve():  # a locked process may not ask where it is
-            forget(package)
-            loader.show()
-        return loaded, *self._register(loaded)
+        with self._models():
+            loader, loaded = self._load()
+            self._held.append(loader)
+            self._kept = 1
+            folder = _folder(package)
+            if folder is None or folder != self._source.package.resolve():  # a locked process may not ask where it is
+                forget(package)
+                loader.show()
+            return loaded, *self._register(loaded)
 
     def next(self) -> Application:
         """A new copy; the one that was given before is forgotten. The first was checked; what is known of its models is
@@ -77,7 +78,7 @@ class Copies:
         """
         while len(self._held) > self._kept:
             self._held.pop().forget()
-        with known_models() if self._like is not None else nullcontext():
+        with self._models():
             loader, loaded = self._load()
             self._held.append(loader)
             return self._register(loaded)[0]
@@ -93,6 +94,15 @@ class Copies:
             self._traces = traces_of(self._held[-1].modules)
             self._reusable = self._traces is not None
         return self._last
+
+    @contextmanager
+    def _models(self) -> Iterator[None]:
+        """Models are checked in the first copy, and none of the code sees which copy that is."""
+        try:
+            with models_of_first() if self._like is None else known_models():
+                yield
+        except ModelError as e:
+            raise invalid(f"plugin {self._source.name}: {e}") from e
 
     def _load(self) -> tuple[Loader, Loaded]:
         module, _, name = self._source.entry.partition(":")

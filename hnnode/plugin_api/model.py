@@ -32,6 +32,26 @@ class ModelError(TypeError):
 _known: ContextVar[bool] = ContextVar("hn_models_known", default=False)
 
 
+_refused: ContextVar[list[ModelError] | None] = ContextVar("hn_models_refused", default=None)
+
+
+@contextmanager
+def models_of_first() -> Iterator[None]:
+    """While the copy of code is made whose models are checked for all that follow. Code that catches what is wrong with a model
+    could tell this copy from the others, and register something else in it.
+
+    Raises: ModelError: a model was refused, whatever became of that.
+    """
+    refused: list[ModelError] = []
+    token = _refused.set(refused)
+    try:
+        yield
+    finally:
+        _refused.reset(token)
+    if refused:
+        raise refused[0]
+
+
 @contextmanager
 def known_models() -> Iterator[None]:
     """While another copy of code is made whose models were checked: looking at each again takes most of its time."""
@@ -52,10 +72,15 @@ def check_model(model: type[msgspec.Struct], use: Use) -> None:
     if _known.get():
         return
     try:
-        info = inspect.type_info(model)
-    except (TypeError, ValueError, NameError) as e:
-        raise ModelError(f"{model.__name__}: {e}") from e
-    _check(info, use, model.__name__, (), 0)
+        try:
+            info = inspect.type_info(model)
+        except (TypeError, ValueError, NameError) as e:
+            raise ModelError(f"{model.__name__}: {e}") from e
+        _check(info, use, model.__name__, (), 0)
+    except ModelError as e:
+        if (refused := _refused.get()) is not None:
+            refused.append(e)
+        raise
 
 
 def _check(info: inspect.Type, use: Use, where: str, parents: tuple[Any, ...], depth: int) -> None:

@@ -44,6 +44,7 @@ _HOST_NAMES = [
     "guarded_texts",
     "json_schema",
     "known_models",
+    "models_of_first",
     "parse_manifest",
     "version_order",
 ]
