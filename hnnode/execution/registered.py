@@ -11,57 +11,30 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hnnode.execution.table import ActionFacts, EventFacts
+from hnnode.execution.table import ApplicationFacts, Described, Titled
 from hnnode.plugin_api.model import bare_schema
-from hnnode.plugin_api.registry import ParametersSpec, RuleSpec
+from hnnode.plugin_api.registry import ParametersSpec
 
 SHOWN_CHARS = 80
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class QueryFacts(Protocol):
-    @property
-    def schema(self) -> dict[str, Any]: ...
-    @property
-    def title_zh(self) -> str: ...
-    @property
-    def title_en(self) -> str: ...
+class DueFacts(Titled, Protocol):
+    """Work at the end of a block."""
 
-
-class DueFacts(Protocol):
     @property
     def items_max(self) -> int: ...
-    @property
-    def title_zh(self) -> str: ...
-    @property
-    def title_en(self) -> str: ...
 
 
-class RegisteredFacts(Protocol):
-    """An application, wherever its code runs."""
+class RegisteredFacts(ApplicationFacts, Protocol):
+    """The same with everything that its code registered."""
 
     @property
-    def name(self) -> str: ...
-    @property
-    def title_zh(self) -> str: ...
-    @property
-    def title_en(self) -> str: ...
-    @property
-    def state_version(self) -> int: ...
-    @property
-    def actions(self) -> Mapping[str, ActionFacts]: ...
-    @property
-    def queries(self) -> Mapping[str, QueryFacts]: ...
-    @property
-    def events(self) -> Mapping[str, EventFacts]: ...
-    @property
-    def rules(self) -> Mapping[str, RuleSpec]: ...
+    def queries(self) -> Mapping[str, Described]: ...
     @property
     def parameters(self) -> Mapping[str, ParametersSpec]: ...
     @property
     def due(self) -> DueFacts | None: ...
-    @property
-    def reads(self) -> Collection[str]: ...
     @property
     def migrations(self) -> Collection[tuple[int, int]]: ...
 
@@ -95,7 +68,7 @@ def registered(table: RegisteredFacts) -> dict[str, Any]:
     }
 
 
-def _described(row: QueryFacts | ActionFacts | EventFacts) -> dict[str, Any]:
+def _described(row: Described) -> dict[str, Any]:
     return {"title_zh": row.title_zh, "title_en": row.title_en, "schema": bare_schema(row.schema)}
 
 

@@ -80,9 +80,25 @@ class Action:
         return (self.keys is not None) + len(self.then_keys)
 
 
-class ActionFacts(Protocol):
-    """What a node knows of an action, wherever its code runs. schema: JSON Schema of its payload. exempt: its fields that the door
-    does not look through for numbers of people. key_rounds: in which its keys are fetched together.
+class Titled(Protocol):
+    """What officials read it by."""
+
+    @property
+    def title_zh(self) -> str: ...
+    @property
+    def title_en(self) -> str: ...
+
+
+class Described(Titled, Protocol):
+    """What has a form: `schema` is the JSON Schema of an action's payload, a query's arguments or an event's data."""
+
+    @property
+    def schema(self) -> dict[str, Any]: ...
+
+
+class ActionFacts(Described, Protocol):
+    """What a node knows of an action, wherever its code runs. exempt: its fields that the door does not look through for numbers
+    of people. key_rounds: in which its keys are fetched together.
     """
 
     @property
@@ -90,31 +106,19 @@ class ActionFacts(Protocol):
     @property
     def roles(self) -> tuple[str, ...]: ...
     @property
-    def schema(self) -> dict[str, Any]: ...
-    @property
-    def title_zh(self) -> str: ...
-    @property
-    def title_en(self) -> str: ...
-    @property
     def exempt(self) -> tuple[str, ...]: ...
     @property
     def key_rounds(self) -> int: ...
 
 
-class EventFacts(Protocol):
-    """What a node knows of an event. schema: JSON Schema of its data."""
+class EventFacts(Described, Protocol):
+    """What a node knows of an event."""
 
     @property
     def name(self) -> str: ...
-    @property
-    def schema(self) -> dict[str, Any]: ...
-    @property
-    def title_zh(self) -> str: ...
-    @property
-    def title_en(self) -> str: ...
 
 
-class ApplicationFacts(Protocol):
+class ApplicationFacts(Titled, Protocol):
     """What a node knows of an application, wherever its code runs."""
 
     @property
@@ -125,10 +129,6 @@ class ApplicationFacts(Protocol):
     def state_version(self) -> int: ...
     @property
     def code_hash(self) -> bytes: ...
-    @property
-    def title_zh(self) -> str: ...
-    @property
-    def title_en(self) -> str: ...
     @property
     def prefix(self) -> bytes: ...
     @property

@@ -18,7 +18,7 @@ import random
 import struct
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +37,7 @@ _Tx = tuple[int, bytes, bytes, str, bytes]
 Event = tuple[str, str, dict[str, Any]]
 
 REST_BLOCKS_MAX = 10_000
+_RULE_VIOLATION = CODES["RULE_VIOLATION"]
 _ROLE_MISSING = CODES["ROLE_MISSING"]
 _ACCOUNT_UNKNOWN = CODES["ACCOUNT_UNKNOWN"]
 
@@ -275,6 +276,59 @@ class LocalChain:
     def view(self, rows_max: int = 10_000_000, application: str = "") -> QueryView:
         """State of an application for checks in tests, with a budget of rows."""
         return QueryView(self.state, _prefix(application or self.application), rows_max)
+
+
+class World:
+    """A chain of one application for its tests, to be derived from: the tests' accounts, and short cuts to where a test starts.
+
+    Args:
+        violations: the application's own check of its whole state.
+    """
+
+    def __init__(
+        self,
+        host: HostLike,
+        application: str,
+        violations: Callable[[QueryView], Sequence[str]],
+        time_ms: int = LocalChain.time_ms,
+    ) -> None:
+        self.host = host
+        self.chain = LocalChain(host, application, time_ms=time_ms)
+        self._violations = violations
+
+    def do(self, sender: bytes, action: str, **payload: Any) -> Outcome:
+        """Whatever comes of it."""
+        return self.chain.submit(sender, action, payload)
+
+    def ok(self, sender: bytes, action: str, **payload: Any) -> Outcome:
+        """Raises AssertionError unless it succeeds."""
+        outcome = self.do(sender, action, **payload)
+        if not outcome.ok:
+            raise AssertionError(f"{action} {payload}: code {outcome.code} {outcome.rule}")
+        return outcome
+
+    def refused(self, rule: str, sender: bytes, action: str, **payload: Any) -> None:
+        """Raises AssertionError unless it is refused by this rule, without event and trace; what is due beside it may leave some."""
+        before = self.chain.state.dump()
+        outcome = self.do(sender, action, **payload)
+        if (outcome.code, outcome.rule) != (_RULE_VIOLATION, f"{self.chain.application}.{rule}") or outcome.events:
+            raise AssertionError(f"{action} {payload}: want a refusal by {rule}, got {outcome}")
+        if not self.chain.due() and self.chain.state.dump() != before:
+            raise AssertionError(f"{action} {payload}: refused by {rule}, but the state changed")
+
+    def query(self, name: str, **arguments: Any) -> Any:
+        """As `LocalChain.query`."""
+        return self.chain.query(name, **arguments)
+
+    def check(self) -> None:
+        """Raises AssertionError when an invariant of the application is broken."""
+        if broken := self._violations(self.chain.view()):
+            raise AssertionError(broken)
+
+
+def document(text: str) -> str:
+    """Hash of some document, as payloads have it."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def run_workload(chain: LocalChain, work: Workload, count: int, shuffle: int = 0) -> Counter[str]:

@@ -62,7 +62,7 @@ def render_plugin_api() -> str:
     parts += ["## Workload and tests\n", _paragraphs(module_text(API / "workload.py")), *_all("workload.py")]
     parts += [
         _paragraphs(module_text(API / "testing.py")),
-        *_entries(_only("testing.py", "LocalChain", "Outcome", "run_workload")),
+        *_entries(_only("testing.py", "LocalChain", "Outcome", "World", "document", "run_workload")),
     ]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 

@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import hn_coldchain
 import pytest
 from hn_coldchain.audit import violations
 
 from hnnode.execution import Host
-from hnnode.execution.host import Plugin
-from hnnode.plugin_api.testing import LocalChain, Outcome
+from hnnode.kit.project import Project
+from hnnode.plugin_api import testing
+from hnnode.plugin_api.testing import document
 
 USCC = "11430000006122244L"
 GTIN = "6924561884074"
 OTHER_GTIN = "6901234567892"
 
 
-def fake_hash(tag: str, data: bytes) -> bytes:
-    """Stands for the tagged hash where only its being a function matters."""
-    return hashlib.sha256(tag.encode() + b"\0" + data).digest()
-
-
-def document(text: str) -> str:
-    """Hash of some document."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-class World:
+class World(testing.World):
     """A chain with one account of each role, and short cuts to bring a batch to where a test starts."""
 
     def __init__(self, host: Host) -> None:
-        self.host = host
-        self.chain = LocalChain(host, "coldchain")
+        super().__init__(host, "coldchain", violations)
         self.importer = self.chain.account("importer", "importer")
         self.rival = self.chain.account("rival importer", "importer")
         self.station = self.chain.account("station", "first_station")
@@ -45,21 +33,6 @@ class World:
         self.carrier = self.chain.account("carrier", "carrier")
         self.regulator = self.chain.account("regulator", "regulator")
         self.nobody = self.chain.account("nobody")
-
-    def do(self, sender: bytes, action: str, **payload: Any) -> Outcome:
-        return self.chain.submit(sender, action, payload)
-
-    def ok(self, sender: bytes, action: str, **payload: Any) -> Outcome:
-        outcome = self.do(sender, action, **payload)
-        assert outcome.ok, f"{action} {payload}: code {outcome.code} {outcome.rule}"
-        return outcome
-
-    def refused(self, rule: str, sender: bytes, action: str, **payload: Any) -> None:
-        before = self.chain.state.dump()
-        outcome = self.do(sender, action, **payload)
-        assert (outcome.code, outcome.rule) == (4001, f"coldchain.{rule}"), (action, payload, outcome)
-        assert self.chain.state.dump() == before
-        assert not outcome.events
 
     def declare(self, batch: str, grams: int = 1_000, **more: Any) -> None:
         self.ok(self.importer, "pre_declare", **self.declaration(batch, grams, **more))
@@ -114,21 +87,13 @@ class World:
         self.ok(sender, "ship_out", batch=batch, to=receiver.hex())
         self.ok(receiver, "confirm_in", batch=batch, city=city)
 
-    def query(self, name: str, **arguments: Any) -> Any:
-        return self.chain.query(name, **arguments)
-
     def batch(self, name: str) -> Any:
         return self.query("batch", batch=name)
-
-    def check(self) -> None:
-        """No invariant is broken."""
-        assert violations(self.chain.view()) == []
 
 
 @pytest.fixture(scope="session")
 def host() -> Host:
-    package = Path(hn_coldchain.__file__).parent
-    return Host([Plugin("coldchain", "0.1.0", hn_coldchain.plugin, package)], [], fake_hash)
+    return Project.open(Path(__file__)).host()
 
 
 @pytest.fixture(scope="session")

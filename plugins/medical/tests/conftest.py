@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import hn_medical
 import pytest
 from hn_medical.audit import rows, violations
 from hn_medical.chain import Link, write_chain
 from hn_medical.report_state import CONSENT, REPORTS, Report
 
 from hnnode.execution import Host
-from hnnode.execution.host import Plugin
+from hnnode.kit.project import Project
+from hnnode.plugin_api import testing
 from hnnode.plugin_api.hashes import BlockTree
 from hnnode.plugin_api.std.consent import Use
-from hnnode.plugin_api.testing import LocalChain, Outcome
 
 USCC = "11430000006122244L"
 PRODUCT = "86904879000126"
@@ -27,11 +25,6 @@ PATIENT = "0001" + "5e" * 32
 OTHER_PATIENT = "0001" + "6f" * 32
 ITEM = "CT0001"
 DAY_MS = 86_400_000
-
-
-def fake_hash(tag: str, data: bytes) -> bytes:
-    """Stands for the tagged hash where only its being a function matters."""
-    return hashlib.sha256(tag.encode() + b"\0" + data).digest()
 
 
 def code(n: int) -> str:
@@ -72,12 +65,11 @@ class Tree:
         return {"code": code(n), "proof": self.proof(code(n))}
 
 
-class World:
+class World(testing.World):
     """A chain with accounts of each role, and short cuts to bring goods and reports to where a test starts."""
 
     def __init__(self, host: Host) -> None:
-        self.host = host
-        self.chain = LocalChain(host, "medical")
+        super().__init__(host, "medical", violations)
         account = self.chain.account
         self.regulator = account("regulator", "drug_regulator")
         self.maker = account("maker", "mah")
@@ -95,21 +87,6 @@ class World:
         self.tree = Tree()
         self.count = 0
 
-    def do(self, sender: bytes, action: str, **payload: Any) -> Outcome:
-        return self.chain.submit(sender, action, payload)
-
-    def ok(self, sender: bytes, action: str, **payload: Any) -> Outcome:
-        outcome = self.do(sender, action, **payload)
-        assert outcome.ok, f"{action} {payload}: code {outcome.code} {outcome.rule}"
-        return outcome
-
-    def refused(self, rule: str, sender: bytes, action: str, **payload: Any) -> None:
-        before = self.chain.state.dump()
-        outcome = self.do(sender, action, **payload)
-        assert (outcome.code, outcome.rule) == (4001, f"medical.{rule}"), (action, payload, outcome)
-        assert self.chain.due() or self.chain.state.dump() == before
-        assert not outcome.events
-
     def index_of(self, patient: str) -> list[tuple[str, Report]]:
         """Reports of a reference as the chain keeps them, with their ids."""
         view = self.chain.view()
@@ -119,13 +96,6 @@ class World:
     def looks_of(self, patient: str) -> list[tuple[bytes, Use]]:
         """Accesses to a reference's reports as the chain logged them, with their keys."""
         return list(CONSENT.uses(self.chain.view(), bytes.fromhex(patient), 200))
-
-    def query(self, name: str, **arguments: Any) -> Any:
-        return self.chain.query(name, **arguments)
-
-    def check(self) -> None:
-        """No invariant is broken."""
-        assert violations(self.chain.view()) == []
 
     # ---------------------------------------------------------------- drug trace
 
@@ -229,8 +199,7 @@ class World:
 
 @pytest.fixture(scope="session")
 def host() -> Host:
-    package = Path(hn_medical.__file__).parent
-    return Host([Plugin("medical", "0.1.0", hn_medical.plugin, package)], [], fake_hash)
+    return Project.open(Path(__file__)).host()
 
 
 @pytest.fixture(scope="session")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import hn_realestate
 import pytest
 from hn_realestate.audit import violations
 from hn_realestate.flows import ASKED, EXACT, FLOW
 from realestate_scenes.scene import UNIT, parts, person
 
 from hnnode.execution import Host
-from hnnode.execution.host import Plugin
-from hnnode.plugin_api.testing import LocalChain, Outcome
+from hnnode.kit.project import Project
+from hnnode.plugin_api import testing
+from hnnode.plugin_api.testing import Outcome, document
 
 LAND = "411502001003GB00002W00000000"
 DEPARTMENT = {item.name: item.department for item in FLOW.items}
@@ -23,22 +22,11 @@ MONDAY_MS = 1_767_571_200_000
 """2026-01-05, 08:00 local time: half an hour before the offices open."""
 
 
-def fake_hash(tag: str, data: bytes) -> bytes:
-    """Stands for the tagged hash where only its being a function matters."""
-    return hashlib.sha256(tag.encode() + b"\0" + data).digest()
-
-
-def document(text: str) -> str:
-    """Hash of some document."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-class World:
+class World(testing.World):
     """A chain with one account of each role, and short cuts to bring a case or unit to where a test starts."""
 
     def __init__(self, host: Host) -> None:
-        self.host = host
-        self.chain = LocalChain(host, "realestate", time_ms=MONDAY_MS)
+        super().__init__(host, "realestate", violations, MONDAY_MS)
         account = self.chain.account
         self.agent = account("agent", "agent")
         self.rival = account("other agent", "agent", "applicant")
@@ -53,21 +41,6 @@ class World:
         self.departments = {name: account(name, name) for name in ("police", "tax", "housing", "civil")}
         self.police = self.departments["police"]
         self.nobody = account("nobody")
-
-    def do(self, sender: bytes, action: str, **payload: Any) -> Outcome:
-        return self.chain.submit(sender, action, payload)
-
-    def ok(self, sender: bytes, action: str, **payload: Any) -> Outcome:
-        outcome = self.do(sender, action, **payload)
-        assert outcome.ok, f"{action} {payload}: code {outcome.code} {outcome.rule}"
-        return outcome
-
-    def refused(self, rule: str, sender: bytes, action: str, **payload: Any) -> None:
-        before = self.chain.state.dump()
-        outcome = self.do(sender, action, **payload)
-        assert (outcome.code, outcome.rule) == (4001, f"realestate.{rule}"), (action, payload, outcome)
-        assert self.chain.due() or self.chain.state.dump() == before
-        assert not outcome.events
 
     def title(self, unit: str = UNIT, **shares: tuple[int, int]) -> None:
         """A unit taken over from the old register; one holder, `zhang`, without shares."""
@@ -120,9 +93,6 @@ class World:
     def seize(self, right: str = "SEIZE-1", unit: str = UNIT, days: int = 30, court: bytes | None = None) -> None:
         self.ok(court or self.court, "seize", unit=unit, right=right, document=document("order"), days=days)
 
-    def query(self, name: str, **arguments: Any) -> Any:
-        return self.chain.query(name, **arguments)
-
     def case(self, name: str) -> Any:
         return self.query("case", case=name)
 
@@ -135,15 +105,10 @@ class World:
     def events(self, outcomes: Sequence[Outcome]) -> list[str]:
         return [name for outcome in outcomes for name, _, _ in outcome.events]
 
-    def check(self) -> None:
-        """No invariant is broken."""
-        assert violations(self.chain.view()) == []
-
 
 @pytest.fixture(scope="session")
 def host() -> Host:
-    package = Path(hn_realestate.__file__).parent
-    return Host([Plugin("realestate", "0.1.0", hn_realestate.plugin, package)], [], fake_hash)
+    return Project.open(Path(__file__)).host()
 
 
 @pytest.fixture(scope="session")
