@@ -115,6 +115,7 @@ class ExecutionConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     sandbox: Literal["strict", "best"] = "strict"
     block_ms_max: Positive = 300_000
     block_cpu_ms_max: Positive = 60_000
+    hang_ms: Positive = 60_000
     query_ms_max: Positive = 2_000
     query_wait_ms: Positive = 2_000
     queries_waiting_max: Positive = 256

@@ -26,7 +26,7 @@ import hnnode_native as native
 
 from hnnode.bench import machine
 from hnnode.config import StorageConfig
-from hnnode.governance import PluginSets, PluginSources, PluginStore
+from hnnode.governance import PluginSets, PluginSources, PluginStore, Skips
 from hnnode.metrics import Metrics
 from hnnode.node.block_work import BlockWork, load_tree
 from hnnode.ports import Decided, HeldBatch, Tip
@@ -80,7 +80,8 @@ class Chain:
         database.write_genesis(tip, b"genesis", b"validators", [], native.PageLayer([]))
         list(self.storage.batch_log.recover(0, database.batches_committed))
         self.parts = Parts()
-        plugins = PluginSets(PluginSources(PluginStore(directory)), native.ValidatorSet(0, [(key.public_key(), 1)]))
+        validators = native.ValidatorSet(0, [(key.public_key(), 1)])
+        plugins = PluginSets(PluginSources(PluginStore(directory)), validators)
         plugins.open(database.pending_state(), 0)
         self.work = BlockWork(
             chain_id=CHAIN_ID,
@@ -91,6 +92,7 @@ class Chain:
             plugins=plugins,
             metrics=Metrics(),
             recent=RecentResults(),
+            skips=Skips(directory / "skips", CHAIN_ID, validators),
         )
         self._pool = native.Pool(CHAIN_ID, 1 << 30, 1_000_000, 1 << 30, BATCH_TX_COUNT, 1 << 20, VALID_BLOCKS, 10)
         self._count = self._seq = 0

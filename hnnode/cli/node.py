@@ -18,7 +18,7 @@ from hnnode.cli.language import say, two
 from hnnode.cli.options import HomeOption, NodeOption, OutputOption, TimeoutOption
 from hnnode.cli.output import Format, columns, emit, grid, notes
 from hnnode.cli.session import node_home, node_url
-from hnnode.cli.words import consensus_line
+from hnnode.cli.words import consensus_line, trouble_text
 from hnnode.errors import Unavailable
 from hnnode.storage.home import Home
 
@@ -106,6 +106,7 @@ def _status_rows(facts: dict[str, Any]) -> list[tuple[str, Any]]:
         (say("剩余磁盘", "disk free"), f"{facts['disk_free_bytes'] / 2**30:.1f} GiB"),
         (say("版本", "version"), facts["version"]),
         (say("运行时间", "uptime"), f"{facts['uptime_s']:.0f} s"),
+        *((say("插件", "plugin"), trouble_text(each)) for each in facts["plugin_troubles"]),
     ]
 
 

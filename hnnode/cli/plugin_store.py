@@ -9,12 +9,14 @@ import msgspec
 import typer
 from hnnode_native import state_key
 
+from hnnode.cli.connection import get_json
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import HomeOption, NodeOption, OutputOption, optional
 from hnnode.cli.output import Format, columns, console, emit, grid, notes, value_table
 from hnnode.cli.plugin_contents import registered_tables
 from hnnode.cli.plugin_governance import NameArgument, governance_query
 from hnnode.cli.session import node_home, node_url
+from hnnode.cli.words import trouble_text
 from hnnode.config import load_config
 from hnnode.errors import ConfigError, HnError
 from hnnode.storage.home import Home
@@ -89,7 +91,9 @@ def info(
     """What the chain says of a plugin, which versions lie in the home, and what the newest of them brings."""
     from hnnode.governance import PluginStore
 
-    plugins = governance_query(node_url(node), "plugins")["plugins"]
+    url = node_url(node)
+    plugins = governance_query(url, "plugins")["plugins"]
+    troubles = [each for each in get_json(url, "/v1/status")["plugin_troubles"] if each["application"] == name]
     record: dict[str, Any] | None = next((plugin for plugin in plugins if plugin["name"] == name), None)
     versions: list[dict[str, Any]] = [
         {
@@ -104,12 +108,12 @@ def info(
     if record is None and not versions:
         detail = say(f"{name}：不在链上，也未安装", f"{name}: neither in the plugin set nor installed here")
         raise ConfigError("PREREQUISITE_MISSING", detail)
-    facts = {"name": name, "plugin": record, "installed": versions}
+    facts = {"name": name, "plugin": record, "installed": versions, "troubles": troubles}
     if output is Format.json:
         emit(output, facts, lambda: "")
         return
     if record is not None:
-        console().print(grid(_facts(record)))
+        console().print(grid([*_facts(record), *((say("停住", "stuck"), trouble_text(each)) for each in troubles)]))
         console().print()
     titles = [say("本机版本", "version here"), say("数据版本", "data"), say("代码摘要", "code hash")]
     console().print(columns(titles, [[each["version"], each["state_version"], each["code_hash"]] for each in versions]))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from hnnode.cli.language import current
+from hnnode.cli.language import current, say
 
 _TX_STATES = {
     "pending": "待上链",
@@ -79,3 +79,14 @@ def consensus_line(text: str) -> str:
         if why and (match := pattern.fullmatch(why)):
             return f"{line}：{told.format(*match.groups())}"
     return f"{line}：{why}" if why else line
+
+
+def trouble_text(trouble: dict[str, Any]) -> str:
+    """An entry of `plugin_troubles` in a line; with the command that goes on, once the transaction is known."""
+    if not trouble["tx_id"]:
+        return f"{trouble['application']}: {trouble['reason']}"
+    at = f"{trouble['application']}.{trouble['action']} {trouble['tx_id']} · {trouble['reason']}"
+    return say(
+        f"区块 {trouble['height']} 停在 {at}；hnnode plugin skip sign --home DIR",
+        f"block {trouble['height']} hangs at {at}; hnnode plugin skip sign --home DIR",
+    )

@@ -190,6 +190,11 @@ class ConsensusDriver:
         """Last executed block (perhaps not yet durable)."""
         return self._tip
 
+    @property
+    def open_height(self) -> int:
+        """Height that was started last, in this run or in the log that it replayed: results of the ones before were told."""
+        return self._started_height
+
     def stats(self) -> dict[str, int | str]:
         return self._engine.stats()
 

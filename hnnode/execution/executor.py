@@ -23,8 +23,10 @@ from hnnode.execution.group import ForeignTx, Group
 from hnnode.execution.isolation import IsolatedApplication
 from hnnode.execution.prefetch import Prefetch
 from hnnode.execution.reader import AccountRecords, StateBlockReader
+from hnnode.execution.standing import Standing, standing_at
 from hnnode.execution.table import Application
 from hnnode.plugin_api.outcome import ReadFailed
+from hnnode.primitives.skip import Skipped
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -36,13 +38,22 @@ NO_CACHE_BYTES = 1024 * 1024
 """The least that the core takes for prepared keys; nothing is verified where it is used."""
 
 
+NOTHING_SKIPPED: Skipped = {}
+
+
+def go_on() -> None:
+    """What is asked before a block of an isolated application is tried again, where nobody has anything to say."""
+
+
 class Executor:
-    """Executes groups of transactions; holds no state between blocks and may be used by one thread at a time."""
+    """Executes groups of transactions; holds no state between blocks and may be used by one thread at a time; `standing` is for
+    any."""
 
     def __init__(self, applications: Mapping[str, Application | IsolatedApplication]) -> None:
         self._applications = dict(applications)
         apart = sum(isinstance(table, IsolatedApplication) for table in applications.values())
         self._threads = ThreadPoolExecutor(max(1, apart), "plugin-run")  # none is started before it is needed
+        self._inside: tuple[str, Sequence[ForeignTx], Group] | None = None
 
     def execute_block(
         self,
@@ -52,6 +63,8 @@ class Executor:
         time_ms: int,
         accounts: AccountRecords,
         is_open: Callable[[str], bool] = lambda _: True,
+        skipped: Skipped = NOTHING_SKIPPED,
+        again: Callable[[], None] = go_on,
     ) -> Iterator[tuple[str, bytes, bytes]]:
         """(application, packed results of its transactions, of its due items) of each group of a block, and of each application
         that has no transaction but something due; ascending by application, whichever is ready first.
@@ -63,6 +76,8 @@ class Executor:
         Args:
             state, accounts: may be read by several threads; nobody writes until the last results are taken.
             is_open: whether an application takes part in this block; asked of those without transactions.
+            skipped: what no handler is called for.
+            again: called before an isolated application is tried again; what it raises ends the block.
         Raises: as `execute_packed`, of the first group that fails; the others are left to themselves then.
         """
         named = {name for name, _ in groups}
@@ -76,12 +91,14 @@ class Executor:
         if len(apart) == len(every):
             apart = apart[1:]  # this thread has something to do, too
         running = {
-            name: self._threads.submit(self.execute_ended, name, txs, state, height, time_ms, accounts)
+            name: self._threads.submit(
+                self.execute_ended, name, txs, state, height, time_ms, accounts, skipped.get(name, frozenset()), again
+            )
             for name, txs in every
             if name in apart
         }
         done = {
-            name: self.execute_ended(name, txs, state, height, time_ms, accounts)
+            name: self.execute_ended(name, txs, state, height, time_ms, accounts, skipped.get(name, frozenset()), again)
             for name, txs in every
             if name not in running
         }
@@ -101,6 +118,18 @@ class Executor:
                 at_ms = next_due(state, table.prefix, table.due.prefix)
                 if at_ms is not None:
                     yield name, at_ms
+
+    def standing(self) -> list[Standing]:
+        """Where plugins' code stands: inside the node now, isolated since a try of the block failed."""
+        found = [
+            standing_at(table.name, *at, isolated=True)
+            for table in self._applications.values()
+            if isinstance(table, IsolatedApplication) and (at := table.standing) is not None
+        ]
+        inside = self._inside
+        if inside is not None and (tx_id := inside[2].standing):
+            found.append(standing_at(*inside[:2], tx_id, isolated=False))
+        return found
 
     def execute_group(
         self,
@@ -169,6 +198,8 @@ class Executor:
         height: int,
         time_ms: int,
         accounts: AccountRecords,
+        skipped: frozenset[bytes] = frozenset(),
+        again: Callable[[], None] = go_on,
     ) -> tuple[bytes, bytes]:
         """Results of `txs` as `BlockExecution.complete` takes them, and of the due items as `complete_due` does: empty when
         nothing is due.
@@ -185,13 +216,14 @@ class Executor:
             raise FatalError("PLUGIN_SET_INVALID", f"application: {application} is not loaded (height={height})")
         if isinstance(table, IsolatedApplication):
             try:
-                return table.execute(txs, state, height, time_ms, accounts)
+                return table.execute(txs, state, height, time_ms, accounts, skipped, again)
             except ReadFailed as failed:
                 raise failed.error from failed
         collecting = gc.isenabled()
         gc.disable()  # tens of thousands of objects and no cycle among them
         try:
-            group = Group(table.fresh(), height, time_ms)
+            group = Group(table.fresh(), height, time_ms, skipped)
+            self._inside = application, txs, group
             wanted, prefetch = group.declare(txs), Prefetch(state, table.prefix)
             values: dict[bytes, bytes | None] = {}
             while wanted:
@@ -201,5 +233,6 @@ class Executor:
         except ReadFailed as failed:
             raise failed.error from failed
         finally:
+            self._inside = None
             if collecting:
                 gc.enable()

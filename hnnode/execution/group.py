@@ -18,6 +18,7 @@ Invariants:
 6. A batch handler decides as its action's single handler would, transaction by transaction.
 7. What was fetched before decides how long a block takes and nothing else. Yet the functions that name keys are code of
    the plugin: they are called with the same arguments in the same order on every node, isolated or not.
+8. No code of the plugin sees a transaction or a due item that a skip record names: its result is HANDLER_SKIPPED.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any, cast
 import structlog
 
 from hnnode.errors import CODES, FatalError
+from hnnode.execution.declared import DeclaredTx, FetchedRows
 from hnnode.execution.due import TIME_BYTES, due_at, due_id
 from hnnode.execution.faults import causes, fault_text
 from hnnode.execution.metering import event_counter
@@ -38,6 +40,7 @@ from hnnode.plugin_api.context import BlockReader, Context, make_context
 from hnnode.plugin_api.limits import BLOCK_RESULT_BYTES_MAX, KEY_BYTES_MAX, PREFETCH_KEYS_MAX
 from hnnode.plugin_api.outcome import ReadFailed, TxRefused
 from hnnode.plugin_api.registry import BatchHandler
+from hnnode.primitives.skip import EVERY_TX
 
 ForeignTx = tuple[int, bytes, bytes, str, bytes]
 """(tx_index, tx_id, sender, action, payload), as `BlockExecution.foreign_groups` hands them out."""
@@ -54,6 +57,7 @@ _NOBODY = bytes(20)
 _ACTION_UNKNOWN = CODES["ACTION_UNKNOWN"]
 _PAYLOAD_INVALID = CODES["PAYLOAD_INVALID"]
 _HANDLER_FAILED = CODES["HANDLER_FAILED"]
+_HANDLER_SKIPPED = CODES["HANDLER_SKIPPED"]
 _RULE_VIOLATION = CODES["RULE_VIOLATION"]
 _STEPS_EXCEEDED = CODES["STEPS_EXCEEDED"]
 _WRITE_LIMIT_EXCEEDED = CODES["WRITE_LIMIT_EXCEEDED"]
@@ -69,37 +73,17 @@ FAULT_FRAMES = 4
 log = structlog.get_logger(__name__)
 
 
-class DeclaredTx:
-    """`TxInfo` for key functions; one object stands for each transaction in turn."""
-
-    __slots__ = ("block_time_ms", "height", "sender", "tx_id")
-
-    def __init__(self, height: int, block_time_ms: int) -> None:
-        self.height = height
-        self.block_time_ms = block_time_ms
-        self.tx_id = b""
-        self.sender = b""
-
-
-class FetchedRows:
-    """`Reader` for functions that name keys: the rows that were fetched, and nothing else."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[bytes, bytes | None]) -> None:
-        self._values = values
-
-    def get(self, key: bytes, /) -> bytes | None:
-        return self._values.get(key)
-
-    def scan(self, prefix: bytes, limit: int, after: bytes | None = None) -> list[tuple[bytes, bytes]]:
-        return []
-
-
 class Group:
-    """One use: `declare`, then `follow` until it names nothing, then `run`, then `end`."""
+    """One use: `declare`, then `follow` until it names nothing, then `run`, then `end`.
 
-    def __init__(self, table: Application, height: int, time_ms: int) -> None:
+    Attributes:
+        standing: id of the transaction or due item that the plugin's code is at; empty between them. Read by other threads.
+    """
+
+    def __init__(self, table: Application, height: int, time_ms: int, skipped: frozenset[bytes] = frozenset()) -> None:
+        """skipped: ids of transactions and due items that no handler is called for; `EVERY_TX` for all."""
+        self.standing = b""
+        self._skipped = skipped
         self._table = table
         self._height = height
         self._time_ms = time_ms
@@ -119,6 +103,7 @@ class Group:
         wanted: dict[bytes, None] = {}
         info = DeclaredTx(self._height, self._time_ms)
         for tx_index, tx_id, sender, name, raw in txs:
+            self.standing = tx_id
             call = self._call(tx_index, tx_id, sender, name, raw)
             calls.append(call)
             if len(call) == 2 or (keys_of := call[3].keys) is None:
@@ -139,7 +124,9 @@ class Group:
             if len(wanted) >= BLOCK_KEYS_MAX:
                 break
         for tx_index, tx_id, sender, name, raw in txs[len(calls) :]:
+            self.standing = tx_id
             calls.append(self._call(tx_index, tx_id, sender, name, raw))
+        self.standing = b""
         self._named = len(wanted)
         return list(wanted)
 
@@ -159,6 +146,7 @@ class Group:
                 if len(call) == 2 or len(call[3].then_keys) <= at:
                     continue
                 _, info.tx_id, info.sender, action, payload = call
+                self.standing = info.tx_id
                 if meter is not None:
                     meter.begin(KEYS_TICKS_MAX)
                 try:
@@ -172,10 +160,13 @@ class Group:
                 if self._named + len(wanted) >= BLOCK_KEYS_MAX:
                     self._round = self._rounds
                     break
+        self.standing = b""
         self._named += len(wanted)
         return list(wanted)
 
     def _call(self, tx_index: int, tx_id: bytes, sender: bytes, name: str, raw: bytes) -> _Call | _Refusal:
+        if self._skipped and self._is_skipped(tx_id):
+            return tx_index, _HANDLER_SKIPPED
         action = self._table.actions.get(name)
         if action is None:
             return tx_index, _ACTION_UNKNOWN
@@ -187,6 +178,9 @@ class Group:
             raise self._out_of_memory(action.name) from e
         except (Exception, TxRefused):  # noqa: BLE001 - malformed, or a check of the model's own that failed
             return tx_index, _PAYLOAD_INVALID
+
+    def _is_skipped(self, tx_id: bytes) -> bool:
+        return tx_id in self._skipped or EVERY_TX in self._skipped
 
     def run(
         self,
@@ -227,6 +221,7 @@ class Group:
                 self._run_many(tx, action.batch, action, cast("list[_Call]", calls[start:at]))
                 continue
             begin(tx_id, sender)
+            self.standing = tx_id
             if meter is not None:
                 meter.begin()
             try:
@@ -243,6 +238,7 @@ class Group:
                 meter.spend(tx._steps)
             at += 1
         self._tx = tx
+        self.standing = b""
         return tx._take()
 
     def end(self) -> bytes:
@@ -268,7 +264,12 @@ class Group:
             if tx._packed_bytes > BLOCK_RESULT_BYTES_MAX:
                 tx._refuse(number, _WRITE_LIMIT_EXCEEDED, "")
                 continue
-            tx._begin(due_id(self._height, self._table.name, number), _NOBODY)
+            item = due_id(self._height, self._table.name, number)
+            if self._skipped and self._is_skipped(item):
+                tx._refuse(number, _HANDLER_SKIPPED, "")
+                continue
+            tx._begin(item, _NOBODY)
+            self.standing = item
             if meter is not None:
                 meter.begin()
             try:
@@ -283,6 +284,7 @@ class Group:
                 tx._commit(number)
             if meter is not None:
                 meter.spend(tx._steps)
+        self.standing = b""
         return tx._take()
 
     def _run_many(self, tx: Context, batch: BatchHandler, action: Action, calls: Sequence[_Call]) -> None:
@@ -360,6 +362,7 @@ class Group:
         meter = self._meter
         for tx_index, tx_id, sender, _, payload in calls:
             tx._begin(tx_id, sender)
+            self.standing = tx_id
             if tx._packed_bytes > BLOCK_RESULT_BYTES_MAX:
                 raise TxRefused(_WRITE_LIMIT_EXCEEDED)
             if meter is not None:

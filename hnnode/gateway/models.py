@@ -279,12 +279,17 @@ class BuiltTx(Model):
 
 
 class PluginTrouble(Model):
-    """A plugin whose process keeps ending, so that its block waits. `since_ms`: Unix time."""
+    """A plugin whose process keeps ending, or that does not answer, so that its block waits. `since_ms`: Unix time. `height`,
+    `block_hash`, `action` and `tx_id` name the transaction that holds the block up once it is known; else 0 and empty."""
 
     application: str
     reason: str
     since_ms: int
     times: int
+    height: int
+    block_hash: str
+    action: str
+    tx_id: str
 
 
 class Status(Model):

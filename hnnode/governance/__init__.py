@@ -7,6 +7,7 @@ environment ───────────┴→ `PluginSources` → `PluginS
 from hnnode.governance.finding import PluginSources
 from hnnode.governance.plugin_sets import PluginSets
 from hnnode.governance.running import Running, make_host
+from hnnode.governance.skips import Skips
 from hnnode.governance.store import PluginStore, StoredPlugin
 
-__all__ = ["PluginSets", "PluginSources", "PluginStore", "Running", "StoredPlugin", "make_host"]
+__all__ = ["PluginSets", "PluginSources", "PluginStore", "Running", "Skips", "StoredPlugin", "make_host"]

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from hnnode_native import Accounts, BlockExecution, BlockResult, PageLayer, StateTree, pack_receipts
 
 from hnnode.errors import ConfigError, FatalError
 from hnnode.governance import PluginSets
+from hnnode.governance.skips import Skips, SkipsChanged
 from hnnode.metrics import Metrics
 from hnnode.ports import CommitRecord, Decided, LoggedBlock, Tip
+from hnnode.primitives.skip import Skipped
 from hnnode.storage import Database
 from hnnode.sync.results import RecentResults
 
@@ -46,6 +49,7 @@ class BlockWork:
         plugins: PluginSets,
         metrics: Metrics,
         recent: RecentResults,
+        skips: Skips,
     ) -> None:
         self._chain_id = chain_id
         self._valid_blocks_max = valid_blocks_max
@@ -55,6 +59,7 @@ class BlockWork:
         self._plugins = plugins
         self._metrics = metrics
         self._recent = recent
+        self._skips = skips
 
     def run(self, decided: Decided, logged: LoggedBlock | None = None) -> Executed:
         """Execute the block after the last written one and write it.
@@ -63,7 +68,7 @@ class BlockWork:
             STATE_ROOT_MISMATCH).
         """
         started = time.perf_counter()
-        result = self._execute(decided)
+        result = self._execute_sealed(decided, was_logged=logged is not None)
         executed = time.perf_counter()
         pages = self._update_tree(result)
         hashed = time.perf_counter()
@@ -92,7 +97,19 @@ class BlockWork:
         """When something of the state after the last written block is due; None when nothing is."""
         return self._plugins.running.next_due_ms(self._database.pending_state())
 
-    def _execute(self, decided: Decided) -> BlockResult:
+    def _execute_sealed(self, decided: Decided, *, was_logged: bool) -> BlockResult:
+        """Results with the skip records that count when it ends; nothing is written before."""
+        height, block_hash = decided.height, decided.block_hash
+        while True:
+            skipped = self._skips.begin(height, block_hash)
+            try:
+                result = self._execute(decided, skipped)
+            except SkipsChanged:
+                continue
+            if self._skips.seal(height, block_hash, skipped, was_logged=was_logged):
+                return result
+
+    def _execute(self, decided: Decided, skipped: Skipped) -> BlockResult:
         state = self._database.pending_state()
         running = self._plugins.running
         execution = BlockExecution(
@@ -117,7 +134,14 @@ class BlockWork:
         groups = execution.foreign_groups()
         named = {application for application, _ in groups}
         for application, results, due in running.executor.execute_block(
-            groups, state, decided.height, decided.time_ms, self._accounts, execution.is_open
+            groups,
+            state,
+            decided.height,
+            decided.time_ms,
+            self._accounts,
+            execution.is_open,
+            skipped,
+            partial(self._skips.unchanged, decided.height, decided.block_hash, skipped),
         ):
             if application in named:
                 execution.complete(application, results)

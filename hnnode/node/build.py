@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from hnnode_native import Engine, Pool, SecretKey
+from hnnode_native import Pool, SecretKey
 
 from hnnode import __version__
 from hnnode.config import Config, load_config
@@ -24,7 +24,7 @@ from hnnode.crypto.keys import read_key_file
 from hnnode.errors import Unavailable
 from hnnode.events import EventFeed
 from hnnode.execution import NodeApplications
-from hnnode.governance import PluginSets, PluginSources, PluginStore, make_host
+from hnnode.governance import PluginSets, PluginSources, PluginStore, Skips, make_host
 from hnnode.mempool.batches import BatchBuffer
 from hnnode.mempool.mempool import Mempool
 from hnnode.mempool.personal import PersonalDoor
@@ -39,12 +39,14 @@ from hnnode.node.opening import (
     has_open_results,
     load_accounts,
     load_plugins,
+    make_engine,
     open_chain,
     proposer_order,
     waiting_batches,
 )
 from hnnode.node.pipeline import Pipeline
 from hnnode.node.redo import redo_blocks
+from hnnode.node.skip_desk import SkipDesk
 from hnnode.node.threads import Threads
 from hnnode.ports import Channel, Kind, Network, NodeFacts, PeerInfo
 from hnnode.proofs import ProofBuilder
@@ -103,6 +105,7 @@ class ChainNode:
         threads = self.threads = Threads()
         accounts = load_accounts(database, config.key_cache_bytes)
         recent = RecentResults()
+        skips = self._skips = Skips(self.home.skips, chain_id, validators)
         work = BlockWork(
             chain_id=chain_id,
             valid_blocks_max=facts.file.valid_blocks_max,
@@ -112,8 +115,10 @@ class ChainNode:
             plugins=self.plugins,
             metrics=metrics,
             recent=recent,
+            skips=skips,
         )
         self._redone_count = redo_blocks(self.storage, work)
+        skips.executed(database.pending_height())
         pool = Pool(
             chain_id,
             config.mempool.pool_bytes_max,
@@ -180,7 +185,7 @@ class ChainNode:
         tip_block = database.block(tip.height)
         self.consensus = ConsensusDriver(
             config=config.consensus,
-            engine=self._engine(key if is_validator else None),
+            engine=make_engine(config.consensus, chain_id, key if is_validator else None, self.storage.sign_floor),
             validators=validators,
             network=self.network,
             proposals=proposals,
@@ -237,6 +242,7 @@ class ChainNode:
             metrics=metrics,
             results=exchange,
             differences=self._differences,
+            skips=skips,
             verify_threads=threads.verify,
             on_fatal=self._on_fatal,
         )
@@ -253,23 +259,18 @@ class ChainNode:
             consensus=self.consensus,
             on_fatal=self._on_fatal,
         )
+        self._skip_desk = SkipDesk(
+            home=self.home,
+            skips=skips,
+            key=key if is_validator else None,
+            hang_ms=config.execution.hang_ms,
+            standing=lambda: self.plugins.running.executor.standing(),
+            open_height=lambda: self.consensus.open_height,
+            on_fatal=self._on_fatal,
+        )
 
     def _own_seqs(self) -> list[tuple[bytes, int]]:
         return [*self.chain.author_seqs().items(), *((h.batch.author, h.batch.seq) for h in self.batches.held())]
-
-    def _engine(self, key: SecretKey | None) -> Engine:
-        c = self.config.consensus
-        return Engine(
-            self.genesis_facts.chain_id,
-            key,
-            self.storage.sign_floor,
-            c.propose_ms,
-            c.propose_step_ms,
-            c.vote_ms,
-            c.vote_step_ms,
-            c.rebroadcast_ms,
-            c.cap_ms,
-        )
 
     # -------------------------------------------------------------- life
     async def start(self) -> None:
@@ -279,6 +280,7 @@ class ChainNode:
         self.mempool.start()
         self.sync.start()
         self._health.start()
+        self._skip_desk.start()
         if self.storage.log_replaced:
             log.warning("the consensus log was lost or is an older copy; it was begun anew")
         log.info(
@@ -292,6 +294,8 @@ class ChainNode:
     async def stop(self) -> None:
         """Stop in order; what was acknowledged is durable already."""
         self._stopping = True
+        self._skips.close()
+        await self._skip_desk.stop()
         await asyncio.to_thread(self.plugins.close)
         await self._health.stop()
         self.events.close()
@@ -357,7 +361,7 @@ class ChainNode:
             disk_free_bytes=self._health.disk_free_bytes,
             loop_lag_ms=self._health.loop_lag_s * 1000,
             uptime_s=time.monotonic() - self._started_at,
-            plugin_troubles=self.plugins.running.host.troubles(),
+            plugin_troubles=self._skip_desk.troubles(self.plugins.running.host.troubles()),
         )
 
     def _ready(self) -> bool:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hnnode_native import Accounts, Batch, NativeError, Pool, ValidatorSet, Value, empty_root, verify_batches
+from hnnode_native import (
+    Accounts,
+    Batch,
+    Engine,
+    NativeError,
+    Pool,
+    SecretKey,
+    ValidatorSet,
+    Value,
+    empty_root,
+    verify_batches,
+)
 
-from hnnode.config import Config
+from hnnode.config import Config, ConsensusConfig
 from hnnode.consensus.order import ProposerOrder
 from hnnode.errors import ConfigError
 from hnnode.execution import application_prefix
@@ -108,3 +119,18 @@ def has_open_results(tip: Tip, block: StoredBlock | None) -> bool:
     prove: of transactions, or of what it wrote without any.
     """
     return block is not None and (block.tx_count > 0 or Value.decode(block.value).header.state_root != tip.state_root)
+
+
+def make_engine(config: ConsensusConfig, chain_id: bytes, key: SecretKey | None, sign_floor: int) -> Engine:
+    """The consensus engine. key: of a validator; without it the engine follows and signs nothing."""
+    return Engine(
+        chain_id,
+        key,
+        sign_floor,
+        config.propose_ms,
+        config.propose_step_ms,
+        config.vote_ms,
+        config.vote_step_ms,
+        config.rebroadcast_ms,
+        config.cap_ms,
+    )

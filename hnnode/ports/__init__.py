@@ -46,6 +46,7 @@ from hnnode.ports.node import (
     PluginTrouble,
     Proofs,
 )
+from hnnode.ports.skips import SkipRecords
 from hnnode.ports.storage import (
     BatchLocation,
     BatchLog,
@@ -96,6 +97,7 @@ __all__ = [
     "ResultDifferences",
     "RuleInfo",
     "SignState",
+    "SkipRecords",
     "StateReader",
     "StoredBlock",
     "SubmitResult",

@@ -57,14 +57,20 @@ class Proofs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PluginTrouble:
-    """An application whose process keeps ending, so that its block waits. since_ms: Unix time of the first of `times`
-    failures in a row.
+    """An application whose process keeps ending, or whose code does not answer, so that its block waits. since_ms: Unix time
+    of the first of `times` failures in a row, or since when it does not answer.
+
+    height, block_hash, action, tx_id: of the transaction (or due item) that holds the block up, once it is known.
     """
 
     application: str
     reason: str
     since_ms: int
     times: int
+    height: int = 0
+    block_hash: str = ""
+    action: str = ""
+    tx_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """A node's home directory: where each file stands, and who may read it.
 
     config.toml  genesis.json  node.key  sign.state  lock
+    skips/           skip records and what this node's key promised about blocks
     data/database/   RocksDB: blocks, receipts, state; in `pages`, files with the pages of the state tree
     data/blocks/     redo log: the blocks that the database does not hold in files yet
     data/batches/    append-only segments of transaction batches
     data/consensus/  segments of the consensus log
 
-`sign.state` stands beside the key on purpose: who copies or restores one sees the other.
+`sign.state` and `skips` stand beside the key on purpose: who copies or restores one sees the others.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ class Home:
     @property
     def sign_state(self) -> Path:
         return self.root / "sign.state"
+
+    @property
+    def skips(self) -> Path:
+        return self.root / "skips"
 
     @property
     def lock(self) -> Path:

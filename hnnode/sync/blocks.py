@@ -9,7 +9,7 @@ Invariants:
 2. A certified block that breaks a rule here stops the node; one without a valid certificate costs the peer that sent it.
 3. Memory is bounded: one request at a time, whose answer ends at `response_bytes_max`, 64 MiB of answers that wait, and at most
    `CHECKED_AHEAD_MAX` checked blocks.
-4. Nothing is written for a peer but what a certificate covers: header, batch list, batches, bodies.
+4. Nothing is written for a peer but what a certificate covers: header, batch list, batches, bodies; and skip records with a quorum.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hnnode_native import Accounts, Batch, ValidatorSet, Value
 from hnnode.config import SyncConfig
 from hnnode.errors import CODES, FatalError, PeerFault, name_of
 from hnnode.metrics import Metrics
-from hnnode.ports import Batches, BlockApplier, Chain, Channel, Kind, Network, ResultDifferences
+from hnnode.ports import Batches, BlockApplier, Chain, Channel, Kind, Network, ResultDifferences, SkipRecords
 from hnnode.primitives.guard import guarded
 from hnnode.sync.check import CONTENT_CODES, BlockCheck
 from hnnode.sync.frames import REQUEST_BLOCKS_MAX, BlockRequest, BlockResponse, Status
@@ -63,6 +63,7 @@ class BlockSync:
         metrics: Metrics,
         results: ResultsExchange,
         differences: ResultDifferences,
+        skips: SkipRecords,
         verify_threads: ThreadPoolExecutor,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
@@ -84,8 +85,8 @@ class BlockSync:
         self._asked_height = 0
         self._behind_since: float | None = None
         self._claimed = asyncio.Event()
-        self._serving = BlockServing(config, chain, network, metrics)
-        self._check = BlockCheck(chain_id, validators, accounts, block_bytes_max).check
+        self._serving = BlockServing(config, chain, network, metrics, skips)
+        self._check = BlockCheck(chain_id, validators, accounts, block_bytes_max, skips)
         self._tasks: list[asyncio.Task[None]] = []
         self._random = random.Random(chain_id)
         self.syncing = False
@@ -290,7 +291,7 @@ class BlockSync:
 
     async def _prepared(self, response: BlockResponse) -> list[Batch]:
         """Check one block and make its batches durable, while the blocks before it are executed."""
-        batches = await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check, response)
+        batches = await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check.check, response)
         if response.height > self._applier.tip.height:
             await self._batches.store(batches, acknowledge=False)
         return batches
@@ -312,6 +313,8 @@ class BlockSync:
             raise FatalError(
                 "INVALID_VALUE_DECIDED", f"certified block breaks a rule here: {name_of(code)} (height={height})"
             )
+        if response.skips:
+            await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check.adopt_skips, response)
         # They are held by now, unless their author's quota was full and a block since let go what is beyond it.
         await self._batches.store(batches, acknowledge=False)
         if await self._applier.apply_synced(

@@ -16,7 +16,9 @@ from hnnode_native import (
     verify_certificate,
 )
 
-from hnnode.errors import CODES, PeerFault, name_of
+from hnnode.errors import CODES, PeerFault, Rejected, name_of
+from hnnode.ports import SkipRecords
+from hnnode.primitives.skip import decode_skips
 from hnnode.sync.frames import BlockResponse
 
 CONTENT_CODES = frozenset(
@@ -29,8 +31,16 @@ CONTENT_CODES = frozenset(
 class BlockCheck:
     """`check` is for any thread."""
 
-    def __init__(self, chain_id: bytes, validators: ValidatorSet, accounts: Accounts, block_bytes_max: int) -> None:
+    def __init__(
+        self,
+        chain_id: bytes,
+        validators: ValidatorSet,
+        accounts: Accounts,
+        block_bytes_max: int,
+        skips: SkipRecords,
+    ) -> None:
         """block_bytes_max: of the genesis, over the plain batches of a block."""
+        self._skips = skips
         self._block_bytes_max = block_bytes_max
         self._chain_id = chain_id
         self._validators = validators
@@ -48,6 +58,7 @@ class BlockCheck:
         code = verify_certificate(response.certificate, self._validators, self._chain_id, height, value.block_hash)
         if code:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: certificate refused: {name_of(code)}")
+        self._skips.certified(height)
         plain_bytes = sum(map(plain_size, response.batches))
         if len(response.batches) != len(value.batches) or plain_bytes > self._block_bytes_max:
             raise PeerFault(
@@ -70,6 +81,18 @@ class BlockCheck:
             # The digest does not cover the author's signature, nor the bodies before their root is checked.
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: batches refused with codes {codes}")
         return batches
+
+    def adopt_skips(self, response: BlockResponse) -> None:
+        """Check all signatures of the skip records that came with a checked block, and keep them: without them this node would
+        wait for the same answer as the validators did.
+
+        Raises: PeerFault SYNC_PEER_FAULT. FatalError STORAGE_FAILED."""
+        try:
+            found = decode_skips(response.skips)
+            self._skips.check(found, response.height, Value.decode(response.value).block_hash)
+            self._skips.adopt(found)
+        except Rejected as e:
+            raise PeerFault("SYNC_PEER_FAULT", f"block {response.height}: {e}") from e
 
 
 def _claims_of(header: Header) -> Expected:

@@ -51,16 +51,21 @@ class BlockRequest:
 
 @dataclass(frozen=True, slots=True)
 class BlockResponse:
-    """One committed block with everything needed to check and execute it. An empty value says "I do not have it"."""
+    """One committed block with everything needed to check and execute it. An empty value says "I do not have it".
+
+    skips: skip records of the block; a part of the frame only when there are some."""
 
     height: int
     value: bytes
     certificate: bytes
     batches: tuple[bytes, ...]
+    skips: bytes = b""
 
     def encode(self) -> bytes:
         parts = [_U64.pack(self.height), _sized(self.value), _sized(self.certificate), _U16.pack(len(self.batches))]
         parts += [_sized(batch) for batch in self.batches]
+        if self.skips:
+            parts.append(_sized(self.skips))
         return b"".join(parts)
 
     @staticmethod
@@ -77,9 +82,14 @@ class BlockResponse:
             for _ in range(count):
                 batch, at = _take(data, at)
                 batches.append(batch)
+            skips = b""
+            if at < len(data):
+                skips, at = _take(data, at)
+                if not skips:
+                    return None
         except (struct.error, ValueError):
             return None
-        return BlockResponse(height, value, certificate, tuple(batches)) if at == len(data) else None
+        return BlockResponse(height, value, certificate, tuple(batches), skips) if at == len(data) else None
 
 
 def _sized(data: bytes) -> bytes:

@@ -7,7 +7,8 @@ import asyncio
 from hnnode.config import SyncConfig
 from hnnode.errors import CODES
 from hnnode.metrics import Metrics
-from hnnode.ports import Chain, Channel, Kind, Network
+from hnnode.ports import Chain, Channel, Kind, Network, SkipRecords
+from hnnode.primitives.skip import encode_skips
 from hnnode.sync.frames import BlockRequest, BlockResponse
 
 SERVING_MAX = 2
@@ -17,8 +18,11 @@ SERVING_MAX = 2
 class BlockServing:
     """Answers block requests: one frame a block, read in a thread. On the event loop."""
 
-    def __init__(self, config: SyncConfig, chain: Chain, network: Network, metrics: Metrics) -> None:
+    def __init__(
+        self, config: SyncConfig, chain: Chain, network: Network, metrics: Metrics, skips: SkipRecords
+    ) -> None:
         self._config = config
+        self._skips = skips
         self._chain = chain
         self._network = network
         self._metrics = metrics
@@ -61,4 +65,4 @@ class BlockServing:
         if block is None or height > self._chain.tip().height:
             return BlockResponse(height, b"", b"", ())
         batches = tuple(self._chain.batch_packed(location) for _, _, location in block.batches)
-        return BlockResponse(height, block.value, block.certificate, batches)
+        return BlockResponse(height, block.value, block.certificate, batches, encode_skips(self._skips.of(height)))

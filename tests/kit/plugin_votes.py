@@ -17,8 +17,9 @@ from tests.kit.processes import ProcessChain
 class PluginVotes:
     """One chain whose account is an administrator's."""
 
-    def __init__(self, chain: ProcessChain) -> None:
+    def __init__(self, chain: ProcessChain, name: str = "counter") -> None:
         self.chain = chain
+        self._name = name
         self._genesis = load_genesis(Home(chain.homes[0]).genesis)
 
     def install(self, package: PluginPackage, *indices: int) -> None:
@@ -29,9 +30,9 @@ class PluginVotes:
         """(number, height from which it counts)."""
         height = self.chain.height(through) + after
         with self.chain.client(through) as client:
-            client.submit("governance", "propose", propose_payload(kind, "counter", code, height))
+            client.submit("governance", "propose", propose_payload(kind, self._name, code, height))
             opened = client.query("governance", "proposals").result["open"]
-        return next(int(each["number"]) for each in opened if each["name"] == "counter"), height
+        return next(int(each["number"]) for each in opened if each["name"] == self._name), height
 
     def vote(self, number: int, code: Code, *indices: int, through: int = 0, approve: bool = True) -> None:
         facts = self._genesis

@@ -51,6 +51,7 @@ TEXTS: dict[str, str] = {
     "without what is missing, after one warning",
     "execution.block_ms_max": "a plugin's process that takes longer for a block is ended and the block tried again",
     "execution.block_cpu_ms_max": "the same for its processor time",
+    "execution.hang_ms": "code that stands at one transaction for so long hangs: it is named, and may be signed to be skipped",
     "execution.query_ms_max": "a plugin's query that takes longer is refused and its process ended",
     "execution.query_wait_ms": "queries of an isolated plugin wait so long for their turn; after it they get 503 `NOT_READY`",
     "execution.queries_waiting_max": "queries of one isolated plugin that may wait; those beyond get 503 `NOT_READY`",

@@ -77,7 +77,11 @@ class IsolatedEvent:
 
 
 class IsolatedApplication:
-    """`ApplicationFacts`, with the processes behind them. `execute` is for one thread, `query` and `ask` for any."""
+    """`ApplicationFacts`, with the processes behind them. `execute` is for one thread, `query` and `ask` for any.
+
+    Attributes:
+        standing: transactions of the block that is tried again, and the id of the one it stood at last; None when it does not stand.
+    """
 
     def __init__(self, source: PluginSource, config: ExecutionConfig, spawner: Spawner, troubles: Troubles) -> None:
         """Start the process for blocks; those for queries start with the first ones.
@@ -95,6 +99,7 @@ class IsolatedApplication:
         self._block_bounds = Bounds(config.block_ms_max / 1000, config.block_cpu_ms_max / 1000, memory)
         self._query_bounds = Bounds(config.query_ms_max / 1000, config.query_ms_max / 1000, memory)
         self._executing = threading.Lock()
+        self.standing: tuple[Sequence[ForeignTx], bytes] | None = None
         try:
             self._for_blocks: Child | None = Child(source, self._block_bounds, spawner, self._files)
         except ChildFault as e:
@@ -160,24 +165,41 @@ class IsolatedApplication:
 
     # -------------------------------------------------------------- blocks
     def execute(
-        self, txs: Sequence[ForeignTx], state: StateReader, height: int, time_ms: int, accounts: AccountRecords
+        self,
+        txs: Sequence[ForeignTx],
+        state: StateReader,
+        height: int,
+        time_ms: int,
+        accounts: AccountRecords,
+        skipped: frozenset[bytes],
+        again: Callable[[], None],
     ) -> tuple[bytes, bytes]:
         """Packed results of a block's transactions, in order, and of its due items; see `Executor.execute_ended`.
 
-        Raises: FatalError: the node is stopping. Errors of `state` pass through.
+        Raises: FatalError: the node is stopping. Errors of `state` and `again` pass through.
         """
         indices = list(map(itemgetter(0), txs))
         reader = StateBlockReader(self.prefix, state, accounts)
-        block = m.Block(height, time_ms, list(txs))
+        tries = 0
+
+        def heard(tx_id: bytes) -> None:
+            self.standing = txs, tx_id
 
         def work(frames: Frames) -> tuple[bytes, bytes]:
-            results = exchange_block(frames, block, state, self.prefix, reader, self.reads, self.name)
+            nonlocal tries
+            tries += 1
+            # Where it stands costs a message for each transaction: asked for when the block failed once.
+            block = m.Block(height, time_ms, list(txs), sorted(skipped), tries > 1)
+            results = exchange_block(frames, block, state, self.prefix, reader, self.reads, self.name, heard)
             if not hnnode_native.results_match(results.txs, indices):
                 raise FrameError(f"results: {len(results.txs)} bytes that are not of these transactions")
             self._check_due(results.due)
             return results.txs, results.due
 
-        return self._until_done(work, height)
+        try:
+            return self._until_done(work, height, again)
+        finally:
+            self.standing = None
 
     def _check_due(self, packed: bytes) -> None:
         """Raises: FrameError: these are no results of due items."""
@@ -196,8 +218,8 @@ class IsolatedApplication:
         page = m.Migrate(way, phase, list(rows))
         return self._until_done(lambda frames: exchange_page(frames, page, self.name), 0)
 
-    def _until_done(self, work: Callable[[Frames], T], height: int) -> T:
-        """Try a request again and again, each time with a process that lives."""
+    def _until_done(self, work: Callable[[Frames], T], height: int, again: Callable[[], None] | None = None) -> T:
+        """Try a request again and again, each time with a process that lives. `again` is asked before, from the second time on."""
         pause = RETRY_S_MIN
         with self._executing:
             while not self._closing.is_set():
@@ -207,6 +229,8 @@ class IsolatedApplication:
                     self._mourn(e, height, pause)
                     self._closing.wait(pause)
                     pause = min(pause * 2, RETRY_S_MAX)
+                    if again is not None:
+                        again()
                 except BaseException:  # of this node's state: the process waits for an answer that will not come
                     child, self._for_blocks = self._for_blocks, None
                     if child is not None:

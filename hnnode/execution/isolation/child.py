@@ -51,6 +51,27 @@ EXIT_FRAME = 3
 EXIT_MEMORY = 4
 
 
+class ToldGroup(Group):
+    """Tells the node where it stands: the block was tried before, and somebody wants to know what held it up."""
+
+    def __init__(
+        self, frames: Frames, table: Application, height: int, time_ms: int, skipped: frozenset[bytes]
+    ) -> None:
+        self._frames = frames
+        self._at = b""
+        super().__init__(table, height, time_ms, skipped)
+
+    @property
+    def standing(self) -> bytes:
+        return self._at
+
+    @standing.setter
+    def standing(self, tx_id: bytes) -> None:
+        self._at = tx_id
+        if tx_id:
+            self._frames.send(Kind.AT, tx_id)
+
+
 class Reports:
     """Log lines of the plugin's code on their way to the node."""
 
@@ -213,7 +234,8 @@ def _description(table: Application, missing: list[str]) -> m.Description:
 
 
 def _block(block: m.Block, frames: Frames, table: Application, reports: Reports) -> None:
-    group = Group(table, block.height, block.time_ms)
+    kind = partial(ToldGroup, frames) if block.told else Group
+    group = kind(table, block.height, block.time_ms, frozenset(block.skipped))
     wanted = group.declare(block.txs)
     found = fetch(frames, wanted)
     values = dict(zip(wanted, found.values, strict=False))  # what had no room is read when it is asked for

@@ -28,6 +28,7 @@ KEYS_MAX = 70_000
 FAULT_FRAMES_MAX = 64
 SEEN_LIMIT = 4_096
 ACCOUNT_BYTES = 20
+TX_ID_BYTES = 32
 _LOG_OWN = frozenset(
     ("application", "event", "exc_info", "level", "logger", "positional_args", "stack_info", "timestamp")
 )
@@ -43,8 +44,11 @@ def exchange_block(
     reader: StateBlockReader,
     reads: frozenset[str],
     name: str,
+    at: Callable[[bytes], None],
 ) -> m.Results:
-    """Packed results of a block, not checked yet. Errors of `state` pass through; others are FrameError, ValueError."""
+    """Packed results of a block, not checked yet. Errors of `state` pass through; others are FrameError, ValueError.
+
+    at: told the id of each transaction and due item whose turn has come, when the block asks for it."""
     frames.send(Kind.BLOCK, m.encode(block))
     senders = [(account, reader.sender(account)) for account in sorted({tx[2] for tx in block.txs})]  # while it decodes
     named, prefetch = 0, Prefetch(state, prefix)
@@ -56,13 +60,13 @@ def exchange_block(
             raise FrameError(f"keys: got {named}, or one that is too long")
         return m.Values(prefetch.values(wanted), [])
 
-    kind, body = frames.receive()
-    if kind != Kind.KEYS:
-        raise FrameError(f"frame: got kind {kind}, want keys")
+    heard = at if block.told else None
+    _, body = _answer_until(frames, reader, reads, name, (Kind.KEYS,), heard=heard)
     found = fetch(m.decode_keys(body))
     found.senders.extend(senders)
     frames.send(Kind.VALUES, m.encode(found))
-    results: m.Results = m.decode_results(_answer_until(frames, reader, reads, name, (Kind.RESULTS,), fetch)[1])
+    _, body = _answer_until(frames, reader, reads, name, (Kind.RESULTS,), fetch, heard)
+    results: m.Results = m.decode_results(body)
     return results
 
 
@@ -122,12 +126,20 @@ def _answer_until(
     name: str,
     ends: tuple[Kind, ...],
     fetch: Callable[[list[bytes]], m.Values] | None = None,
+    heard: Callable[[bytes], None] | None = None,
 ) -> tuple[int, bytes]:
-    """The last frame of a request. fetch: values of many keys, where they may be asked for."""
+    """The last frame of a request. fetch: values of many keys, where they may be asked for. heard: takes where the process
+    stands, where it may say so."""
     told = 0
     while True:
         kind, body = frames.receive()
-        if kind == Kind.GET:
+        if kind in ends:
+            return kind, body
+        if kind == Kind.AT and heard is not None:
+            if len(body) != TX_ID_BYTES:
+                raise FrameError(f"at: got {len(body)} bytes, want {TX_ID_BYTES}")
+            heard(body)
+        elif kind == Kind.GET:
             _check_key(body)
             frames.send(Kind.VALUE, m.encode(reader.get(body)))
         elif kind == Kind.KEYS and fetch is not None:
@@ -154,8 +166,6 @@ def _answer_until(
             report = log.error if fault.level == "error" else log.info
             fields = {key: text for key, text in fault.fields.items() if key not in _LOG_OWN}
             report(fault.event, **fields, application=name)
-        elif kind in ends:
-            return kind, body
         else:
             raise FrameError(f"frame: got kind {kind}, which has no place here")
 

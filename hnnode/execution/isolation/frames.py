@@ -41,6 +41,7 @@ class Kind(IntEnum):
     ANSWER_REFUSED = 25
     FAULT = 26
     MOVED = 27
+    AT = 28
     GET = 40
     SCAN = 41
     FOREIGN = 42

@@ -87,9 +87,13 @@ class Description(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Block(msgspec.Struct, array_like=True, frozen=True):
+    """skipped: ids that no handler is called for. told: say of each transaction that its turn has come, with an AT."""
+
     height: int
     time_ms: int
     txs: list[ForeignTx]
+    skipped: list[bytes]
+    told: bool
 
 
 class Values(msgspec.Struct, array_like=True, frozen=True):
