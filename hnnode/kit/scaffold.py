@@ -16,7 +16,7 @@ from hnnode.plugin_api.manifest import MANIFEST_NAME, NAME, parse_manifest
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = ("status", "evidence", "coldchain")
 """`status`: an item with a status table. `evidence`: hashes of documents, the smallest. `coldchain`: batches that are
-handed over, with grams conserved.
+handed over, with grams conserved; an offer that nobody confirms lapses by itself.
 """
 
 
