@@ -72,10 +72,7 @@ def show(node: NodeOption = None, output: OutputOption = Format.table) -> None:
 
 @application.command(
     "sign",
-    help=two(
-        "以本节点的密钥签署：该交易被跳过；生成可交给其他运维人员的文件",
-        "sign with this node's key that the transaction is skipped; writes a file for the other operators",
-    ),
+    help=two("以本节点密钥签署跳过，生成可传递的文件", "sign the skip with this node's key, into a file"),
 )
 def sign(
     tx_id: Annotated[
@@ -156,10 +153,7 @@ def sign(
 
 @application.command(
     "apply",
-    help=two(
-        "合并各验证者的签名文件，达到法定权重后交给本节点",
-        "gather the validators' files; a quorum of them goes to this node",
-    ),
+    help=two("合并验证者的签名文件，交给本节点", "gather signed files and give them to this node"),
 )
 def apply(
     files: Annotated[

@@ -80,9 +80,9 @@ def test_commands_exist_with_their_options(page: Path) -> None:
         plain = [word for word in words if not word.startswith("-")]
         if plain and plain[0] in ("zh", "en"):
             plain = plain[1:]
-        match = next((verbs[key] for n in (2, 1) if (key := tuple(plain[:n])) in verbs), None)
-        groups = {key[0] for key in verbs if len(key) == 2}
-        assert match is not None or not plain or (len(plain) == 1 and plain[0] in groups) or "…" in words, words
+        match = next((verbs[key] for n in (3, 2, 1) if (key := tuple(plain[:n])) in verbs), None)
+        groups = {key[:n] for key in verbs for n in range(1, len(key))}
+        assert match is not None or not plain or tuple(plain) in groups or "…" in words, words
         if match is None:
             continue
         known = {flag for parameter in match.params for flag in (*parameter.opts, *parameter.secondary_opts)}

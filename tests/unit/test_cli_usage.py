@@ -116,9 +116,21 @@ def test_a_plugin_is_told_in_words(
     moving = {"phase": "move", "rows": 9}
     record = {**facts, "migration": moving, "fault": "row 8"}
     monkeypatch.setattr(plugin_store, "governance_query", lambda url, query: {"plugins": [record]})
+    trouble = {"application": "demo", "action": "go", "tx_id": "ab" * 32, "height": 9, "reason": "no answer"}
+    monkeypatch.setattr(plugin_store, "get_json", lambda url, path: {"plugin_troubles": [trouble]})
     for language, words in (
-        ("zh", ("迁移中", "代码的数据版本", "move，已处理 9 行", "row 8", "（无）")),
-        ("en", ("migrating", "data version of the code", "move, 9 rows", "row 8", "(none)")),
+        ("zh", ("迁移中", "代码的数据版本", "move，已处理 9 行", "row 8", "（无）", "区块 9 停在 demo.go abab")),
+        (
+            "en",
+            (
+                "migrating",
+                "data version of the code",
+                "move, 9 rows",
+                "row 8",
+                "(none)",
+                "block 9 hangs at demo.go abab",
+            ),
+        ),
     ):
         with pytest.raises(SystemExit) as ended:
             app.run(
