@@ -163,7 +163,7 @@ def test_what_ends_the_process_refuses_one_query_alone(host: Host, gate: Gate) -
         raise FatalError("STORAGE_FAILED", "gone")
 
     faulty = MemoryState()
-    faulty.get = broken  # type: ignore[method-assign]
+    faulty.get = faulty.get_many = broken  # type: ignore[method-assign,assignment]
     asked = [ask(host, 1), ask(host, 2, query="q_dies"), ask(host, 3, lost), ask(host, 4), ask(host, 5, lambda: faulty)]
     asked += [ask(host, 6), ask(host, 7, query="q_dies"), ask(host, 8)]
     gate.open.set()
