@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,8 @@ from hnnode_native import tagged_hash
 from hnnode.config import ExecutionConfig
 from hnnode.errors import FatalError, Rejected, Unavailable
 from hnnode.execution import Host
+from hnnode.execution.isolation.application import IsolatedApplication
+from hnnode.execution.isolation.process import QUERY_NICENESS
 from hnnode.execution.isolation.queries import TOGETHER_MAX
 from hnnode.execution.loading import forget
 from hnnode.execution.source import PluginSource, code_hash
@@ -137,6 +140,16 @@ def test_a_full_line_refuses_at_once_and_takes_again(host: Host, gate: Gate) -> 
         *range(4, WAITING_MAX),
     ]
     assert ask(host, 5).result(WAIT_S)["n"] == 5
+
+
+def test_processes_for_queries_stand_behind_those_for_blocks(host: Host) -> None:
+    table = host.applications["line"]
+    assert isinstance(table, IsolatedApplication)
+    pid, blocks = ask(host, 1).result(WAIT_S)["pid"], table._for_blocks
+    assert blocks is not None
+    priority = os.getpriority(os.PRIO_PROCESS, os.getpid())
+    assert os.getpriority(os.PRIO_PROCESS, blocks.pid) == priority
+    assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, priority + QUERY_NICENESS)
 
 
 def test_a_turn_that_comes_too_late(tmp_path: Path) -> None:
