@@ -1,6 +1,6 @@
 """Micro benchmark of Python plugins: blocks of one application's workload through the core and the executor, as JSON.
 
-    python bench/micro/plugin.py [--tiny] [--app NAME] [--flavour NAME] [--isolated | --counting] [--to FILE]
+    python bench/micro/plugin.py [--tiny] [--app NAME] [--flavour NAME] [--isolated | --counting | --queries] [--to FILE]
 
 With `--isolated` everything is run by turns in this process and with the plugin in its own, and times are of the clock,
 since work in two processes is none of one thread. `cpu_us` is the processor time of this process and of the plugin's,
@@ -8,6 +8,9 @@ since work in two processes is none of one thread. `cpu_us` is the processor tim
 
 With `--counting` everything is run by turns as plain Python and counted, both in this process: `counting_ns` is what the count
 of its work adds to a transaction, and `ticks` what each action takes of the 400,000 that a transaction may take.
+
+With `--queries` the questions that the workload asks of its transactions are asked one after the other, in this process and of the
+plugin in its own: one result `execution.query/app=…/flavour=…/n=…`, µs a query.
 
 Each flavour of the workload is one result `execution.execute_group/app=…/flavour=…/n=…`: µs a transaction of the whole
 execution of its blocks on a state in memory, and of its parts: `groups` (transactions leave the core), `execute` (the
@@ -24,6 +27,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,8 +35,10 @@ import hnnode_native as native
 
 from hnnode.bench import machine
 from hnnode.config import ExecutionConfig
+from hnnode.errors import Rejected
 from hnnode.execution import Host
 from hnnode.kit.ticks import ticks_of_actions
+from hnnode.plugin_api import AskingWorkload, Question
 from hnnode.plugin_api.testing import MemoryState
 
 CHAIN_ID = bytes(32)
@@ -70,6 +76,8 @@ class Blocks:
         self.host = Host.load([application], ExecutionConfig(isolated=True)) if isolated else host
         self._executor = self.host.executor()
         self._blocks: list[list[native.Batch]] = []
+        self.questions: list[Question] = []
+        self.state = MemoryState()
         self.tx_count = 0
         self._application = application
         pool = native.Pool(CHAIN_ID, 1 << 30, 1_000_000, 1 << 30, BATCH_TX_COUNT, 1 << 20, 1_000, 10)
@@ -78,6 +86,8 @@ class Blocks:
             signed = []
             for item in wave:
                 self.tx_count += 1
+                if isinstance(workload, AskingWorkload) and (question := workload.question(item)) is not None:
+                    self.questions.append(question)
                 nonce, payloads = self.tx_count, [item.payload]
                 key = keys[item.actor]
                 signed += native.build_txs(key, CHAIN_ID, nonce, 900, application, item.action, payloads)
@@ -111,6 +121,7 @@ class Blocks:
         """Seconds of each part, how many transactions succeeded, and a hash over all receipts and writes."""
         spent = dict.fromkeys(PARTS, 0.0)
         state, digest, succeeded = MemoryState(), hashlib.sha256(), 0
+        self.state = state
         for height, batches in enumerate(self._blocks, 1):
             time_ms = TIME_MS + height
             block = native.BlockExecution(
@@ -211,18 +222,98 @@ def _median(values: Sequence[float]) -> float:
     return round(sorted(values)[len(values) // 2], 2)
 
 
+class Asked:
+    """A workload's questions of the state behind its blocks, asked inside or of the plugin's process."""
+
+    def __init__(self, blocks: Blocks, application: str, *, isolated: bool) -> None:
+        self.host = Host.load([application], ExecutionConfig(isolated=True)) if isolated else blocks.host
+        self._line = self.host.applications[application]._line if isolated else None
+        self._ask = partial(self.host.node_applications().query, application)
+        self._blocks = blocks
+
+    def run(self) -> str:
+        """A hash over all answers."""
+        digest = hashlib.sha256()
+        for question in self._blocks.questions:
+            digest.update(json.dumps(self._answer(question), sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def _answer(self, question: Question) -> Any:
+        try:
+            return self._ask(question.query, question.arguments, self._blocks.state)
+        except Rejected as e:
+            return e.info.name
+
+    def measure(self) -> tuple[float, float, float, float]:
+        """µs a query of the clock, of this process and of the plugin's, and how often the plugin's process was answered."""
+        before, at = self._spent(), time.perf_counter()
+        for question in self._blocks.questions:
+            self._answer(question)
+        clock, after, per = time.perf_counter() - at, self._spent(), 1 / max(1, len(self._blocks.questions))
+        here, there, frames = (end - start for start, end in zip(before, after, strict=True))
+        return 1e6 * clock * per, 1e6 * here * per, 1e6 * there * per, frames * per
+
+    def _spent(self) -> tuple[float, float, float]:
+        here = time.process_time()
+        children = () if self._line is None else tuple(self._line._children)
+        cpu_s = sum(time.clock_gettime((~child.pid << 3) | 2) for child in children)  # as clock_getcpuclockid(3)
+        return here, cpu_s, float(sum(child.frames.sent for child in children))
+
+
+def ask(application: str, flavour: str, count: int, seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Inside and isolated, by turns."""
+    blocks = Blocks(application, flavour, count)
+    blocks.run()
+    sides = [Asked(blocks, application, isolated=False), Asked(blocks, application, isolated=True)]
+    try:
+        hashes = [side.run() for side in sides]
+        runs: list[list[tuple[float, float, float, float]]] = []
+        end = time.perf_counter() + seconds
+        while not runs or time.perf_counter() < end:
+            runs.append([side.measure() for side in sides])
+        inside, isolated = ([turn[at] for turn in runs] for at in (0, 1))
+        common = {"calls": len(runs), "queries": len(blocks.questions)}
+        return (
+            common | {"us_per_item": _median([run[0] for run in inside]), "result_hash": hashes[0]},
+            common
+            | {
+                "us_per_item": _median([run[0] for run in isolated]),
+                "cpu_us": {
+                    "inside": _median([run[1] for run in inside]),
+                    "node": _median([run[1] for run in isolated]),
+                    "plugin": _median([run[2] for run in isolated]),
+                },
+                "answers_a_query": round(isolated[0][3], 2),
+                "result_hash": hashes[1],
+            },
+        )
+    finally:
+        for side in sides:
+            side.host.close()
+
+
 def _ticks(application: str, flavour: str) -> dict[str, Any]:
     taken = ticks_of_actions(Host.load([application], counted=True), application, flavour)
     return {each.action: {"median": each.median, "max": each.most} for each in taken}
 
 
 def run(
-    *, tiny: bool, application: str = "coldchain", flavour: str = "", isolated: bool = False, counting: bool = False
+    *,
+    tiny: bool,
+    application: str = "coldchain",
+    flavour: str = "",
+    isolated: bool = False,
+    counting: bool = False,
+    queries: bool = False,
 ) -> dict[str, Any]:
     count = 24 if tiny else TXS
     results = {}
     clock = time.perf_counter if isolated else time.thread_time
     for each in (flavour,) if flavour else FLAVOURS.get(application, ("",)):
+        if queries:
+            name = f"execution.query/app={application}/flavour={each}/n={count}"
+            results[name], results[name + "/isolated"] = ask(application, each, count, 0.0 if tiny else MEASURE_S)
+            continue
         sides = [Blocks(application, each, count, counted=False if counting else None)]
         if isolated or counting:
             sides.append(Blocks(application, each, count, isolated=isolated))
@@ -261,6 +352,7 @@ def main() -> None:
     apart = parser.add_mutually_exclusive_group()
     apart.add_argument("--isolated", action="store_true")
     apart.add_argument("--counting", action="store_true")
+    apart.add_argument("--queries", action="store_true")
     parser.add_argument("--to", type=Path)
     options = parser.parse_args()
     native.set_threads(1)
@@ -272,6 +364,7 @@ def main() -> None:
                 flavour=options.flavour,
                 isolated=options.isolated,
                 counting=options.counting,
+                queries=options.queries,
             ),
             indent=2,
         )

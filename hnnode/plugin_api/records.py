@@ -6,11 +6,12 @@ names; a field added at the end with a default reads old values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
-from hnnode.plugin_api.context import Context, Reader
+from hnnode.plugin_api.context import Context, QueryView, Reader
 from hnnode.plugin_api.model import check_model
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -33,6 +34,12 @@ class Records(Generic[T]):
     def get(self, reader: Reader, key: bytes) -> T | None:
         value = reader.get(self.prefix + key)
         return None if value is None else self._decode(value)
+
+    def get_many(self, view: QueryView, keys: Sequence[bytes]) -> list[T | None]:
+        """Records in the order of `keys`, read together, for queries; see `QueryView.get_many`."""
+        decode, prefix = self._decode, self.prefix
+        values = view.get_many([prefix + key for key in keys])
+        return [None if value is None else decode(value) for value in values]
 
     def decode(self, value: bytes) -> T:
         """A value that a scan returned. Raises msgspec.DecodeError when it is not such a record."""

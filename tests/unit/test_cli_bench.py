@@ -154,6 +154,8 @@ def test_plugin_benchmark_leaves_the_receipts_and_state_of_old() -> None:
     """The hashes cover receipts and writes of whole shipments; they change only with a rule of the application, or with
     the names that its workload gives."""
     found = _script("micro/plugin.py").run(tiny=True, isolated=True)["results"]
+    asked = _script("micro/plugin.py").run(tiny=True, flavour="mix", queries=True)["results"]
+    assert len({result["result_hash"] for result in asked.values()}) == 1
     hashes = {name: result["result_hash"] for name, result in found.items()}
     isolated = {name.removesuffix("/isolated"): hashes.pop(name) for name in list(hashes) if name.endswith("/isolated")}
     assert isolated == hashes

@@ -450,6 +450,12 @@ def test_frames_are_bounded_and_take_room_as_they_come() -> None:
             thread.start()
             assert right.receive() == (7, body)
             thread.join()
+        ours.sendall(b"".join(HEAD.pack(kind, 3) + b"abc" for kind in (1, 2)) + HEAD.pack(3, 2) + b"d")
+        assert [right.receive(), right.receive()] == [(1, b"abc"), (2, b"abc")]  # what comes together is taken apart
+        ours.sendall(b"e" + HEAD.pack(4, 0)[:2])
+        assert right.receive() == (3, b"de")
+        ours.sendall(HEAD.pack(4, 0)[2:])
+        assert right.receive() == (4, b"")
         ours.sendall(HEAD.pack(1, (1 << 22) + 1))
         with pytest.raises(FrameError, match="want ≤"):
             right.receive()

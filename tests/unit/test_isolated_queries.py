@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,8 @@ from hnnode_native import tagged_hash
 from hnnode.config import ExecutionConfig
 from hnnode.errors import FatalError, Rejected, Unavailable
 from hnnode.execution import Host
+from hnnode.execution.isolation.application import IsolatedApplication
+from hnnode.execution.isolation.process import QUERY_NICENESS
 from hnnode.execution.isolation.queries import TOGETHER_MAX
 from hnnode.execution.loading import forget
 from hnnode.execution.source import PluginSource, code_hash
@@ -139,6 +142,16 @@ def test_a_full_line_refuses_at_once_and_takes_again(host: Host, gate: Gate) -> 
     assert ask(host, 5).result(WAIT_S)["n"] == 5
 
 
+def test_processes_for_queries_stand_behind_those_for_blocks(host: Host) -> None:
+    table = host.applications["line"]
+    assert isinstance(table, IsolatedApplication)
+    pid, blocks = ask(host, 1).result(WAIT_S)["pid"], table._for_blocks
+    assert blocks is not None
+    priority = os.getpriority(os.PRIO_PROCESS, os.getpid())
+    assert os.getpriority(os.PRIO_PROCESS, blocks.pid) == priority
+    assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, priority + QUERY_NICENESS)
+
+
 def test_a_turn_that_comes_too_late(tmp_path: Path) -> None:
     host = made(tmp_path, query_wait_ms=1_000)
     try:
@@ -163,7 +176,7 @@ def test_what_ends_the_process_refuses_one_query_alone(host: Host, gate: Gate) -
         raise FatalError("STORAGE_FAILED", "gone")
 
     faulty = MemoryState()
-    faulty.get = broken  # type: ignore[method-assign]
+    faulty.get = faulty.get_many = broken  # type: ignore[method-assign,assignment]
     asked = [ask(host, 1), ask(host, 2, query="q_dies"), ask(host, 3, lost), ask(host, 4), ask(host, 5, lambda: faulty)]
     asked += [ask(host, 6), ask(host, 7, query="q_dies"), ask(host, 8)]
     gate.open.set()

@@ -26,7 +26,7 @@ from hnnode.execution.group import ForeignTx
 from hnnode.execution.isolation import messages as m
 from hnnode.execution.isolation.exchange import exchange_block, exchange_page
 from hnnode.execution.isolation.frames import FrameError, Frames
-from hnnode.execution.isolation.process import Bounds, Child, ChildFault, Spawner
+from hnnode.execution.isolation.process import QUERY_NICENESS, Bounds, Child, ChildFault, Spawner
 from hnnode.execution.isolation.queries import QueryLine
 from hnnode.execution.isolation.sandbox import REQUIRED
 from hnnode.execution.isolation.trouble import Troubles
@@ -282,7 +282,7 @@ class IsolatedApplication:
         return self.ask(query, arguments, lambda: state, lambda answer, height: answer).result()
 
     def _start_for_queries(self) -> Child:
-        return Child(self._source, self._query_bounds, self._spawner, self._files)
+        return Child(self._source, self._query_bounds, self._spawner, self._files, QUERY_NICENESS)
 
     # -------------------------------------------------------------- end
     def close(self) -> None:

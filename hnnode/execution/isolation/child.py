@@ -264,15 +264,16 @@ def _query(query: m.Query, frames: Frames, table: Application, reports: Reports)
     except (Exception, TxRefused) as e:  # noqa: BLE001 - a check of the model's own
         answer = m.Refusal("HANDLER_FAILED", fault_text(e))
     else:
-        view = QueryView(ChildState(frames, query.height, table.prefix), table.prefix, reads=table.reads)
+        state = ChildState(frames, query, table.prefix)
+        view = QueryView(state, table.prefix, reads=table.reads)
         try:
             made = msgspec.json.encode(msgspec.to_builtins(spec.handler(view, arguments)))
             reports.send(frames)
-            frames.send(Kind.ANSWER, made)
+            frames.send(Kind.ANSWER, m.encode(m.Answer(made, state.used())))
             return
         except QueryRefused as refusal:
             name, detail = refusal_text(refusal)
-            answer = m.Refusal(name, detail[:1_000])
+            answer = m.Refusal(name, detail[:1_000], state.used())
         except TxRefused:
             answer = m.Refusal("QUERY_TOO_BROAD", "the answer needs more work than one query may do")
         except Exception as e:  # noqa: BLE001 - a fault of the plugin, told to the one who asked

@@ -13,12 +13,14 @@ import structlog
 
 from hnnode.errors import CODES
 from hnnode.execution.isolation import messages as m
+from hnnode.execution.isolation.foresight import SESSION_MAX, Asked
 from hnnode.execution.isolation.frames import FrameError, Frames, Kind
 from hnnode.execution.migrating import Moved, check_moved
 from hnnode.execution.prefetch import Prefetch
 from hnnode.execution.reader import StateBlockReader
+from hnnode.execution.table import application_prefix
 from hnnode.plugin_api.context import BlockReader
-from hnnode.plugin_api.limits import KEY_BYTES_MAX, PAGE_LIMIT_MAX
+from hnnode.plugin_api.limits import KEY_BYTES_MAX, PAGE_LIMIT_MAX, SCAN_ROWS_MAX
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -70,19 +72,37 @@ def exchange_block(
     return results
 
 
-def exchange_answer(frames: Frames, state: StateReader, prefix: bytes, reads: frozenset[str], name: str) -> Any:
-    """The answer of the query whose turn it is, or the `Refusal` it is declined with."""
-    reader = StateBlockReader(prefix, state, _NoAccounts())
-    kind, body = _answer_until(frames, reader, reads, name, (Kind.ANSWER, Kind.ANSWER_REFUSED))
+def exchange_answer(
+    frames: Frames, reader: QuestionReader, prefetch: Prefetch, reads: frozenset[str], name: str
+) -> tuple[Any, bytes]:
+    """The answer of the query whose turn it is, or the `Refusal` it is declined with; and which of the rows that were sent along
+    it used.
+
+    Args:
+        prefetch: for what it asks together; of this query alone.
+    """
+    named = 0
+
+    def fetch(wanted: list[bytes]) -> m.Values:
+        nonlocal named
+        named += len(wanted)
+        if named > SCAN_ROWS_MAX or max(map(len, wanted), default=0) > KEY_BYTES_MAX:
+            raise FrameError(f"keys: got {named}, or one that is too long")
+        values = prefetch.values(wanted)
+        reader.saw(wanted, values)
+        return m.Values(values, [])
+
+    kind, body = _answer_until(frames, reader, reads, name, (Kind.ANSWER, Kind.ANSWER_REFUSED), fetch)
     if kind == Kind.ANSWER:
-        answer = msgspec.json.decode(body)
+        found = m.decode_answer(body)
+        answer = msgspec.json.decode(found.body)
         if not isinstance(answer, dict):
             raise FrameError(f"answer: got {type(answer).__name__}, want an object")
-        return answer
+        return answer, found.used
     refusal = m.decode_refusal(body)
     if refusal.name not in CODES:
         raise FrameError("answer: an error that does not exist")
-    return refusal
+    return refusal, refusal.used
 
 
 def exchange_page(frames: Frames, page: m.Migrate, name: str) -> Moved:
@@ -112,6 +132,45 @@ class _NoState:
 
     def pages(self, page_ids: Sequence[bytes]) -> list[bytes | None]:
         raise FrameError("a migration asks for state")
+
+
+class QuestionReader(StateBlockReader):
+    """What one query asks for; `asked` tells it afterwards when it is to be learned from."""
+
+    __slots__ = ("_learns", "_own", "asked")
+
+    def __init__(self, prefix: bytes, state: StateReader, learns: bool) -> None:
+        super().__init__(prefix, state, _NoAccounts())
+        self._own = prefix
+        self._learns = learns
+        self.asked: list[Asked] = []
+
+    def saw(self, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+        """What was read for it otherwise."""
+        if self._learns:
+            self.asked += [Asked(self._own, key, 0, value, []) for key, value in zip(keys, values, strict=False)][
+                :SESSION_MAX
+            ]
+
+    def get(self, key: bytes, /) -> bytes | None:
+        value = super().get(key)
+        self._note(Asked(self._own, key, 0, value, []))
+        return value
+
+    def scan(self, prefix: bytes, after: bytes | None, limit: int, /) -> list[tuple[bytes, bytes]]:
+        rows = super().scan(prefix, after, limit)
+        if after is None:
+            self._note(Asked(self._own, prefix, limit, None, rows))
+        return rows
+
+    def foreign(self, application: str, key: bytes, /) -> bytes | None:
+        value = super().foreign(application, key)
+        self._note(Asked(application_prefix(application), key, 0, value, []))
+        return value
+
+    def _note(self, asked: Asked) -> None:
+        if self._learns and len(self.asked) < SESSION_MAX:
+            self.asked.append(asked)
 
 
 class _NoAccounts:

@@ -16,6 +16,8 @@ HEAD = struct.Struct(">BI")
 _TIMEVAL = struct.Struct("ll")
 WAIT_MS = 100
 """How often a waiting side looks whether it should go on waiting."""
+SHORT_BYTES = 16 * 1024
+"""What is taken at once before the length is known."""
 
 
 class FrameError(Exception):
@@ -61,6 +63,7 @@ class Frames:
         self._receive_bytes_max = receive_bytes_max
         self._patience = patience
         self._look_at = 0.0
+        self._behind = b""
         self.sent = 0
         """Frames, for whoever measures."""
         if patience is not None:
@@ -79,10 +82,18 @@ class Frames:
 
     def receive(self) -> tuple[int, bytes]:
         """Raises: FrameError; what `patience` raises."""
-        kind, size = HEAD.unpack(self._take(HEAD.size))
+        data = self._behind
+        while len(data) < HEAD.size:
+            data += self._more()
+        kind, size = HEAD.unpack_from(data)
         if size > self._receive_bytes_max:
             raise FrameError(f"frame: got {size} bytes, want ≤ {self._receive_bytes_max}")
-        return kind, self._take(size)
+        end = HEAD.size + size
+        if len(data) < end:
+            self._behind = b""
+            return kind, self._take(data[HEAD.size :], size)
+        self._behind = data[end:]
+        return kind, data[HEAD.size : end]
 
     def _send(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -94,9 +105,24 @@ class Frames:
             except OSError as e:
                 raise FrameError(f"sending: {e}") from e
 
-    def _take(self, size: int) -> bytes:
-        room = bytearray(min(size, 1 << 20))
-        filled = 0
+    def _more(self) -> bytes:
+        """What has arrived of a frame, and of one behind it: a short one comes with its head in one call."""
+        while True:
+            try:
+                data = self._socket.recv(SHORT_BYTES)
+            except BlockingIOError:
+                self._wait()
+                continue
+            except OSError as e:
+                raise FrameError(f"receiving: {e}") from e
+            self._received(len(data))
+            return data
+
+    def _take(self, begun: bytes, size: int) -> bytes:
+        """The rest of a body that has begun."""
+        room = bytearray(max(len(begun), min(size, 1 << 20)))
+        filled = len(begun)
+        room[:filled] = begun
         while filled < size:
             if filled == len(room):  # grows with what arrives, not with what was announced
                 room.extend(bytes(min(len(room), size - filled)))
@@ -107,12 +133,15 @@ class Frames:
                 continue
             except OSError as e:
                 raise FrameError(f"receiving: {e}") from e
-            if self._patience is not None and time.monotonic() >= self._look_at:
-                self._wait()  # who asks without end moves something all the time
-            if count == 0:
-                raise FrameError("the other side closed")
+            self._received(count)
             filled += count
         return bytes(room)
+
+    def _received(self, count: int) -> None:
+        if self._patience is not None and time.monotonic() >= self._look_at:
+            self._wait()  # who asks without end moves something all the time
+        if count == 0:
+            raise FrameError("the other side closed")
 
     def _wait(self) -> None:
         """`WAIT_MS` are over."""

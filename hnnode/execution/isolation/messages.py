@@ -104,9 +104,13 @@ class Values(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Query(msgspec.Struct, array_like=True, frozen=True):
+    """rows, scans: what it will most likely ask for, keys and prefixes with the application's. scans: (prefix, limit, rows)."""
+
     name: str
     arguments: bytes
     height: int
+    rows: list[tuple[bytes, bytes | None]]
+    scans: list[tuple[bytes, int, list[tuple[bytes, bytes]]]]
 
 
 class Scan(msgspec.Struct, array_like=True, frozen=True):
@@ -135,11 +139,19 @@ class MovedPage(msgspec.Struct, array_like=True, frozen=True):
     fault: str
 
 
+class Answer(msgspec.Struct, array_like=True, frozen=True):
+    """A query's answer as JSON. used: one byte, not 0 when it was asked for, of each row and scan that was sent along."""
+
+    body: bytes
+    used: bytes
+
+
 class Refusal(msgspec.Struct, array_like=True, frozen=True):
-    """A query that cannot be answered (`name` of the error table), or code that cannot be loaded."""
+    """A query that cannot be answered (`name` of the error table; `used` as of an answer), or code that cannot be loaded."""
 
     name: str
     detail: str
+    used: bytes = b""
 
 
 class Fault(msgspec.Struct, array_like=True, frozen=True):
@@ -168,6 +180,7 @@ decode_scan = decoder(Scan)
 decode_foreign = decoder(Foreign)
 decode_migrate = decoder(Migrate)
 decode_moved = decoder(MovedPage)
+decode_answer = decoder(Answer)
 decode_refusal = decoder(Refusal)
 decode_fault = decoder(Fault)
 decode_results = decoder(Results)

@@ -1,7 +1,7 @@
 """Queries of one isolated application: they wait in a bounded line, first come first served, and processes beside the
 one for blocks answer them.
 
-    ask → line → taken together → QUERIES → each answer as it comes → future
+    ask → line → taken together → rows foreseen → QUERIES → each answer as it comes → future
 
 Nobody holds a thread while a query waits. Each application has a line, threads and processes of its own, so one that is
 asked a lot, or whose queries hang, holds up no other. A query is asked of the state of the moment its turn comes.
@@ -22,9 +22,11 @@ import structlog
 from hnnode.config import ExecutionConfig
 from hnnode.errors import ConfigError, Rejected, Unavailable
 from hnnode.execution.isolation import messages as m
-from hnnode.execution.isolation.exchange import exchange_answer
+from hnnode.execution.isolation.exchange import QuestionReader, exchange_answer
+from hnnode.execution.isolation.foresight import Foreseen, Foresight
 from hnnode.execution.isolation.frames import FrameError, Kind
 from hnnode.execution.isolation.process import Child, ChildFault
+from hnnode.execution.prefetch import Prefetch
 from hnnode.plugin_api.outcome import ReadFailed
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class QueryLine:
         self._changed = threading.Condition()
         self._closing = False
         self._resting = 0
+        self._foresight = Foresight()
         self._threads: list[threading.Thread] = []
         self._children: set[Child] = set()
 
@@ -166,34 +169,40 @@ class QueryLine:
 
     def _answer(self, child: Child, taken: deque[Waiting]) -> bool:
         """Have them answered; whether the process may go on. Those behind one that ended it go back to the line's head."""
-        asked: deque[tuple[Waiting, StateReader]] = deque()
+        asked: deque[tuple[Waiting, StateReader, Foreseen]] = deque()
         while taken:
             waiting = taken.popleft()
             try:
-                asked.append((waiting, waiting.state()))
+                state = waiting.state()
+                asked.append((waiting, state, self._foresight.foresee(waiting.query, waiting.arguments, state)))
             except BaseException as e:  # noqa: BLE001 - told to the one who asked
                 waiting.future.set_exception(e)
         if not asked:
             return True
-        queries = [m.Query(waiting.query, waiting.arguments, state.height) for waiting, state in asked]
+        queries = [
+            m.Query(waiting.query, waiting.arguments, state.height, foreseen.rows, foreseen.scans)
+            for waiting, state, foreseen in asked
+        ]
         try:
             child.begin()
             child.frames.send(Kind.QUERIES, m.encode(queries))
             while asked:
-                waiting, state = asked[0]
+                waiting, state, foreseen = asked[0]
                 child.begin()
-                answer = exchange_answer(child.frames, state, self._prefix, self._reads, self._name)
+                reader, prefetch = QuestionReader(self._prefix, state, foreseen.learns), Prefetch(state, self._prefix)
+                answer, used = exchange_answer(child.frames, reader, prefetch, self._reads, self._name)
                 asked.popleft()
                 _settle(waiting, state.height, answer)
+                self._foresight.answered(waiting.query, foreseen, used, reader.asked)
             return True
         except (ChildFault, FrameError, ValueError) as e:
             reason = str(child.fault(e))
-            guilty, _ = asked.popleft()
+            guilty, _, _ = asked.popleft()
             guilty.future.set_exception(self._broken(guilty, reason))
         except BaseException as e:  # noqa: BLE001 - of the state; the process waits for an answer that will not come
             asked.popleft()[0].future.set_exception(e.error if isinstance(e, ReadFailed) else e)
         with self._changed:
-            self._line.extendleft(waiting for waiting, _ in reversed(asked))
+            self._line.extendleft(waiting for waiting, _, _ in reversed(asked))
         return False
 
     def _broken(self, waiting: Waiting, reason: str) -> Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import FunctionType
 
+from hnnode.plugin_api.context import QueryView
 from hnnode.plugin_api.records import Records
 from hnnode.plugin_api.std import calendar, consent, evidence, holds, ledger, registry, trace, workflow
 
@@ -15,5 +16,5 @@ HOST_METHODS = frozenset(
     if isinstance(kind, type) and kind.__module__ == module.__name__
     for name, function in vars(kind).items()
     if isinstance(function, FunctionType) and not name.startswith("_")
-) | {Records.put, Records.encode}
+) | {Records.put, Records.encode, Records.get_many, QueryView.get_many}
 """A call of one of these counts its arguments. The others take keys and bytes, whose length is bounded."""

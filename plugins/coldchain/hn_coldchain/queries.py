@@ -247,8 +247,7 @@ def holders(view: QueryView, question: HoldersQuery) -> dict[str, Any]:
 def custodies(view: QueryView, name: str, found: Batch) -> list[dict[str, Any]]:
     """The hands a batch went through, in order; the last one is open while the batch is in somebody's hands."""
     items: list[dict[str, Any]] = []
-    for number in range(found.custodies):
-        custody = CUSTODIES.get(view, custody_key(name, number))
+    for custody in CUSTODIES.get_many(view, [custody_key(name, number) for number in range(found.custodies)]):
         if custody is None:
             continue
         if items:
@@ -347,8 +346,13 @@ def page(view: QueryView, prefix: bytes, limit: int, after: str) -> tuple[list[t
 
 def _listed(view: QueryView, prefix: bytes, limit: int, after: str) -> dict[str, Any]:
     rows, following = page(view, prefix, limit, after)
-    names = [name.decode() for name, _ in rows]
-    return {"items": [brief(name, require(view, name)) for name in names], "next": following}
+    names = [name for name, _ in rows]
+    items = []
+    for name, found in zip(names, BATCHES.get_many(view, names), strict=True):
+        if found is None:
+            raise QueryRefused("NOT_FOUND", f"batch: {name.decode()}")
+        items.append(brief(name.decode(), found))
+    return {"items": items, "next": following}
 
 
 def _measured(found: Batch) -> dict[str, Any]:

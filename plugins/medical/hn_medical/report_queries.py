@@ -85,10 +85,9 @@ def patient_index(view: QueryView, question: PatientQuestion) -> dict[str, Any]:
     after: bytes | None = None
     for _ in range(PAGES_MAX):
         rows = view.scan(b"x" + patient, PAGE, after)
-        for key, _ in rows:
-            report = REPORTS.get(view, key[-ID_BYTES:])
-            if report is not None:
-                found.append((key[-ID_BYTES:], report))
+        idents = [key[-ID_BYTES:] for key, _ in rows]
+        reports = REPORTS.get_many(view, idents)
+        found += [(ident, report) for ident, report in zip(idents, reports, strict=True) if report is not None]
         if len(rows) < PAGE:
             break
         after = rows[-1][0]
