@@ -87,6 +87,10 @@ class Pipeline:
             raise executed.stop
         return executed.tip
 
+    def check_storage(self) -> None:
+        """Raises FatalError for what storage does in the background and could not. Any thread."""
+        self._database.check()
+
     async def drain(self) -> None:
         """Wait until everything written is durable and published."""
         await asyncio.gather(*self._flushes, return_exceptions=True)
