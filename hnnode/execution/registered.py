@@ -99,7 +99,8 @@ _ABSENT = object()
 def _difference(stated: Any, actual: Any, path: str) -> tuple[str, Any, Any] | None:
     """The first place, going through the names in order. As deep as the code's own document, not as the package's."""
     if not isinstance(stated, dict) or not isinstance(actual, dict):
-        return None if type(stated) is type(actual) and stated == actual else (path or "document", stated, actual)
+        # As text: in a list 1, 1.0 and true would be equal.
+        return None if _encode(stated) == _encode(actual) else (path or "document", stated, actual)
     for name in sorted(stated.keys() | actual.keys()):
         where = f"{path}.{name}".lstrip(".")[:200]
         theirs, ours = stated.get(name, _ABSENT), actual.get(name, _ABSENT)

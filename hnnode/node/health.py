@@ -69,6 +69,8 @@ class Health:
     async def _watch(self) -> None:
         seen: set[str] = set()
         while True:
+            # Files are written and merged aside; on a chain at rest no block would tell that they failed.
+            await asyncio.to_thread(self._pipeline.check_storage)
             self.disk_free_bytes = await asyncio.to_thread(disk_free_bytes, self._root)
             m = self._metrics
             m.disk_free.set(self.disk_free_bytes)

@@ -91,6 +91,10 @@ class Pipeline:
         """When something of the state after the last executed block is due; None when nothing is."""
         return await asyncio.get_running_loop().run_in_executor(self._execution_thread, self._work.next_due_ms)
 
+    def check_storage(self) -> None:
+        """Raises FatalError for what storage does in the background and could not. Any thread."""
+        self._database.check()
+
     async def drain(self) -> None:
         """Wait until everything written is durable and published."""
         await asyncio.gather(*self._flushes, return_exceptions=True)

@@ -70,13 +70,13 @@ class Database:
             self._families = Families(path, config)
         self._turn = FileTurn(self._families, path, config.write_buffer_bytes)
         self._places: TxPlaces | None = None
-        self._receipts = ReceiptRows(self._receipts_row, self.batch)
+        self._receipts = ReceiptRows(lambda height: self._row("receipts", height) or b"", self.batch)
         try:
             with STORAGE:
                 self._tip = load_tip(path, self._families)
                 self._turn.open(None if self._tip is None else self._tip.height)
                 if self._tip is not None:
-                    self._places = self._open_places()
+                    self._places = TxPlaces(self._families, self._meta(layout.SALT_KEY))
                     self._places.catch_up(self._tip.height, self._plain_receipts)
         except BaseException:
             self.close()
@@ -107,6 +107,11 @@ class Database:
                 self._turn.close()
             self._families.close()
 
+    def check(self) -> None:
+        """Raises FatalError for what failed in the background, also when no block comes. Any thread."""
+        with STORAGE:
+            self._turn.check()
+
     def is_empty(self) -> bool:
         """True before `write_genesis`."""
         return self._tip is None
@@ -130,7 +135,7 @@ class Database:
         self._finish(batch, tip, writes, pages)
         with STORAGE:
             self._turn.drain(self._written)
-        self._places = self._open_places()
+        self._places = TxPlaces(self._families, self._meta(layout.SALT_KEY))
         self._in_files = self._durable = 0
         self._publish(tip)
 
@@ -356,16 +361,10 @@ class Database:
             self._tip = tip
             self._ring.follow(tip.height)
 
-    def _open_places(self) -> TxPlaces:
-        return TxPlaces(self._families, self._meta(layout.SALT_KEY))
-
     def _tx_places(self) -> TxPlaces:
         if self._places is None:
             raise Unavailable("NOT_READY", "the chain has no genesis yet")
         return self._places
-
-    def _receipts_row(self, height: int) -> bytes:
-        return self._row("receipts", height) or b""
 
     def _plain_receipts(self, height: int) -> bytes:
         block = self.block(height)

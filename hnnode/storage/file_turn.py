@@ -89,6 +89,12 @@ class FileTurn:
         self._memtable_bytes = 0
         self._is_tree_whole = False
 
+    def check(self) -> None:
+        """Raises FatalError for files that could not be written or merged in the background. Any thread."""
+        if self._families.is_open:
+            self._families.check()
+        self._pages.check()
+
     def close(self) -> None:
         """Let go of what writes files; nothing is brought into them."""
         self._pages.close()

@@ -61,7 +61,8 @@ class PendingPages:
         self._rounds = 0
         self._lock = Lock()
         self._views: WeakSet[PagesView] = WeakSet()
-        self._merged: list[MergedFile] = []
+        self._merged: list[MergedFile] | None = None
+        """Since the files that are being written were begun; None when none are: a file that is merged again must go then."""
         self._merger = ThreadPoolExecutor(1, "storage-merge")
         self._merging: Future[None] | None = None
         self._tidied = -1
@@ -124,6 +125,13 @@ class PendingPages:
         if self._opened().height != height:
             self._write(height)
 
+    def check(self) -> None:
+        """Raises FatalError for files that could not be written or merged, also when no block comes. Any thread."""
+        for work in (self._writing, self._merging):
+            error = work.exception() if work is not None and work.done() else None
+            if error is not None:
+                raise _fatal(error) if isinstance(error, NativeError) else error
+
     def close(self) -> None:
         """Let go of the threads; a merge is given up."""
         self._closing.set()
@@ -163,7 +171,8 @@ class PendingPages:
         with self._lock:
             before = self._opened()
             self._files = later = before.taking(merged)
-            self._merged.append(merged)
+            if self._merged is not None:
+                self._merged.append(merged)
             views = list(self._views)
         for view in views:
             view.take(merged)
@@ -172,7 +181,7 @@ class PendingPages:
     def _begin(self, height: int) -> None:
         self._leaving, self._changing = self._changing, PageLayers()
         with self._lock:
-            self._merged.clear()
+            self._merged = []
             files = self._opened()
         self._writing = self._thread.submit(files.with_layers, self._leaving, height)
         self._rounds += 1
@@ -186,9 +195,9 @@ class PendingPages:
         except NativeError as e:
             raise _fatal(e) from e
         with self._lock:
-            for merged in self._merged:
+            for merged in self._merged or ():
                 files = files.taking(merged)
-            self._files, self._leaving = files, PageLayers()
+            self._files, self._leaving, self._merged = files, PageLayers(), None
 
     def _write(self, height: int) -> None:
         try:

@@ -284,6 +284,11 @@ class BlockSync:
                 self._heights.pop(self._asked, None)  # silent or slow: ask another one until its next status
             return None
         if response.height > height:
+            if self._responses.has_dropped(height) and self._asked is not None:
+                self._heights.pop(
+                    self._asked, None
+                )  # it sends more than is held here: ask another one until its next status
+                return None
             raise PeerFault("SYNC_PEER_FAULT", f"block response: got height {response.height}, want {height}")
         if not response.value and height == first and height > self._applier.tip.height:
             raise PeerFault("SYNC_PEER_FAULT", f"block response: got none for height {height}, which the peer claims")

@@ -22,10 +22,13 @@ class WaitingResponses:
         self._waiting: deque[tuple[BlockResponse, int]] = deque()
         self._bytes = 0
         self._came = asyncio.Event()
+        self._dropped: set[int] = set()
 
     def put(self, response: BlockResponse, size: int) -> bool:
         """False when there is no room. One alone always has room. size: of its frame."""
         if self._waiting and (len(self._waiting) >= self._count_max or self._bytes + size > self._bytes_max):
+            if len(self._dropped) < self._count_max:
+                self._dropped.add(response.height)
             return False
         self._waiting.append((response, size))
         self._bytes += size
@@ -41,6 +44,11 @@ class WaitingResponses:
         self._bytes -= size
         return response
 
+    def has_dropped(self, height: int) -> bool:
+        """Whether an answer for this height came and had no room, so that its peer did not leave it out."""
+        return height in self._dropped
+
     def clear(self) -> None:
         self._waiting.clear()
+        self._dropped.clear()
         self._bytes = 0

@@ -141,3 +141,29 @@ def test_parameters_are_those_of_the_action_that_sets_them() -> None:
     for defaults, action in ((Hours(), "set_limits"), (Limits(hours=241), "set_limits"), (Limits(), "set")):
         with pytest.raises(ModelError, match=f"parameters {action}"):
             limited(defaults, action)
+
+
+def test_what_stands_in_lists_is_compared_by_kind(project: Project) -> None:
+    host = project.host()
+    try:
+        table = table_of(host, "demo")
+        document = json.loads(encode_registered(table))
+        document["migrations"] = [[1, 2]]
+        for other in ([[True, 2]], [[1.0, 2]], [[1, 2], []]):
+            with_other = json.dumps({**document, "migrations": other}).encode()
+
+            class Moved:
+                """The table, with a migration."""
+
+                migrations = ((1, 2),)
+
+                def __getattr__(self, name: str) -> Any:
+                    return getattr(table, name)
+
+            moved: Any = Moved()
+            assert difference(json.dumps(document).encode(), moved) is None
+            found = difference(with_other, moved)
+            assert found is not None
+            assert found[1].startswith("migrations: ")
+    finally:
+        host.close()

@@ -251,5 +251,8 @@ def test_a_background_failure_stops_the_writer(store: Store, monkeypatch: pytest
     real = store.database._families._db
     monkeypatch.setattr(store.database._families, "_db", Complaining(real))
     with pytest.raises(FatalError, match=r"6001.*could not write its files"):
+        store.database.check()  # at rest
+    with pytest.raises(FatalError, match=r"6001.*could not write its files"):
         store.commit(1)
     monkeypatch.undo()
+    store.database.check()

@@ -155,7 +155,10 @@ def test_a_failed_write_is_told_with_a_later_block(tmp_path: Path) -> None:
     pending.leave(1)
     pending.settle()
     with pytest.raises(FatalError, match=r"6001.*No such file"):
+        pending.check()
+    with pytest.raises(FatalError, match=r"6001.*No such file"):
         pending.has_left(2)
+    pending.check()
 
 
 def test_a_failed_merge_is_told_with_a_later_block(tmp_path: Path) -> None:
@@ -172,5 +175,33 @@ def test_a_failed_merge_is_told_with_a_later_block(tmp_path: Path) -> None:
     assert pending._merging.exception(10) is not None
     assert len(list(directory.iterdir())) == 2
     with pytest.raises(FatalError, match=r"6006.*damaged: block"):
+        pending.check()  # no block need come
+    with pytest.raises(FatalError, match=r"6006.*damaged: block"):
         pending.tidy(2, 2)
+    pending.close()
+
+
+def test_a_file_that_is_merged_again_is_not_kept_open(tmp_path: Path) -> None:
+    directory = tmp_path / "pages"
+    pending = opened(directory)
+
+    def merged(height: int) -> None:
+        pending.tidy(height, height)
+        assert pending._merging is not None
+        pending._merging.result(10)
+
+    for height in (1, 2):
+        pending.add(PageLayer([(page, b"page of %d" % height) for page in PAGE_IDS]))
+        pending.drain(height)
+    pending.add(PageLayer([(PAGE_IDS[0], b"new")]))
+    pending.leave(3)
+    pending.settle()
+    merged(2)  # while files are being written, which are to follow the merged one
+    assert pending.has_left(4)
+    pending.add(PageLayer([(page, b"page of 5") for page in PAGE_IDS]))
+    pending.drain(5)
+    merged(5)
+    held = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    assert [path for path in held if str(directory) in path] == [str(path) for path in directory.iterdir()]
+    assert opened(directory, 5).view().read(PAGE_IDS) == [b"page of 5"] * len(PAGE_IDS)
     pending.close()

@@ -117,7 +117,7 @@ def test_receipts_are_the_same_new_old_and_after_a_restart(world: World, monkeyp
     assert world.database._receipts.new_bytes == 0
     for height in (1, 2):
         world.check(height)
-    row = world.database._receipts_row(1)
+    row = world.database._row("receipts", 1) or b""
     assert len(row) < 60 * sum(COUNTS) < len(layout.pack_receipts(world.receipts)) / 2
     world.close()
     world.open()
@@ -129,7 +129,7 @@ def test_a_row_that_does_not_come_apart_is_told(world: World, monkeypatch: pytes
     world.commit(1)
     world.close()
     world.open()
-    row = world.database._receipts_row(1)
+    row = world.database._row("receipts", 1) or b""
     receipts = world.database._receipts
     for damaged in (row[:-1], row[:12], b"\x07" + row[1:], b""):
         monkeypatch.setattr(receipts, "_read_row", lambda _, damaged=damaged: damaged)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hnnode.config import SyncConfig
+from hnnode.errors import PeerFault
+from hnnode.sync.blocks import BlockSync
 from hnnode.sync.frames import BlockResponse
 from hnnode.sync.waiting import RESPONSES_BYTES_MAX, RESPONSES_MAX, WaitingResponses
 
@@ -52,5 +58,32 @@ def test_who_waits_gets_the_first_that_comes() -> None:
         await asyncio.sleep(0)
         waiting.put(response(5), 1)
         assert (await reader).height == 5
+
+    asyncio.run(run())
+
+
+def test_a_gap_of_what_had_no_room_is_no_fault_of_the_peer() -> None:
+    """A peer may be configured to send more at once than is held here."""
+
+    async def run() -> None:
+        waiting = WaitingResponses(count_max=9, bytes_max=100)
+        peer: Any = SimpleNamespace(
+            _config=SyncConfig(request_ms=100), _responses=waiting, _asked=b"peer", _heights={b"peer": 9}
+        )
+
+        async def came() -> BlockResponse | None:
+            return await BlockSync._response(peer, 7, 6)
+
+        assert [waiting.put(response(height), size) for height, size in ((6, 60), (7, 60), (8, 20))] == [
+            True,
+            False,
+            True,
+        ]
+        assert await came() is None
+        assert peer._heights == {}
+        waiting.clear()
+        waiting.put(response(8), 20)
+        with pytest.raises(PeerFault, match="got height 8, want 7"):
+            await came()
 
     asyncio.run(run())
