@@ -100,6 +100,7 @@ def run(arguments: list[str] | None = None) -> None:
     except Exception as e:
         if os.environ.get("HNNODE_DEBUG") == "1":
             raise
+        advice = failure.advice(e)
         try:
             text, status = failure.describe(e)
         except TypeError:
@@ -107,4 +108,6 @@ def run(arguments: list[str] | None = None) -> None:
             text += say("（HNNODE_DEBUG=1 显示堆栈）", " (HNNODE_DEBUG=1 shows the traceback)")
             status = failure.ERROR
         notes().print(f"hnnode: {text}", style="red", markup=False)
+        if advice:
+            notes().print(say(f"下一步：{advice}", f"next: {advice}"), markup=False)
     sys.exit(status if isinstance(status, int) else failure.OK)  # a verb gives nothing, `typer.Exit` its code
