@@ -50,6 +50,12 @@ for verb in (network, node, gateway, doctor, query, error):
     verb.register(application)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        error.version()
+        raise typer.Exit(failure.OK)
+
+
 @application.callback()
 def root(
     home: Annotated[
@@ -70,6 +76,12 @@ def root(
             help=two("语言，默认取自 HNNODE_LANG 或系统区域", "language, default from HNNODE_LANG or the locale"),
         ),
     ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help=two("显示版本并结束", "show versions and exit")
+        ),
+    ] = False,
 ) -> None:
     if lang is not None:  # the valid ones were taken off before parsing
         raise typer.BadParameter(f"{lang!r}: {' | '.join(LANGUAGES)}", param_hint="--lang")

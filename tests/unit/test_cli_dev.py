@@ -11,7 +11,10 @@ import pytest
 from hnnode.bench.localnet import LocalNet
 from hnnode.cli.dev import CHAIN_NAME, watch
 from hnnode.cli.network import make_homes
+from hnnode.cli.plugin_dev import actions_to_try
 from hnnode.errors import Unavailable
+from hnnode.kit.project import Project
+from hnnode.kit.scaffold import Names, make_project
 
 
 def test_others_go_on_without_a_node_that_ended_and_its_last_words_are_told(
@@ -29,3 +32,10 @@ def test_others_go_on_without_a_node_that_ended_and_its_last_words_are_told(
     assert "node halted" in told
     assert "node stopped" not in told
     assert f"hnnode start --home {first.home}" in told
+
+
+def test_what_to_try_begins_with_what_a_thing_begins_with(tmp_path: Path) -> None:
+    make_project(tmp_path / "demo", Names("demo", "演示", "Demo", "厂商"))
+    tried = actions_to_try(Project.open(tmp_path / "demo"))
+    assert next(iter(tried.items())) == ("create", "applicant")
+    assert set(tried) == {"create", "approve", "close"}
