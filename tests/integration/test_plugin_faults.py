@@ -57,7 +57,7 @@ def test_a_node_without_the_code_stops_before_it_and_joins_again_after_the_insta
         (found,) = due_plugins(home, load_config(home.config).execution)
         assert (found.level, found.check) == ("fail", "plugins")
         assert f"--home {home.root}" in found.text
-        assert found.text.endswith(f"(proposal 1, from height {height})")
+        assert package.code_hash.hex() in found.text
         # It starts as little without the code as it went on.
         chain.chain.net.start(3)
         code, text = wait_ended(chain, 3)
