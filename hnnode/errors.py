@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hnnode.details import in_chinese
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
@@ -186,7 +188,7 @@ CODES: dict[str, int] = {info.name: info.code for info in ERRORS.values()}
 class HnError(Exception):
     """Base of every error that carries a code. Text: "what: got X, want Y (where)".
 
-    detail_zh: the same for people who read Chinese, where somebody wrote it; else the English text.
+    zh: the text for people who read Chinese; without it, that of `hnnode.details` stands in.
     """
 
     def __init__(
@@ -195,10 +197,15 @@ class HnError(Exception):
         self.info = ERRORS[CODES[name]]
         self.code = self.info.code
         self.detail = detail
-        self.detail_zh = zh or detail
+        self._zh = zh
         self.rule = rule
         self.retry_after_ms = retry_after_ms
         super().__init__(f"{self.info.name} ({self.info.code}): {detail or self.info.en}")
+
+    @property
+    def detail_zh(self) -> str:
+        """The detail in Chinese; the English one where nobody wrote it."""
+        return self._zh or in_chinese(self.detail)
 
 
 class Rejected(HnError):

@@ -50,6 +50,12 @@ for verb in (network, node, gateway, doctor, query, error):
     verb.register(application)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        error.version()
+        raise typer.Exit(failure.OK)
+
+
 @application.callback()
 def root(
     home: Annotated[
@@ -70,6 +76,12 @@ def root(
             help=two("语言，默认取自 HNNODE_LANG 或系统区域", "language, default from HNNODE_LANG or the locale"),
         ),
     ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help=two("显示版本并结束", "show versions and exit")
+        ),
+    ] = False,
 ) -> None:
     if lang is not None:  # the valid ones were taken off before parsing
         raise typer.BadParameter(f"{lang!r}: {' | '.join(LANGUAGES)}", param_hint="--lang")
@@ -100,6 +112,7 @@ def run(arguments: list[str] | None = None) -> None:
     except Exception as e:
         if os.environ.get("HNNODE_DEBUG") == "1":
             raise
+        advice = failure.advice(e)
         try:
             text, status = failure.describe(e)
         except TypeError:
@@ -107,4 +120,6 @@ def run(arguments: list[str] | None = None) -> None:
             text += say("（HNNODE_DEBUG=1 显示堆栈）", " (HNNODE_DEBUG=1 shows the traceback)")
             status = failure.ERROR
         notes().print(f"hnnode: {text}", style="red", markup=False)
+        if advice:
+            notes().print(say(f"下一步：{advice}", f"next: {advice}"), markup=False)
     sys.exit(status if isinstance(status, int) else failure.OK)  # a verb gives nothing, `typer.Exit` its code

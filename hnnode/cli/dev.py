@@ -111,12 +111,28 @@ def remember(net: LocalNet, directory: Path, key: str) -> DevNetwork:
 
 
 def watch(net: LocalNet) -> None:
-    """Until a signal comes, or a node ends by itself (then Unavailable)."""
+    """Until a signal comes, or no node is left (then Unavailable). The others go on without one that ends by itself."""
+    told: set[str] = set()
     while True:
-        ended = net.ended()
-        if ended is not None:
-            raise Unavailable("NODE_UNREACHABLE", f"{ended.name}: {ended.log}:\n{ended.last_log_lines()}")
+        for node in net.nodes:
+            if node.running or node.process is None or node.name in told:
+                continue
+            told.add(node.name)
+            if len(told) == len(net.nodes):
+                raise Unavailable("NODE_UNREACHABLE", f"{node.name}: {node.log}:\n{node.last_log_lines()}")
+            notes().print(_farewell(node), style="yellow", markup=False)
         time.sleep(WATCH_S)
+
+
+def _farewell(node: LocalNode) -> str:
+    """What is said of a node that ended by itself: its last grave words, and how it comes back."""
+    lines = node.last_log_lines().splitlines()
+    why = "\n".join([line for line in lines if '"level": "critical"' in line] or lines[-3:])
+    return say(
+        f"{node.name} 已退出，其余节点继续运行（{node.log}）：\n{why}\n修复后重新启动：hnnode start --home {node.home}",
+        f"{node.name} has ended, the others go on ({node.log}):\n{why}\n"
+        f"once that is mended: hnnode start --home {node.home}",
+    )
 
 
 def stop_network(net: LocalNet) -> None:

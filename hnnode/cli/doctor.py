@@ -6,17 +6,17 @@ import resource
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import httpx
 import typer
 
 from hnnode.bench.localnet import port_free
 from hnnode.cli import failure
+from hnnode.cli.doctor_plugins import Finding, Level, due_plugins
 from hnnode.cli.language import say, two
 from hnnode.cli.options import HomeOption, NodeOption, OutputOption
 from hnnode.cli.output import Format, columns, emit
@@ -24,20 +24,13 @@ from hnnode.cli.session import node_home, node_url, session
 from hnnode.cli.words import consensus_line
 from hnnode.config import Config, load_config
 from hnnode.crypto import read_key_file
+from hnnode.details import system_reason
 from hnnode.errors import HnError
 from hnnode.storage.home import Home
 
-Level = Literal["ok", "warn", "fail"]
 OPEN_FILES_MIN = 1_024
 COMMIT_AGE_S_MAX = 60
 CLOCK_S_MAX = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    level: Level
-    check: str
-    text: str
 
 
 def _machine() -> Iterator[Finding]:
@@ -72,12 +65,13 @@ def _home(home: Home, running: bool) -> Iterator[Finding]:
         home.check()
         config = load_config(home.config)
     except HnError as e:
-        yield Finding("fail", "home", failure.line(e.code, e.detail))
+        yield Finding("fail", "home", failure.describe(e)[0])
         return
     yield Finding(
         "ok", "config", say(f"{home.config} 有效，节点 {config.name}", f"{home.config} is valid, node {config.name}")
     )
     yield from _genesis(home)
+    yield from due_plugins(home, config.execution)
     yield _disk(home, config)
     if not running:
         yield from _ports(config)
@@ -93,7 +87,7 @@ def _genesis(home: Home) -> Iterator[Finding]:
         genesis = load_genesis(home.genesis)
         chain = genesis.chain_id.hex()
         yield Finding("ok", "genesis", say(f"链标识 {chain}", f"chain id {chain}"))
-        sources = PluginSources(PluginStore(home.root))
+        sources = PluginSources(PluginStore(home.root), load_config(home.config).execution)
         for plugin in genesis.file.plugins or ():
             sources.find(plugin.name, Code(plugin.version, plugin.api_version, plugin.state_version, plugin.code_hash))
         names = ", ".join(genesis.file.applications) or "–"
@@ -102,7 +96,7 @@ def _genesis(home: Home) -> Iterator[Finding]:
         )
         validator = genesis.validators.index_of(read_key_file(home.key).account()) is not None
     except HnError as e:
-        yield Finding("fail", "genesis", failure.line(e.code, e.detail))
+        yield Finding("fail", "genesis", failure.describe(e)[0])
         return
     role = say("验证者", "validator") if validator else say("非验证者", "not a validator")
     yield Finding("ok", "key", say(f"节点密钥：{role}", f"node key: {role}"))
@@ -226,7 +220,9 @@ def examine(url: str, home: Home | None) -> list[Finding]:
             answer.raise_for_status()
             status = answer.json()
         except httpx.HTTPError as e:
-            found.append(Finding("fail", "node", say(f"{url} 没有应答：{e}", f"{url} does not answer: {e}")))
+            found.append(
+                Finding("fail", "node", say(f"{url} 没有应答：{system_reason(str(e))}", f"{url} does not answer: {e}"))
+            )
         if home is not None and home.root.exists():
             found += _home(home, status is not None)
         if status is not None:

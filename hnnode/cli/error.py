@@ -23,6 +23,7 @@ def explain(
     if info is None:
         raise Rejected("NOT_FOUND", say(f"没有错误编号 {code}", f"no error {code}"))
     status = failure.exit_code(info.code)
+    next_step = say(*failure.NEXT[info.name]) if info.name in failure.NEXT else None
     facts = {
         "code": info.code,
         "name": info.name,
@@ -31,6 +32,7 @@ def explain(
         "http": info.http,
         "retryable": info.retryable,
         "exit_code": status,
+        "next": next_step,
     }
     rows = [
         (say("编号", "code"), info.code),
@@ -40,6 +42,7 @@ def explain(
         ("HTTP", info.http),
         (say("可重试", "retryable"), say("是", "yes") if info.retryable else say("否", "no")),
         (say("退出码", "exit code"), status),
+        *([(say("下一步", "next"), next_step)] if next_step else []),
     ]
     emit(output, facts, lambda: grid(rows))
 

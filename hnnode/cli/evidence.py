@@ -15,12 +15,14 @@ from hnnode.cli import failure, words
 from hnnode.cli.connection import open_client
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import (
+    ChainIdOption,
     KeyDirOption,
     KeyOption,
     NodeOption,
     OutputOption,
     PassphraseFdOption,
     TimeoutOption,
+    existing,
     optional,
 )
 from hnnode.cli.output import Format, columns, console, emit, grid, notes, value_table
@@ -306,18 +308,9 @@ def verify(
     ],
     file: Annotated[
         Path | None,
-        typer.Option(
-            "--file",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-            help=two("所证明的文件", "the file it is about"),
-        ),
+        existing("--file", two("所证明的文件", "the file it is about")),
     ] = None,
-    chain_id: Annotated[
-        str | None, optional("--chain-id", metavar="HEX", help=two("信任的链标识", "the chain id you trust"))
-    ] = None,
+    chain_id: ChainIdOption = None,
     output: OutputOption = Format.table,
 ) -> None:
     trusted = None if chain_id is None else decode_hash(chain_id, "--chain-id")

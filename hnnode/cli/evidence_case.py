@@ -31,6 +31,7 @@ from hnnode.cli.options import (
     OutputOption,
     PassphraseFdOption,
     TimeoutOption,
+    existing,
     optional,
 )
 from hnnode.cli.output import Format, emit, value_table
@@ -118,14 +119,7 @@ def examine(
     subject: Annotated[str, typer.Argument(metavar="HASH", help=two("存证的摘要", "the preserved hash"))],
     file: Annotated[
         Path,
-        typer.Option(
-            "--file",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-            help=two("当庭所示的文件", "the file as presented"),
-        ),
+        existing("--file", two("当庭所示的文件", "the file as presented")),
     ],
     owner: Owner = None,
     report: Annotated[

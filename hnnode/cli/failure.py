@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hnnode.cli.language import say
 from hnnode.cli.rules import words_of
+from hnnode.details import in_chinese, system_reason
 from hnnode.errors import CODES, ERRORS, ErrorInfo, HnError
 
 OK, ERROR, USAGE, NOT_FOUND, REJECTED, TIMEOUT, UNAVAILABLE = range(7)
@@ -28,6 +29,47 @@ _LOCAL = {
     "PORT_BUSY",
 }
 _LOCAL |= {"PREREQUISITE_MISSING", "INTERNAL_ERROR", "PLUGIN_PACKAGE_INVALID"}
+
+
+NEXT: dict[str, tuple[str, str]] = {
+    "ACCOUNT_UNKNOWN": (
+        "hnnode key request NAME 生成申请，由管理员提交：hnnode tx submit identity register -p @FILE",
+        "hnnode key request NAME writes a request; an administrator submits it: hnnode tx submit identity register -p @FILE",
+    ),
+    "ROLE_MISSING": (
+        "hnnode plugin show APPLICATION 列出各动作的角色",
+        "hnnode plugin show APPLICATION lists each action's roles",
+    ),
+    "APPLICATION_UNKNOWN": ("hnnode plugin list 列出应用", "hnnode plugin list shows the applications"),
+    "APPLICATION_DISABLED": (
+        "hnnode plugin proposals 列出停用的提案；hnnode plugin enable NAME 提议重新启用",
+        "hnnode plugin proposals shows what disabled it; hnnode plugin enable NAME proposes the way back",
+    ),
+    "APPLICATION_MIGRATING": (
+        "hnnode plugin info NAME 显示进度，结束后再提交",
+        "hnnode plugin info NAME shows how far it is; submit again afterwards",
+    ),
+    "ACTION_UNKNOWN": ("hnnode plugin show APPLICATION 列出动作", "hnnode plugin show APPLICATION lists the actions"),
+    "PAYLOAD_INVALID": (
+        "hnnode plugin show APPLICATION --schema 给出各动作的载荷格式",
+        "hnnode plugin show APPLICATION --schema has the schema of each payload",
+    ),
+    "QUERY_UNKNOWN": ("hnnode plugin show APPLICATION 列出查询", "hnnode plugin show APPLICATION lists the queries"),
+    "NODE_UNREACHABLE": (
+        "hnnode doctor 检查节点；--node URL 指定另一个",
+        "hnnode doctor looks at the node; --node URL names another",
+    ),
+    "TX_EXPIRED": (
+        "原交易不会再上链，可重新签名提交",
+        "the old one never gets onto the chain: sign and submit it again",
+    ),
+    "TIMEOUT": (
+        "hnnode tx wait TX_ID 等待结果；原样重发无害",
+        "hnnode tx wait TX_ID waits for the result; sending the same bytes again is harmless",
+    ),
+    "DATABASE_LOCKED": ("先停止节点：hnnode stop --home DIR", "stop the node first: hnnode stop --home DIR"),
+}
+"""What to do about an error that says it nowhere else, by the error's name."""
 
 
 def exit_code(code: int) -> int:
@@ -72,12 +114,19 @@ def describe(error: BaseException) -> tuple[str, int]:
         return line(error.code, say(error.detail_zh, error.detail), error.rule, words), exit_code(error.code)
     code = getattr(error, "code", None)
     if isinstance(code, int) and type(error).__name__ == "NativeError":
-        return line(code, str(error)), exit_code(code)
+        return line(code, say(in_chinese(str(error)), str(error))), exit_code(code)
     if isinstance(error, OSError):
         path = error.filename if isinstance(error.filename, str) else ""
-        reason = error.strerror or str(error)
+        said = error.strerror or str(error)
+        reason = say(system_reason(said), said)
         return (f"{path}: {reason}" if path else reason), ERROR
     raise TypeError(type(error).__name__)
+
+
+def advice(error: BaseException) -> str:
+    """The next step after an error; empty where its own text says it or there is none to name."""
+    info = ERRORS.get(getattr(error, "code", -1))
+    return say(*NEXT[info.name]) if info is not None and info.name in NEXT else ""
 
 
 def code_named(name: str) -> int:

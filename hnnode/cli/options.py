@@ -25,6 +25,11 @@ def optional(*names: str, metavar: str, help: str, **more: Any) -> Any:
     return typer.Option(*names, metavar=metavar, show_default=False, help=help, **more)
 
 
+def existing(name: str, help: str) -> Any:
+    """An option that names a file to read."""
+    return optional(name, metavar="FILE", exists=True, dir_okay=False, help=help)
+
+
 NodeOption = Annotated[
     str | None,
     optional(
@@ -64,6 +69,9 @@ PassphraseFdOption = Annotated[
             "read the passphrase (one line) from this descriptor instead of asking",
         ),
     ),
+]
+ChainIdOption = Annotated[
+    str | None, optional("--chain-id", metavar="HEX", help=two("信任的链标识", "the chain id you trust"))
 ]
 CountOption = Annotated[
     int | None,

@@ -21,7 +21,7 @@ HASH_LETTERS = 16
 application = typer.Typer(name="plugin", help=two("应用与插件", "applications and plugins"), no_args_is_help=True)
 
 
-@application.command("list", help=two("启用的插件", "the plugins that are enabled"))
+@application.command("list", help=two("链上的应用及其状态", "the applications of the chain and their status"))
 def list_plugins(node: NodeOption = None, output: OutputOption = Format.table) -> None:
     found = get_json(node_url(node), "/v1/plugins")
     titles = [

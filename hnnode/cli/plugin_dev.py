@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -25,7 +26,7 @@ from hnnode.cli.output import columns, console, notes
 from hnnode.cli.plugin_governance import governance_query, plugin_now
 from hnnode.client import Client, MemorySigner
 from hnnode.crypto import read_key_file
-from hnnode.errors import HnError, Unavailable
+from hnnode.errors import ConfigError, HnError, Unavailable
 from hnnode.execution.governance_records import Code, proposal_of
 from hnnode.governance import PluginStore
 from hnnode.governance.voting import propose_payload, vote_payload
@@ -34,6 +35,7 @@ from hnnode.kit.findings import failed
 from hnnode.kit.project import Project
 from hnnode.node.genesis import load_genesis
 from hnnode.packaging import PluginPackage, build_package
+from hnnode.primitives.hex_text import ACCOUNT_BYTES
 from hnnode.storage.home import Home
 
 WATCH_S = 0.4
@@ -186,24 +188,26 @@ def _show(project: Project, net: LocalNet, people: Sequence[Person]) -> None:
     out.print(columns(titles, [[someone.name, " ".join(someone.roles) or "–"] for someone in people]))
     out.print(f"API: {net.nodes[0].url}/v1/docs", markup=False)
     out.print(say("在另一个终端试试：", "Try in another terminal:"))
-    samples = sorted((project.package / "samples").glob("*.json"))
-    host_actions = _actions(project)
-    for path in samples:
-        roles = host_actions.get(path.stem)
-        if roles is not None:
+    for action, role in actions_to_try(project).items():
+        path = project.package / "samples" / f"{action}.json"
+        if path.is_file():
             payload = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-            out.print(f"  hnnode tx submit {project.name} {path.stem} -k {roles} -p @{payload}", markup=False)
+            out.print(f"  hnnode tx submit {project.name} {action} -k {role} -p @{payload}", markup=False)
     out.print(f"  hnnode plugin show {project.name}", markup=False)
     out.print(say("保存文件即生效，Ctrl-C 结束。", "Save a file and it is taken up; Ctrl-C ends it."), style="dim")
 
 
-def _actions(project: Project) -> dict[str, str]:
-    """Action → a key that may sign it."""
+def actions_to_try(project: Project) -> dict[str, str]:
+    """Action → a key that may sign it, in the order in which the plugin's load takes them: what a thing begins with first."""
     host = project.host()
     try:
-        return {
-            row.name: row.roles[0] if row.roles else "writer"
-            for row in host.applications[project.name].actions.values()
-        }
+        found = host.applications[project.name].actions
+        first: list[str] = []
+        with suppress(ConfigError):  # a plugin may come without a load
+            load = host.workload(project.name, 1)
+            nobody = dict.fromkeys(load.actors, bytes(ACCOUNT_BYTES))
+            first = [item.action for wave in load.waves(nobody, 1) for item in wave]
+        names = dict.fromkeys([*(name for name in first if name in found), *found])
+        return {name: found[name].roles[0] if found[name].roles else "writer" for name in names}
     finally:
         host.close()

@@ -81,12 +81,23 @@ def _made(url: str, facts: dict[str, Any], payload: dict[str, Any], output: Form
     answer = {"proposal": number, "tx_id": facts["tx_id"], **payload}
     rows = [
         (say("提案", "proposal"), number),
-        (say("内容", "what"), f"{payload['kind']} {payload['name']} {payload['version']}"),
+        (say("内容", "what"), f"{kind_name(payload['kind'])} {payload['name']} {payload['version']}"),
         (say("代码摘要", "code hash"), payload["code_hash"]),
         (say("生效高度", "counts from height"), payload["activation_height"]),
         (say("下一步", "next"), f"hnnode plugin vote {number} --home HOME"),
     ]
     emit(output, answer, lambda: grid(rows))
+
+
+def kind_name(kind: str) -> str:
+    """What a proposal is about, in the language of this process."""
+    names = {
+        "activate": say("启用新应用", "activate"),
+        "upgrade": say("升级", "upgrade"),
+        "disable": say("停用", "disable"),
+        "enable": say("重新启用", "enable"),
+    }
+    return names.get(kind, kind)
 
 
 def propose(
@@ -141,11 +152,18 @@ def proposed_code(what: str, code_hash: str | None, home: Path | None) -> tuple[
         if own is not None:
             found.setdefault(own.code_hash, (own.version, read_manifest(own.package)))
         chosen = [each for each in found.items() if each[0].hex().startswith((code_hash or "").lower())]
-        if len(chosen) != 1:
-            versions = ", ".join(f"{version} {digest.hex()[:16]}" for digest, (version, _) in chosen) or "–"
+        if not found:
             detail = say(
-                f"{what}：找到 {len(chosen)} 个版本（{versions}），用 --code-hash 选一个",
-                f"{what}: found {len(chosen)} versions ({versions}), choose one with --code-hash",
+                f"{what}：{store.root} 中没有，本机环境也没有；先 hnnode plugin install WHEEL --home DIR，或直接提议插件包",
+                f"{what}: neither in {store.root} nor in this environment; hnnode plugin install WHEEL --home DIR first,"
+                " or propose the wheel itself",
+            )
+            raise ConfigError("PREREQUISITE_MISSING", detail)
+        if len(chosen) != 1:
+            versions = ", ".join(f"{version} {digest.hex()[:16]}" for digest, (version, _) in sorted(found.items()))
+            detail = say(
+                f"{what}：{len(chosen)} 个版本符合，用 --code-hash 从中选一个：{versions}",
+                f"{what}: {len(chosen)} versions fit, choose one of these with --code-hash: {versions}",
             )
             raise ConfigError("PREREQUISITE_MISSING", detail)
         digest, (version, manifest) = chosen[0]
@@ -174,7 +192,9 @@ def switch(kind: str) -> Any:
         url = node_url(node)
         now = plugin_now(url, name)
         if now is None:
-            detail = say(f"插件集合中没有 {name}", f"{name} is not in the plugin set")
+            detail = say(
+                f"插件集合中没有 {name}（hnnode plugin list）", f"{name} is not in the plugin set (hnnode plugin list)"
+            )
             if name in NATIVE_NAMES:
                 detail = say(f"{name} 为内置应用，始终启用", f"{name} is an application of the core, always enabled")
             raise ConfigError("PREREQUISITE_MISSING", detail)
@@ -235,12 +255,19 @@ def vote(
         "power_for": count["power_for"],
         "power_against": count["power_against"],
         "power_total": validators.total_power,
+        "power_needed": validators.quorum,
         "activation_height": proposal["activation_height"],
     }
     rows = [
-        (say("提案", "proposal"), f"{number} · {proposal['kind']} {name} {code.version}"),
+        (say("提案", "proposal"), f"{number} · {kind_name(proposal['kind'])} {name} {code.version}"),
         (say("投票", "vote"), say("赞成", "for") if not reject else say("反对", "against")),
-        (say("赞成权重", "power for it"), f"{count['power_for']} / {validators.total_power}"),
+        (
+            say("赞成权重", "power for it"),
+            say(
+                f"{count['power_for']} / {validators.total_power}，需 {validators.quorum}",
+                f"{count['power_for']} of {validators.total_power}, {validators.quorum} needed",
+            ),
+        ),
         (say("生效高度", "counts from height"), proposal["activation_height"]),
     ]
     emit(output, answer, lambda: grid(rows))
@@ -267,9 +294,9 @@ def proposals(node: NodeOption = None, output: OutputOption = Format.table) -> N
         say("结果", "outcome"),
     ]
     outcomes = {"open": say("投票中", "open"), "active": say("已生效", "active"), "void": say("未通过", "void")}
-    fields = ("number", "kind", "name", "version", "activation_height", "power_for", "power_against")
+    fields = ("name", "version", "activation_height", "power_for", "power_against")
     found = [*closed, *page["open"]]
-    rows = [[*(p[field] for field in fields), outcomes[p["outcome"]]] for p in found]
+    rows = [[p["number"], kind_name(p["kind"]), *(p[field] for field in fields), outcomes[p["outcome"]]] for p in found]
     emit(output, {"proposals": found}, lambda: columns(titles, rows))
 
 

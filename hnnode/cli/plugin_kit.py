@@ -143,7 +143,7 @@ def check(
         to.write_text(text, "utf-8")
     errors = sum(finding.rule.level == "error" for finding in findings)
     warnings = sum(finding.rule.level == "warning" for finding in findings)
-    notes().print(say(f"{errors} 个错误，{warnings} 个警告", f"{errors} errors, {warnings} warnings"))
+    notes().print(say(f"错误 {errors}，警告 {warnings}", f"errors: {errors}, warnings: {warnings}"))
     if failed(findings, strict=strict):
         raise typer.Exit(failure.ERROR)
 

@@ -10,7 +10,7 @@ import typer
 from hnnode.cli import failure
 from hnnode.cli.connection import open_client
 from hnnode.cli.language import current, say, two
-from hnnode.cli.options import NodeOption, OutputOption, TimeoutOption
+from hnnode.cli.options import ChainIdOption, NodeOption, OutputOption, TimeoutOption, existing
 from hnnode.cli.output import Format, columns, console, emit, notes
 from hnnode.cli.session import node_url
 from hnnode.cli.tx import TxIdArgument
@@ -53,21 +53,9 @@ def verify(
     ],
     file: Annotated[
         Path | None,
-        typer.Option(
-            "--file",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-            help=two("与存证核对的文件", "file to compare with the preserved hash"),
-        ),
+        existing("--file", two("与存证核对的文件", "file to compare with the preserved hash")),
     ] = None,
-    chain_id: Annotated[
-        str | None,
-        typer.Option(
-            "--chain-id", metavar="HEX", show_default=False, help=two("信任的链标识", "the chain id you trust")
-        ),
-    ] = None,
+    chain_id: ChainIdOption = None,
     output: OutputOption = Format.table,
 ) -> None:
     trusted = None if chain_id is None else decode_hash(chain_id, "--chain-id")

@@ -15,7 +15,15 @@ from hnnode.cli import failure
 from hnnode.cli.connection import get_json, open_client
 from hnnode.cli.jobs import Job, jobs_of_document, jobs_of_epcis, jobs_of_lines
 from hnnode.cli.language import say, two
-from hnnode.cli.options import KeyDirOption, KeyOption, NodeOption, OutputOption, PassphraseFdOption, TimeoutOption
+from hnnode.cli.options import (
+    KeyDirOption,
+    KeyOption,
+    NodeOption,
+    OutputOption,
+    PassphraseFdOption,
+    TimeoutOption,
+    existing,
+)
 from hnnode.cli.output import Format, columns, emit, grid, progress_bar, value_table
 from hnnode.cli.passphrase import open_signer
 from hnnode.cli.payload import read_argument, read_json_argument
@@ -48,14 +56,7 @@ def submit(
     action: Annotated[str, typer.Argument(metavar="ACTION", help=two("动作", "action"))],
     file: Annotated[
         Path | None,
-        typer.Option(
-            "--file",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-            help=two("evidence preserve：对这个文件存证", "evidence preserve: the file to preserve"),
-        ),
+        existing("--file", two("evidence preserve：对这个文件存证", "evidence preserve: the file to preserve")),
     ] = None,
     algorithm: Annotated[
         str, typer.Option("--algorithm", metavar="sm3|sha256", help=two("文件的摘要算法", "hash of the file"))
@@ -190,13 +191,9 @@ def batch(
     ] = None,
     epcis: Annotated[
         Path | None,
-        typer.Option(
+        existing(
             "--epcis",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-            help=two(
+            two(
                 "EPCIS 2.0 JSON-LD 文档；每步由其角色的密钥签名",
                 "EPCIS 2.0 JSON-LD document; each step is signed by the key of its role",
             ),

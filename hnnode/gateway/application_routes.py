@@ -71,7 +71,7 @@ def application_routes(context: Context) -> APIRouter:
     router = APIRouter(tags=["applications"])
     node = context.node
 
-    @router.get("/plugins", response_model=models.Plugins, summary="Enabled plugins")
+    @router.get("/plugins", response_model=models.Plugins, summary="Plugins and their status")
     async def list_plugins() -> Response:
         plugins = [{**p, "code_hash": _hex(p.get("code_hash", ""))} for p in node.applications.plugins()]
         return json_answer({"plugins": plugins})

@@ -196,7 +196,7 @@ def _queries(table: Application) -> Iterator[Block]:
     yield Heading(2, ("查询", "Queries"))
     rows = []
     for row in table.queries.values():
-        arguments = "; ".join(f"{path}: {_describe(field)[0]}" for path, field in fields_of(json_schema(row.model)))
+        arguments = "; ".join(_argument(path, field) for path, field in fields_of(json_schema(row.model)))
         rows.append((row.name, (row.title_zh, row.title_en), arguments or "–"))
     yield Table([("查询", "query"), ("说明", "text"), ("参数", "arguments")], rows, frozenset((0,)))
 
@@ -234,10 +234,16 @@ def _limits() -> Iterator[Block]:
     yield Table([("内容", "what"), ("上限", "limit")], rows)
 
 
+def _argument(path: str, schema: Schema) -> str:
+    """A query's argument with everything it may be."""
+    kind, bounds = _describe(schema)
+    return f"`{path}` {bounds if kind == 'enum' else f'{kind} {bounds}'}".rstrip()
+
+
 def _describe(schema: Schema) -> tuple[str, str]:
     """(type, bounds) of a field in words that both languages share."""
     if "enum" in schema:
-        return "enum", " | ".join(map(str, schema["enum"]))
+        return "enum", ", ".join([" | ".join(map(str, schema["enum"])), *_default(schema)])
     if "anyOf" in schema:
         parts = [_describe(part) for part in schema["anyOf"]]
         return " | ".join(part[0] for part in parts), " ".join(part[1] for part in parts if part[1])
@@ -251,15 +257,18 @@ def _describe(schema: Schema) -> tuple[str, str]:
         ("maximum", "≤"),
         ("minItems", "n ≥"),
         ("maxItems", "n ≤"),
+        ("minLength", "len ≥"),
         ("maxLength", "len ≤"),
     ):
         if name in schema:
             bounds.append(f"{mark} {schema[name]}")
     if "pattern" in schema:
         bounds.append(str(schema["pattern"]).replace(r"(?![\s\S])", "$"))
-    if "default" in schema:
-        bounds.append(f"= {json.dumps(schema['default'], ensure_ascii=False)}")
-    return kind, ", ".join(bounds)
+    return kind, ", ".join([*bounds, *_default(schema)])
+
+
+def _default(schema: Schema) -> list[str]:
+    return [f"= {json.dumps(schema['default'], ensure_ascii=False)}"] if "default" in schema else []
 
 
 def _examples(project: Project, host: Any) -> dict[str, tuple[str, int]]:

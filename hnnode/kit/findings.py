@@ -10,6 +10,8 @@ import hnnode
 from hnnode.kit.catalogue import RULES, RuleInfo
 
 FINDINGS_MAX = 1_000
+JSON_VERSION = 1
+"""Rises when a field of the JSON report changes its meaning or goes away."""
 Language = Literal["zh", "en"]
 
 
@@ -46,6 +48,7 @@ def failed(findings: Sequence[Finding], *, strict: bool = False) -> bool:
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
     return {
+        "version": JSON_VERSION,
         "findings": [
             {
                 "id": finding.id,
@@ -60,7 +63,7 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
                 "remedy_en": finding.rule.remedy_en,
             }
             for finding in findings
-        ]
+        ],
     }
 
 

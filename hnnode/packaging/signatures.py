@@ -117,7 +117,10 @@ def check_signatures(manifest: Manifest, code_hash: bytes, signatures: Sequence[
         trusted = trust.keys(role)
         given = [each for each in signatures if each.role == role]
         if not given:
-            raise invalid(f"{name}: no signature of {_who(role)}", f"{name}：缺少{_ROLES_ZH[role]}签名")
+            raise invalid(
+                f"{name}: no signature of {_who(role)} (hnnode plugin sign WHEEL --as {role} --key NAME)",
+                f"{name}：缺少{_ROLES_ZH[role]}签名（hnnode plugin sign WHEEL --as {role} --key NAME）",
+            )
         if not any(each.public_key.lower() in trusted for each in given):
             raise invalid(
                 f"{name}: the signature of {_who(role)} is foreign: {_short(given[0])} is not among the"

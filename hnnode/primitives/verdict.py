@@ -93,7 +93,7 @@ class Verdict:
     def require(self) -> None:
         """Raises Rejected with the verdict's code when the bundle does not hold."""
         if self.code:
-            raise Rejected(name_of(self.code), self.reasons[-1].message_en)
+            raise Rejected(name_of(self.code), self.reasons[-1].message_en, zh=self.reasons[-1].message_zh)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready, the shape of `POST /v1/verify`."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from hnnode.cli.doctor_plugins import due_plugins
+from hnnode.config import load_config
 from hnnode.errors import ConfigError
 from hnnode.packaging import read_package, write_package
 from hnnode.storage import Home
@@ -51,6 +53,11 @@ def test_a_node_without_the_code_stops_before_it_and_joins_again_after_the_insta
         assert len(said) == 1
         assert package.code_hash.hex() in said[0]
         assert f"hnnode plugin install hnnode_counter-1.0.0-py3-none-any.whl --home {chain.chain.homes[3]}" in said[0]
+        home = Home(chain.chain.homes[3])
+        (found,) = due_plugins(home, load_config(home.config).execution)
+        assert (found.level, found.check) == ("fail", "plugins")
+        assert f"--home {home.root}" in found.text
+        assert package.code_hash.hex() in found.text
         # It starts as little without the code as it went on.
         chain.chain.net.start(3)
         code, text = wait_ended(chain, 3)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hnnode.cli import failure, rules
-from hnnode.cli.language import set_language
+from hnnode.cli.app import command_tree
+from hnnode.cli.language import LANGUAGES, set_language
 from hnnode.cli.session import session
 from hnnode.errors import CODES, ERRORS, ConfigError, Rejected, Unavailable
 
@@ -79,3 +82,32 @@ def test_a_broken_rule_and_a_refused_package_say_why_in_both_languages(monkeypat
         refused = ConfigError("PLUGIN_PACKAGE_INVALID", "too large", zh="太大")
         assert failure.describe(refused)[0].endswith(f": {package}")
     set_language("en")
+
+
+@pytest.mark.parametrize("name", failure.NEXT)
+def test_an_error_with_a_next_step_names_it_in_both_languages(name: str) -> None:
+    assert name in CODES
+    told = []
+    for language in LANGUAGES:
+        set_language(language)
+        told.append(failure.advice(Rejected(name)))
+    assert told == list(failure.NEXT[name])
+    assert told[0] != told[1]
+
+
+def test_verbs_named_as_a_next_step_exist() -> None:
+    for texts in failure.NEXT.values():
+        for text in texts:
+            for words in re.findall(r"hnnode((?: [a-z]+)+)", text):
+                command = command_tree("en")
+                for word in words.split():
+                    commands = getattr(command, "commands", {})
+                    if not commands:
+                        break  # a word of the sentence, or an argument
+                    command = commands[word]
+                assert not getattr(command, "commands", {}), words
+
+
+def test_no_next_step_where_there_is_none_to_name() -> None:
+    assert failure.advice(Rejected("SIGNATURE_INVALID")) == ""
+    assert failure.advice(FileNotFoundError(2, "No such file or directory", "a.pdf")) == ""

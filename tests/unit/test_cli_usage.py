@@ -9,6 +9,7 @@ from unicodedata import east_asian_width
 
 import pytest
 
+import hnnode
 from hnnode.cli import app, failure, plugin_store
 from hnnode.cli.app import command_tree
 from hnnode.cli.parser_text import help_in_chinese, in_chinese
@@ -140,3 +141,11 @@ def test_a_plugin_is_told_in_words(
         assert ended.value.code == 0
         assert all(word in said for word in (*words, "ab" * 32))
         assert "{" not in said
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--version", "plugin", "list"]])
+def test_versions_are_shown_without_a_verb(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app.run(arguments)
+    assert ended.value.code == 0
+    assert hnnode.__version__ in capfd.readouterr().out

@@ -244,7 +244,9 @@ def test_reports_say_the_same_in_every_form() -> None:
     assert not failed(findings[1:])
     assert findings[0].text("en").startswith("hn_demo/a.py:3:5: error HN201 a float: 0.5 → ")
     assert findings[0].text("zh").startswith("hn_demo/a.py:3:5: error HN201 浮点数: 0.5 → ")
-    listed = json.loads(json.dumps(as_json(findings)))["findings"]
+    report = json.loads(json.dumps(as_json(findings)))
+    assert report["version"] == 1
+    listed = report["findings"]
     assert [(row["id"], row["level"], row["line"]) for row in listed] == [
         ("HN201", "error", 3),
         ("HN402", "warning", 0),

@@ -67,6 +67,8 @@ def test_the_page_says_everything_and_needs_nothing(tmp_path: Path, kind: str) -
         assert rule.zh in chinese
         assert rule.en in english
     assert "not declared" not in english
+    if kind == "status":
+        assert r"`status` approved \| closed \| open; `limit` integer ≥ 1, ≤ 200, = 50" in chinese
     for event in re.findall(r'emit\(\s*"(demo\.[a-z_]+)"', (project.package / "handlers.py").read_text("utf-8")):
         assert event in english
     assert write_pages(project, tmp_path / "again")[0].read_text("utf-8") == html
