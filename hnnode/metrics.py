@@ -67,6 +67,9 @@ class Metrics:
         )
         self.commit_age = Gauge("hn_commit_age_seconds", "Seconds since the last commit", registry=r)
         self.disk_free = Gauge("hn_disk_free_bytes", "Free bytes on the data disk", registry=r)
+        self.storage_busy = Gauge(
+            "hn_storage_busy", "1 while files of the database are written or merged beside the blocks", registry=r
+        )
         self.stage = Histogram(
             "hn_stage_seconds", "Time of a block in each stage", ["stage"], buckets=LATENCY_BUCKETS_S, registry=r
         )

@@ -18,7 +18,7 @@ PRELOAD_SEED = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`flavour` empty: the application's own. `rate` None: look for the knee first and take a share of it; `probe`: look for it all the
+    """`flavour` empty: the application's own. `rate` None: look for the knee first and take it; `probe`: look for it all the
     same. `delay_ms` is one way, between validators. `cores` 0: all."""
 
     application: str
@@ -40,6 +40,10 @@ class Plan:
     overload: tuple[int, ...] = ()
     overload_s: int = 60
     probe: bool = False
+
+    @property
+    def looks_for_knee(self) -> bool:
+        return self.rate is None or self.probe
 
     def workload(self, seed: int) -> Workload:
         return workload(self.application, self.flavour, seed, self.payload_bytes, self.hot_percent)

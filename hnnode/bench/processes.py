@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,8 +13,6 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{([^}]*)\})? (\S+)$")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _TREE_ATTEMPTS = 5
-REST_S = 3.0
-REST_S_MAX = 30.0
 
 
 def cpu_s(pid: int) -> float:
@@ -89,18 +86,6 @@ def disk_bytes(folder: Path) -> int:
             continue
         total += found.st_blocks * 512 if path.is_file() else 0
     return total
-
-
-def rested_disk_bytes(folder: Path) -> int:
-    """The same once a node has nothing left to write: unchanged for REST_S, after REST_S_MAX at the latest."""
-    last, since = disk_bytes(folder), time.monotonic()
-    until = since + REST_S_MAX
-    while (now := time.monotonic()) < until and now - since < REST_S:
-        time.sleep(0.25)
-        found = disk_bytes(folder)
-        if found != last:
-            last, since = found, time.monotonic()
-    return last
 
 
 class Figures(dict[tuple[str, frozenset[tuple[str, str]]], float]):

@@ -79,6 +79,7 @@ def render(result: Mapping[str, Any], *, budget: bool = False) -> RenderableType
     parts: list[RenderableType] = [
         Text(title, style="bold"),
         Text(where, style="dim"),
+        *(Text(how, style="dim") for how in (chains(result) or ())[1:]),
         Text(""),
         table,
         Text(""),
@@ -96,6 +97,23 @@ def render(result: Mapping[str, Any], *, budget: bool = False) -> RenderableType
 def application(result: Mapping[str, Any]) -> str:
     """Application and kind of load; results of two kinds are not alike."""
     return " · ".join(filter(None, (str(result.get("app", "")), str(result.get("flavour") or ""))))
+
+
+def chains(result: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Which chains a `chain` result comes from, Chinese and English; None for results that do not say so."""
+    settings = result.get("settings") or {}
+    if settings.get("measured_chain") != "new":
+        return None
+    zh, en = ["在新链上测量"], ["measured on a new chain"]
+    if (runs := settings["runs"]) > 1:
+        zh, en = [f"在一条新链上相继测量 {runs} 次"], [f"measured {runs} times on one new chain"]
+    if settings["knee_chain"] == "own":
+        zh.insert(0, "速率先在另一条链上找到")
+        en.insert(0, "rate found on a chain of its own")
+    if settings["overload_chain"] == "own":
+        zh.append("过载在另一条新链上")
+        en.append("overload on another new chain")
+    return " · ".join(zh), " · ".join(en)
 
 
 def _add_queries(table: Table, queries: Mapping[str, Any]) -> None:

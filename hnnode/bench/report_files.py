@@ -10,7 +10,7 @@ import orjson
 
 from hnnode.bench import standard
 from hnnode.bench.names import NAMES
-from hnnode.bench.report import flatten
+from hnnode.bench.report import chains, flatten
 from hnnode.bench.report_page import page, title, where
 
 
@@ -50,6 +50,8 @@ def markdown(*results: Mapping[str, Any]) -> str:
         figures = dict(flatten(result))
         lines += ["", f"## {title(result)[1]}", ""]
         lines += [where(result)[1], ""]
+        if (how := chains(result)) is not None:
+            lines += [" · ".join(how), ""]
         lines += ["| 数据 | figure | value |", "|---|---|---|"]
         lines += [f"| {zh} | {en} | {_text(figures[name])} |" for name, (zh, en) in NAMES.items() if name in figures]
         lines += _records(result.get("comparison") or [])

@@ -8,7 +8,7 @@ from typing import Any
 
 from hnnode.bench import charts, standard
 from hnnode.bench.names import NAMES, PARTS, STAGES_ZH, field
-from hnnode.bench.report import application, flatten, is_records
+from hnnode.bench.report import application, chains, flatten, is_records
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b2733;--soft:#5d6b7a;--paper:#fff;--rule:#d9e0e7;
@@ -72,6 +72,8 @@ def _standard(results: Sequence[Mapping[str, Any]]) -> str:
 
 def _section(result: Mapping[str, Any]) -> str:
     parts = [f"<h2>{both(*title(result))}</h2>", f'<p class="note">{both(*where(result))}</p>']
+    if (how := chains(result)) is not None:
+        parts.append(f'<p class="note">{both(*how)}</p>')
     figures = dict(flatten(result))
     rows = [(both(*NAMES[name]), figures[name]) for name in NAMES if name in figures]
     parts.append(_table(rows))

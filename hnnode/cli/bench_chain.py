@@ -13,11 +13,14 @@ from hnnode.cli.bench_scene import (
     MixOption,
     PayloadOption,
     PreloadOption,
+    RateOption,
     ReportOption,
+    RunsOption,
+    SecondsOption,
     SeedOption,
     ToOption,
     deliver,
-    scene,
+    scenes,
 )
 from hnnode.cli.language import two
 from hnnode.cli.network import NodesOption
@@ -31,22 +34,9 @@ MULTIPLES_MAX = 8
 def chain(
     nodes: NodesOption = 4,
     app: AppOption = "evidence",
-    seconds: Annotated[
-        int, typer.Option("--seconds", min=2, max=3600, help=two("测量秒数", "length of the measured part"))
-    ] = 20,
+    seconds: SecondsOption = 20,
     flavour: MixOption = "",
-    rate: Annotated[
-        int | None,
-        typer.Option(
-            "--rate",
-            min=1,
-            show_default=False,
-            help=two(
-                "每秒提交的交易数，默认先找到链跟得上的最高速率",
-                "transactions offered a second; without it the most that the chain keeps up with, which is looked for first",
-            ),
-        ),
-    ] = None,
+    rate: RateOption = None,
     batch: BatchOption = 200,
     payload: PayloadOption = None,
     hot_keys: Annotated[
@@ -88,9 +78,7 @@ def chain(
             help=two("所有节点共用的核数，0 为全部", "cores that all nodes share, 0 for every one"),
         ),
     ] = 0,
-    runs: Annotated[
-        int, typer.Option("--runs", min=1, max=9, help=two("测量次数，取中位数", "measured runs, medians are reported"))
-    ] = 1,
+    runs: RunsOption = 1,
     budget: Annotated[
         bool,
         typer.Option("--budget", help=two("列出各阶段每笔交易的 CPU 时间", "CPU time a transaction by stage")),
@@ -105,7 +93,9 @@ def chain(
             "--overload",
             metavar="2,5,10",
             show_default=False,
-            help=two("最后按峰值的这些倍数过载", "at the end offer these multiples of the peak"),
+            help=two(
+                "最后在另一条链上按峰值的这些倍数过载", "at the end offer a new chain these multiples of its peak"
+            ),
         ),
     ] = "",
     overload_seconds: Annotated[
@@ -118,7 +108,6 @@ def chain(
     report: ReportOption = None,
     output: OutputOption = Format.table,
 ) -> None:
-    from hnnode.bench.audit import violations
     from hnnode.bench.chain import ChainRun
     from hnnode.bench.network import Setting
     from hnnode.bench.plan import Plan
@@ -144,9 +133,8 @@ def chain(
         overload=_multiples(overload),
         overload_s=overload_seconds,
     )
-    with scene(nodes, plan, keep, Setting(delay_ms, gateways, budget, cores, isolated=isolated)) as network:
-        result = ChainRun(network.net, network.keys, plan, network.progress, network.deploy_s).run()
-        result |= violations(network.net, plan)
+    with scenes(nodes, plan, keep, Setting(delay_ms, gateways, budget, cores, isolated=isolated)) as open_scene:
+        result = ChainRun(open_scene, plan).run()
     deliver(result, output, to, report, lambda: render(result, budget=budget))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -10,12 +10,15 @@ from hnnode.cli.bench_scene import (
     AppOption,
     BatchOption,
     MixOption,
+    RateOption,
     ReportOption,
+    RunsOption,
+    SecondsOption,
     SeedOption,
     ToOption,
     save,
     save_report,
-    scene,
+    scenes,
 )
 from hnnode.cli.language import say, two
 from hnnode.cli.network import NodesOption
@@ -31,33 +34,17 @@ if TYPE_CHECKING:
 def isolation(
     nodes: NodesOption = 4,
     app: AppOption = "coldchain",
-    seconds: Annotated[
-        int, typer.Option("--seconds", min=2, max=3600, help=two("每次测量的秒数", "length of each measured part"))
-    ] = 10,
+    seconds: SecondsOption = 10,
     flavour: MixOption = "",
-    rate: Annotated[
-        int | None,
-        typer.Option(
-            "--rate",
-            min=1,
-            show_default=False,
-            help=two(
-                "两次共用的每秒交易数，默认为独立进程时峰值的八成",
-                "transactions offered a second to both; without it 80 % of what the isolated network takes",
-            ),
-        ),
-    ] = None,
+    rate: RateOption = None,
     batch: BatchOption = 200,
-    runs: Annotated[
-        int,
-        typer.Option("--runs", min=1, max=9, help=two("每种的测量次数，取中位数", "measured runs of each, medians")),
-    ] = 1,
+    runs: RunsOption = 1,
     seed: SeedOption = 1,
     to: ToOption = None,
     report: ReportOption = None,
     output: OutputOption = Format.table,
 ) -> None:
-    """Both networks in turn, never at once; the ratio is isolated ÷ in process."""
+    """Both networks in turn, never at once, at the knee of the isolated one unless a rate is given; the ratio is isolated ÷ in process."""
     from hnnode.bench.isolation import beside
     from hnnode.bench.plan import Plan
 
@@ -80,15 +67,13 @@ def isolation(
 def _run(nodes: int, plan: Plan, rate: int | None) -> dict[str, Any]:
     from dataclasses import replace
 
-    from hnnode.bench.audit import violations
     from hnnode.bench.chain import ChainRun
     from hnnode.bench.network import Setting
 
     notes().print(say(*(("独立进程", "isolated") if plan.isolated else ("进程内", "in process"))))
     plan = plan if rate is None else replace(plan, rate=rate)
-    with scene(nodes, plan, None, Setting(isolated=plan.isolated)) as network:
-        result = ChainRun(network.net, network.keys, plan, network.progress, network.deploy_s).run()
-        return result | violations(network.net, plan)
+    with scenes(nodes, plan, None, Setting(isolated=plan.isolated)) as open_scene:
+        return ChainRun(open_scene, plan).run()
 
 
 def _table(result: dict[str, Any]) -> RenderableType:

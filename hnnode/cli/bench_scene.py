@@ -6,13 +6,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 from rich.console import RenderableType
+from rich.progress import Progress, TaskID
 
 from hnnode.cli.dev import CHAIN_NAME, Interrupted, interruptible
 from hnnode.cli.language import say, two
@@ -21,11 +21,9 @@ from hnnode.cli.options import optional
 from hnnode.cli.output import Format, emit, notes, progress_bar
 
 if TYPE_CHECKING:  # opening these rooms takes time that most verbs need not spend
-    from hnnode_native import SecretKey
-
-    from hnnode.bench.localnet import LocalNet
     from hnnode.bench.network import Setting
     from hnnode.bench.plan import Plan
+    from hnnode.bench.scene import OpenScene, Part, Scene
 
 _STAGES = {
     "start": ("启动节点", "starting nodes"),
@@ -40,6 +38,11 @@ _STAGES = {
     "sync": ("追赶", "catching up"),
     "query": ("查询", "querying"),
     "locust": ("Locust 负载", "Locust load"),
+}
+_PARTS = {
+    "knee": ("找拐点的链", "chain for the knee"),
+    "measured": ("测量的链", "measured chain"),
+    "overload": ("过载的链", "chain for the overload"),
 }
 
 AppOption = Annotated[str, typer.Option("--app", metavar="evidence|coldchain|…", help=two("应用", "application"))]
@@ -66,6 +69,39 @@ PayloadOption = Annotated[
     int | None,
     optional("--payload", metavar="BYTES", min=1, help=two("载荷长度（evidence）", "length of the payload (evidence)")),
 ]
+SecondsOption = Annotated[
+    int,
+    typer.Option(
+        "--seconds",
+        min=2,
+        max=3600,
+        help=two("每次测量的秒数", "length of each measured run"),
+    ),
+]
+RateOption = Annotated[
+    int | None,
+    typer.Option(
+        "--rate",
+        min=1,
+        show_default=False,
+        help=two(
+            "每秒提交的交易数，默认先在另一条链上找到跟得上的最高速率",
+            "transactions offered a second; without it the most that a chain keeps up with, looked for on one of its own first",
+        ),
+    ),
+]
+RunsOption = Annotated[
+    int,
+    typer.Option(
+        "--runs",
+        min=1,
+        max=9,
+        help=two(
+            "同一条链上相继测量的次数，取中位数",
+            "measured runs, one after the other on one chain; medians are reported",
+        ),
+    ),
+]
 PreloadOption = Annotated[
     int,
     typer.Option(
@@ -73,7 +109,7 @@ PreloadOption = Annotated[
         metavar="KEYS",
         min=0,
         max=100_000_000,
-        help=two("测量前先写入状态的键数", "keys put into the state before the measured part"),
+        help=two("测量前先写入每条链状态的键数", "keys put into the state of every chain before it is loaded"),
     ),
 ]
 KeepOption = Annotated[
@@ -101,64 +137,83 @@ ReportOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A running network with the keys of its workload."""
+@contextmanager
+def _folder(keep: Path | None, part: Part | None) -> Iterator[Path]:
+    """Where the network of a part stands. `keep` exists; the knee's network is beside the one that is kept, so on the same disk."""
+    from hnnode.bench.scene import Part
 
-    net: LocalNet
-    keys: Mapping[str, SecretKey]
-    progress: Callable[[str, int, int], None]
-    deploy_s: Mapping[str, float]
+    if keep is None or part is Part.knee:
+        prefix = "hn-bench-" if keep is None else "knee-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=keep) as thrown_away:
+            yield Path(thrown_away)
+    elif part is Part.overload:
+        folder = keep / part
+        folder.mkdir(mode=0o700)
+        yield folder
+    else:
+        yield keep
 
 
 @contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="hn-bench-") as folder:
-            yield Path(folder)
-    else:
+def scenes(nodes: int, plan: Plan, keep: Path | None, setting: Setting) -> Iterator[OpenScene]:
+    """Networks for a plan. Leaves the process with 130 when it is interrupted; everything is stopped first."""
+    if keep is not None:
         keep.mkdir(mode=0o700, parents=True)
-        yield keep.resolve()
+        keep = keep.resolve()
+    bar = progress_bar()
+    try:
+        with interruptible(), bar:
+            yield lambda part: _scene(nodes, plan, keep, setting, part, bar)
+    except Interrupted as e:
+        raise typer.Exit(130) from e
 
 
 @contextmanager
 def scene(nodes: int, plan: Plan, keep: Path | None, setting: Setting) -> Iterator[Scene]:
-    """A network for a plan. Leaves the process with 130 when it is interrupted; everything is stopped first."""
+    """The one network that a plan needs, otherwise as `scenes`."""
+    with scenes(nodes, plan, keep, setting) as open_scene, open_scene(None) as found:
+        yield found
+
+
+@contextmanager
+def _scene(
+    nodes: int, plan: Plan, keep: Path | None, setting: Setting, part: Part | None, bar: Progress
+) -> Iterator[Scene]:
     from hnnode.bench.network import running
     from hnnode.bench.people import person
+    from hnnode.bench.scene import Scene
 
-    bar = progress_bar()
-    tasks: dict[str, Any] = {}
+    tasks: dict[str, TaskID] = {}
 
     def progress(stage: str, done: int, total: int) -> None:
         if stage not in tasks:
-            tasks[stage] = bar.add_task(say(*_STAGES[stage]), total=total)
+            named = [say(*_STAGES[stage])] if part is None else [say(*_PARTS[part]), say(*_STAGES[stage])]
+            tasks[stage] = bar.add_task(" · ".join(named), total=total)
         bar.update(tasks[stage], completed=done, total=total)
 
     # The workload's actors; the same seed wants the same ones every time.
     people = [person(name, roles) for name, roles in sorted(plan.workload(plan.seed).actors.items())]
-    try:
-        with interruptible(), _folder(keep) as folder, bar:
-            started_s = time.monotonic()
-            homes = make_homes(folder, nodes, CHAIN_NAME, "city", [plan.application], people)
-            made_s = time.monotonic() - started_s
-            progress("start", 0, nodes)
-            ready = 0
+    with _folder(keep, part) as folder:
+        started_s = time.monotonic()
+        homes = make_homes(folder, nodes, CHAIN_NAME, "city", [plan.application], people)
+        made_s = time.monotonic() - started_s
+        progress("start", 0, nodes)
+        ready = 0
 
-            def count() -> None:
-                nonlocal ready
-                ready += 1
-                progress("start", ready, nodes)
+        def count() -> None:
+            nonlocal ready
+            ready += 1
+            progress("start", ready, nodes)
 
-            with running(homes, setting, count) as (net, ready_s):
-                deploy = {
-                    "homes_s": round(made_s, 3),
-                    "ready_s": round(ready_s, 3),
-                    "total_s": round(made_s + ready_s, 3),
-                }
-                yield Scene(net, {p.name: p.key for p in people}, progress, deploy)
-    except Interrupted as e:
-        raise typer.Exit(130) from e
+        with running(homes, setting, count) as (net, ready_s):
+            deploy = {
+                "homes_s": round(made_s, 3),
+                "ready_s": round(ready_s, 3),
+                "total_s": round(made_s + ready_s, 3),
+            }
+            yield Scene(net, {p.name: p.key for p in people}, progress, deploy)
+    for task in tasks.values():
+        bar.remove_task(task)
 
 
 def save(result: Mapping[str, Any], to: Path | None) -> None:

@@ -101,6 +101,7 @@ class ChainNode:
         chain_id, validators = facts.chain_id, facts.validators
         database = self.chain = self.storage.database
         open_chain(database, facts, self.home.genesis)
+        metrics.storage_busy.set_function(database.is_busy)
         load_plugins(self.plugins, database, facts)
         threads = self.threads = Threads()
         accounts = load_accounts(database, config.key_cache_bytes)

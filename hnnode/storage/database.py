@@ -264,8 +264,7 @@ class Database:
 
     def block(self, height: int) -> StoredBlock | None:
         """None for height 0 (genesis is no block) and above the tip."""
-        row = self._row("blocks", height)
-        return None if row is None else layout.decode_block(row)
+        return None if (row := self._row("blocks", height)) is None else layout.decode_block(row)
 
     def batch(self, location: BatchLocation) -> bytes:
         """Plain bytes."""
@@ -278,8 +277,7 @@ class Database:
         return self._batches.read(location)
 
     def receipt(self, height: int, tx_index: int) -> bytes | None:
-        block = self.block(height)
-        return None if block is None else self._receipts.one(block, tx_index)
+        return None if (block := self.block(height)) is None else self._receipts.one(block, tx_index)
 
     def receipts(self, height: int) -> list[bytes]:
         """Empty for a height without block."""
@@ -317,13 +315,14 @@ class Database:
         with STORAGE:
             return self._families.memory_bytes() + self._turn.page_bytes + self._receipts.new_bytes + filters
 
+    def is_busy(self) -> bool:
+        """Files are being written or merged beside the blocks. Any thread."""
+        with STORAGE:
+            return self._families.is_open and self._turn.is_busy
+
     # ------------------------------------------------------------ inside
     def _finish(
-        self,
-        batch: WriteBatch,
-        tip: Tip,
-        writes: Sequence[tuple[bytes, bytes | None]],
-        pages: PageLayer,
+        self, batch: WriteBatch, tip: Tip, writes: Sequence[tuple[bytes, bytes | None]], pages: PageLayer
     ) -> None:
         """Add state, stamps and tip, take up the pages, write, and freeze the height."""
         self._check_usable()

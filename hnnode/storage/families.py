@@ -27,6 +27,7 @@ from hnnode.storage.options import ROOM, database_options, family_options, tune
 _DRAIN_POLL_S = 0.001
 _ENTRIES = "rocksdb.num-entries-active-mem-table"
 _IMMUTABLE = "rocksdb.num-immutable-mem-table"
+_COMPACTIONS = "rocksdb.num-running-compactions"
 
 
 class Families:
@@ -97,6 +98,11 @@ class Families:
     def can_switch(self) -> bool:
         """No memtables are on their way to the files."""
         return self._switched <= self.persisted
+
+    @property
+    def is_busy(self) -> bool:
+        """Memtables are on their way to the files, or files are being merged."""
+        return self._flushing() or bool(self._db.property_int_value(_COMPACTIONS))
 
     def settle(self) -> None:
         """Wait for the memtables that are on their way to the files."""

@@ -52,6 +52,11 @@ class FileTurn:
         """Bytes of the pages that wait."""
         return self._pages.byte_count
 
+    @property
+    def is_busy(self) -> bool:
+        """Files are being written or merged aside. Any thread may ask."""
+        return self._pages.is_busy or self._families.is_busy
+
     def view(self) -> PagesView:
         """The pages of the height written last."""
         return self._pages.view()

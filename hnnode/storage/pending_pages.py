@@ -85,6 +85,11 @@ class PendingPages:
         """Files are being written."""
         return self._writing is not None
 
+    @property
+    def is_busy(self) -> bool:
+        """A thread writes or merges files. Any thread may ask."""
+        return any(work is not None and not work.done() for work in (self._writing, self._merging))
+
     def add(self, pages: PageLayer) -> None:
         """The pages that one block changed."""
         self._changing = self._changing.with_layer(pages)

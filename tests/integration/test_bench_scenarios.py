@@ -7,14 +7,20 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hnnode.bench import fill, knee, network
 from hnnode.bench.budget import STAGES
 from hnnode.bench.delay import relay
-from hnnode.bench.localnet import shifted_base
+from hnnode.bench.localnet import LocalNet, shifted_base
+from hnnode.cli import app
+from hnnode.config import StorageConfig
+from hnnode.storage import Home, open_storage
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCUST_PYTHON = ROOT / "build" / "loadtest" / "bin" / "python"
@@ -34,6 +40,7 @@ def test_chain_bills_every_stage(tmp_path: Path) -> None:
         *("--budget", "--report", str(tmp_path / "report")),
     )
     assert found["lost"] == 0
+    assert found["settings"]["knee_chain"] == "none"
     assert found["state_roots_equal"] is True
     assert found["succeeded_tps"] > 0
     assert found["signature_verifications_per_tx_per_node"] == pytest.approx(1.0, abs=0.01)
@@ -47,6 +54,46 @@ def test_chain_bills_every_stage(tmp_path: Path) -> None:
     assert {"execution", "admission", "storage", "loop"} <= set(budget["threads_us"])
     assert len(found["series"]["committed"]) == 3
     assert "交易吞吐率" in (tmp_path / "report" / "report.html").read_text("utf-8")
+
+
+def test_a_knee_that_is_looked_for_leaves_nothing_to_the_measured_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("GUESS_S", "STEP_S"):
+        monkeypatch.setattr(knee, name, 2)
+    monkeypatch.setattr(knee, "STEPS_MAX", 1)
+    # So little at a time that what is signed lasts for the guess on any machine.
+    monkeypatch.setattr(fill, "PROBE_TXS", 20_000)
+    monkeypatch.setattr(fill, "PROBE_OUTSTANDING", 400)
+    chains: list[tuple[str, str]] = []
+    started = network.running
+
+    @contextmanager
+    def running(homes: Sequence[Path], *more: Any) -> Iterator[tuple[LocalNet, float]]:
+        with started(homes, *more) as (net, ready_s):
+            chains.append((net.status(0)["chain_id"], net.nodes[0].url))
+            yield net, ready_s
+
+    monkeypatch.setattr(network, "running", running)
+    arguments = ["--nodes", "1", "--seconds", "2", "--preload", "300", "--keep", str(tmp_path / "kept")]
+    with pytest.raises(SystemExit) as ended:
+        app.run(["bench", "chain", *arguments, "-o", "json"])
+    assert not ended.value.code
+    found = json.loads(capfd.readouterr().out)
+    assert len({chain_id for chain_id, _ in chains}) == 2
+    assert len({url for _, url in chains}) == 1, "the ports of the first were free again"
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["keys", "node0"]
+    settings = found["settings"]
+    assert (settings["knee_chain"], settings["measured_chain"], settings["rate_given"]) == ("own", "new", False)
+    assert (found["lost"], found["state_roots_equal"]) == (0, True)
+    assert 300 <= settings["preloaded"] < 600
+    kept = open_storage(Home(tmp_path / "kept" / "node0"), StorageConfig())
+    try:
+        chain = kept.database
+        txs = sum(len(chain.tx_ids(height)) for height in range(1, chain.tip().height + 1))
+    finally:
+        kept.close()
+    assert txs == settings["preloaded"] + round(2 * found["accepted_tps"])
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,20 @@ def test_page_names_its_figures_in_both_languages() -> None:
     assert "multiples.0" not in text.partition("<details>")[0]
 
 
+def test_the_page_says_which_chains_were_measured() -> None:
+    settings = {"knee_chain": "own", "measured_chain": "new", "overload_chain": "none", "runs": 3}
+    text = page([_result(settings=settings)])
+    for words in (
+        "速率先在另一条链上找到 · 在一条新链上相继测量 3 次",
+        "rate found on a chain of its own · measured 3 times on one new chain",
+    ):
+        assert words in text
+        assert words in markdown(_result(settings=settings))
+    given = settings | {"knee_chain": "none", "overload_chain": "own", "runs": 1}
+    assert "在新链上测量 · 过载在另一条新链上" in page([_result(settings=given)])
+    assert "new chain" not in page([_result()]), "a result of before says nothing"
+
+
 def test_charts_draw_nothing_from_nothing_and_leave_gaps() -> None:
     assert charts.lines({"a": []}, "s", "a") == charts.columns([], "s", "n", "a") == charts.bars({}, "s", "a", {}) == ""
     assert charts.curve([(1.0, None), (2.0, 3.0)], "x", "y", "z") == ""

@@ -214,6 +214,23 @@ def test_the_files_follow_within_a_bounded_number_of_blocks(store: Store, monkey
     assert store.blocks.segment_count < 40
 
 
+def test_work_beside_the_blocks_is_told_until_it_is_done(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_turn, "REDO_BLOCKS_MAX", 5)
+    told = set[bool]()
+    for height in range(1, 31):
+        store.commit(height)
+        told.add(store.database.is_busy())
+    assert True in told
+    deadline = time.monotonic() + 10
+    while store.database.is_busy():
+        assert time.monotonic() < deadline
+    files = sorted(path for path in store.root.rglob("*.pages"))
+    time.sleep(0.05)
+    assert sorted(path for path in store.root.rglob("*.pages")) == files
+    store.close()
+    assert not store.database.is_busy()
+
+
 def test_blocks_executed_again_are_the_same_blocks(store: Store) -> None:
     for height in (1, 2, 3):
         store.commit(height)

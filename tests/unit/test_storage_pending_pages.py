@@ -123,7 +123,9 @@ def test_a_close_does_not_wait_for_a_merge(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(pending._closing, "wait", lambda _: resting.set() or type(resting).wait(pending._closing, 60))
     pending.tidy(2, 2)
     assert resting.wait(10), "a mebibyte is written and more is to come"
+    assert pending.is_busy
     pending.close()
+    assert not pending.is_busy
     assert sorted(path.suffix for path in directory.iterdir()) == [".pages", ".pages"]
     assert opened(directory, 2).view().read([pages[7][0]]) == [pages[7][1]]
 
