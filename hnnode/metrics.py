@@ -68,7 +68,11 @@ class Metrics:
         self.commit_age = Gauge("hn_commit_age_seconds", "Seconds since the last commit", registry=r)
         self.disk_free = Gauge("hn_disk_free_bytes", "Free bytes on the data disk", registry=r)
         self.stage = Histogram(
-            "hn_stage_seconds", "Time of a block in each stage", ["stage"], buckets=LATENCY_BUCKETS_S, registry=r
+            "hn_stage_seconds",
+            "Time of a submission, an own batch, then a block in each stage",
+            ["stage"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=r,
         )
         self.block_interval = Histogram(
             "hn_block_interval_seconds", "Time between commits", buckets=LATENCY_BUCKETS_S, registry=r
