@@ -68,7 +68,7 @@ class MempoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     door_delay_ms: Positive = 500
     seal_ms: Positive = 20
     seal_busy_ms: Positive = 60
-    batch_sync_ms: Positive = 20
+    batch_sync_ms: Positive = 10
     author_batches_max: Positive = 256
     author_bytes_max: Positive = 64 * 1024 * 1024
     requeue_blocks: Positive = 50

@@ -71,7 +71,11 @@ class Metrics:
             "hn_storage_busy", "1 while files of the database are written or merged beside the blocks", registry=r
         )
         self.stage = Histogram(
-            "hn_stage_seconds", "Time of a block in each stage", ["stage"], buckets=LATENCY_BUCKETS_S, registry=r
+            "hn_stage_seconds",
+            "Time of a submission, an own batch, then a block in each stage",
+            ["stage"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=r,
         )
         self.block_interval = Histogram(
             "hn_block_interval_seconds", "Time between commits", buckets=LATENCY_BUCKETS_S, registry=r

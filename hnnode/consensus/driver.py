@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -372,6 +373,9 @@ class ConsensusDriver:
             self._proposing = None
         decided = await self._proposals.resolve(effect, self._tip)
         self._order.note(effect.height, decided.proposer)
+        if (proposed_at := self._pace_of.proposed_at) is not None:
+            self._proposals.batches.observe_wait(decided.batches, proposed_at)
+            self._metrics.stage.labels("decide").observe(time.monotonic() - proposed_at)
         before, self._tip = self._tip, await self._execute(decided)
         self._pace_of.executed(decided.tx_count)
         self._results_open = decided.tx_count > 0 or self._tip.state_root != before.state_root

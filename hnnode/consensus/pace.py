@@ -3,6 +3,10 @@
 A block costs each node a fixed share of work (votes, log syncs, a database write), whatever it holds. So the time between two proposals is
 GATHER_SHARE times what the last block took from its proposal to its execution: idle chains answer after `block_interval_ms`, busy ones make
 few large blocks, and the interval never grows past `block_interval_busy_ms`. A block that is full as wanted waits for nothing.
+
+What a block takes grows with what was gathered for it. With a fixed part of f seconds and s seconds of work for what a second brings, the
+interval settles at GATHER_SHARE * f / (1 - GATHER_SHARE * s), and past s = 1 / GATHER_SHARE only at its bound: the share says up to which
+load blocks stay small.
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ from collections.abc import Callable
 
 from hnnode.config import ConsensusConfig
 
-GATHER_SHARE = 3.0
+GATHER_SHARE = 1.5
+"""Small blocks up to two thirds of what the chain can take."""
 BLOCK_S = 0.4
 """A block holds no more than was lately executed in this time: beyond it size saves little work and costs everybody latency."""
 BLOCK_TXS_MIN = 4_096
@@ -34,6 +39,11 @@ class Pace:
         self._from = -self._busy_s
         self._interval_s = self._idle_s
         self._txs_per_s = 0.0
+
+    @property
+    def proposed_at(self) -> float | None:
+        """When the running height's first value was begun or came here, by the clock; None before."""
+        return self._proposed_at
 
     def started(self) -> None:
         """A height was started; what it takes counts from its first proposal, since before that others may be gathering."""

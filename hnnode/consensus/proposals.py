@@ -69,7 +69,7 @@ class Proposals:
         self._plugins_hash = plugins_hash
         self._bytes_max = block_bytes_max
         self._tx_count_max = block_tx_count_max
-        self._batches = batches
+        self.batches = batches
         self._now_ms = now_ms
         self._hash_threads = hash_threads
         self.differences = differences
@@ -88,7 +88,7 @@ class Proposals:
         while True:
             self._woken.clear()
             chosen = await self._sound(
-                self._batches.proposable(self._config.block_batches_max, self._bytes_max, tx_count_max)
+                self.batches.proposable(self._config.block_batches_max, self._bytes_max, tx_count_max)
             )
             left = deadline - asyncio.get_running_loop().time()
             if chosen or not must_wait or left <= 0:
@@ -122,7 +122,7 @@ class Proposals:
         codes = await self._in_thread(partial(recheck_batches, [h.batch for h in chosen], self._accounts))
         for held, code in zip(chosen, codes, strict=True):
             if code:
-                self._batches.refuse(held.batch.digest, code)
+                self.batches.refuse(held.batch.digest, code)
         return [held for held, code in zip(chosen, codes, strict=True) if not code]
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
@@ -149,13 +149,13 @@ class Proposals:
         if self._validators.index_of(decoded.header.proposer) is None:
             return HEADER_PROPOSER
         references = decoded.batches
-        last = dict(self._batches.last_seqs())
+        last = dict(self.batches.last_seqs())
         if any(
             seq <= last.get(author, -1) or self._validators.index_of(author) is None for _, author, seq in references
         ):
             return BATCH_LIST_INVALID
         try:
-            held = await self._batches.fetch([(d, a) for d, a, _ in references], sender, self._bytes_max)
+            held = await self.batches.fetch([(d, a) for d, a, _ in references], sender, self._bytes_max)
         except PeerFault as fault:
             return fault.code
         expected = self._expected(height, tip, clock=False)
@@ -188,7 +188,7 @@ class Proposals:
 
     def _check_batches(self, value: bytes, expected: Expected, held: Sequence[HeldBatch]) -> int:
         return check_value_batches(
-            value, expected, [h.batch for h in held], self._validators, self._accounts, self._batches.last_seqs()
+            value, expected, [h.batch for h in held], self._validators, self._accounts, self.batches.last_seqs()
         )
 
     async def resolve(self, effect: Effect, tip: Tip) -> Decided:
@@ -210,7 +210,7 @@ class Proposals:
         code, _ = check_value(effect.data, expected)
         held: list[HeldBatch] = []
         if not code:
-            held = await self._batches.fetch([(d, a) for d, a, _ in value.batches], header.proposer, None)
+            held = await self.batches.fetch([(d, a) for d, a, _ in value.batches], header.proposer, None)
             code = await self._in_thread(partial(self._check_batches, effect.data, expected, held))
         if code:
             raise FatalError("INVALID_VALUE_DECIDED", f"height {effect.height}: rule {code} broken by a decided block")

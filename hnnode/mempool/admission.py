@@ -53,7 +53,8 @@ class Answer:
 
 Admit = Callable[[list[bytes]], Answer]
 """One call, in an admission thread: many bodies of frames, and what became of their transactions."""
-_Job = tuple[bytes, asyncio.Future[Admission]]
+_Job = tuple[bytes, asyncio.Future[Admission], float]
+"""A body, its answer, and when it came (monotonic)."""
 
 
 class Counts(Protocol):
@@ -100,12 +101,15 @@ class Admissions:
         metrics: Counts,
         threads: ThreadPoolExecutor,
         on_admitted: Callable[[], None],
+        observe: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        """on_admitted: called after each call that took something into the pool."""
+        """on_admitted: called after each call that took something into the pool. observe: told how long the first body of each
+        call took, waiting included."""
         self._admit = admit
         self._metrics = metrics
         self._threads = threads
         self._on_admitted = on_admitted
+        self._observe = observe
         self._jobs: deque[_Job] = deque()
         self._running = 0
         self._timer: asyncio.Handle | None = None
@@ -120,7 +124,7 @@ class Admissions:
     def put(self, body: bytes) -> asyncio.Future[Admission]:
         """Queue a body of frames. The future fails with Rejected 1001 when its framing is broken."""
         future: asyncio.Future[Admission] = asyncio.get_running_loop().create_future()
-        self._jobs.append((body, future))
+        self._jobs.append((body, future, time.monotonic()))
         self.bytes_waiting += len(body)
         self._queued_bytes += len(body)
         self._schedule()
@@ -168,11 +172,11 @@ class Admissions:
         self._schedule()
 
     async def _call(self, group: list[_Job]) -> None:
-        bodies = [body for body, _ in group]
+        bodies = [body for body, _, _ in group]
         try:
             answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._admit, bodies)
         except BaseException as e:
-            for _, future in group:
+            for _, future, _ in group:
                 if not future.done():
                     future.set_exception(e)
             if not isinstance(e, Exception):
@@ -180,6 +184,7 @@ class Admissions:
         else:
             self.pool_bytes = answer.pool_bytes
             self._hand_out(group, answer)
+            self._observe(time.monotonic() - group[0][2])
         finally:
             self._running -= 1
             self.bytes_waiting -= sum(map(len, bodies))
@@ -188,7 +193,7 @@ class Admissions:
     # -------------------------------------------------------------- answers
     def _hand_out(self, group: list[_Job], answer: Answer) -> None:
         start = admitted = 0
-        for (_, future), count in zip(group, answer.counts, strict=True):
+        for (_, future, _), count in zip(group, answer.counts, strict=True):
             if count < 0:
                 if not future.done():
                     future.set_exception(

@@ -65,6 +65,7 @@ class BatchBuffer:
         self._pool = pool
         self._network = network
         self._on_fatal = on_fatal
+        self._stage = metrics.stage
         self._held = HeldBatches(config, account, validators)
         self._fetch = BatchFetch(self._held, account, batch_log, network, metrics)
         self._writer = BatchWriter(batch_log, metrics, disk_thread, config.batch_sync_ms, self._on_held, on_fatal)
@@ -140,6 +141,13 @@ class BatchBuffer:
     def last_seqs(self) -> list[tuple[bytes, int]]:
         return self._held.last_seqs()
 
+    def observe_wait(self, batches: Sequence[HeldBatch], proposed_at: float) -> None:
+        """Measure how long the own ones waited for their quorum, and then for the proposal of this time (monotonic)."""
+        for held in batches:
+            if (waits := self._held.waits(held.batch.digest, proposed_at)) is not None:
+                for stage, wait_s in zip(("acknowledge", "propose"), waits, strict=True):
+                    self._stage.labels(stage).observe(wait_s)
+
     def proposable(self, batches_max: int, bytes_max: int, tx_count_max: int) -> list[HeldBatch]:
         return self._held.proposable(batches_max, bytes_max, tx_count_max)
 
@@ -155,8 +163,10 @@ class BatchBuffer:
     # -------------------------------------------------------------- writing
     async def publish(self, batch: Batch) -> None:
         """Push an own sealed batch to all validators and make it durable here."""
+        started = time.monotonic()
         self._network.broadcast(Channel.BULK, Kind.BATCH, batch.packed)
         await self.store([batch])
+        self._stage.labels("store").observe(time.monotonic() - started)
 
     async def store(self, batches: Sequence[Batch], *, acknowledge: bool = True) -> list[HeldBatch]:
         known = {b.digest: held for b in batches if (held := self._held.get(b.digest)) is not None}

@@ -42,6 +42,7 @@ class Entry:
     acks: set[bytes]
     power: int = 0
     is_acked: bool = False
+    acked_at: float = 0.0
     beyond_quota: bool = False
 
 
@@ -93,6 +94,13 @@ class HeldBatches:
     def is_known(self, digest: bytes) -> bool:
         """Held, or committed a short while ago. From any thread."""
         return digest in self._entries or digest in self._recent
+
+    def waits(self, digest: bytes, until: float) -> tuple[float, float] | None:
+        """Seconds that an own batch, which a quorum holds, waited for this quorum, and then until a time; None for others."""
+        entry = self._entries.get(digest)
+        if entry is None or entry.author != self._account or not entry.is_acked:
+            return None
+        return entry.acked_at - entry.at, max(0.0, until - entry.acked_at)
 
     def is_author(self, account: bytes) -> bool:
         return account in self._authors
@@ -262,6 +270,7 @@ class HeldBatches:
         entry.power += self.powers.get(account, 0)
         if not entry.is_acked and entry.power >= self._quorum:
             entry.is_acked = True
+            entry.acked_at = time.monotonic()
             self._acked += 1
             self.acked_tx_count += entry.tx_count
             self._resolve(entry.digest)

@@ -79,12 +79,15 @@ class Mempool:
             metrics=metrics,
             threads=verify_threads,
             on_admitted=self._on_admitted,
+            observe=metrics.stage.labels("admit").observe,
         )
         self._dropped: OrderedDict[bytes, int] = OrderedDict()
         self._waiters: dict[bytes, list[asyncio.Future[None]]] = {}
         self._waiter_count = 0
         self._work = asyncio.Event()
         self._spacing = False
+        self._gathering_from: float | None = None
+        self._stage = metrics.stage
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -97,6 +100,8 @@ class Mempool:
         await self._admissions.stop()
 
     def _on_admitted(self) -> None:
+        if self._gathering_from is None:
+            self._gathering_from = time.monotonic()
         # A sealer that waits for a fuller batch is woken only when there is one.
         if not self._spacing or self._pool.count() >= self._config.batch_tx_count_max:
             self._work.set()
@@ -151,6 +156,7 @@ class Mempool:
                     if batch is None:
                         break
                     self._seq += 1
+                    self._observe_seal()
                     await self._batches.publish(batch)
                     await self._space(started)
         except asyncio.CancelledError:
@@ -158,6 +164,13 @@ class Mempool:
         except BaseException as e:
             self._on_fatal(e)
             raise
+
+    def _observe_seal(self) -> None:
+        """How long the oldest transaction of the batch waited in the pool, at most."""
+        now = time.monotonic()
+        if self._gathering_from is not None:
+            self._stage.labels("seal").observe(now - self._gathering_from)
+        self._gathering_from = now if self._pool.count() > 0 else None
 
     async def _space(self, started: float) -> None:
         """Wait until the next batch is full, or due. While own batches wait for their block, a later one loses nothing by being fuller."""

@@ -51,6 +51,9 @@ class Batches(Protocol):
     def last_seqs(self) -> list[tuple[bytes, int]]:
         """(author, last committed seq) of the authors that have committed any batch."""
 
+    def observe_wait(self, batches: Sequence[HeldBatch], proposed_at: float) -> None:
+        """Measure how long the own ones waited for their quorum, and then for the proposal of this time (monotonic)."""
+
     def waiting(self) -> bool:
         """Whether any uncommitted batch is held, acknowledged or not."""
 

@@ -32,6 +32,7 @@ class World:
         self.metrics = Metrics()
         self.admitted = 0
         self.calls: list[int] = []
+        self.took_s: list[float] = []
         self.gate = Event()
         self.gate.set()
         node = self.node
@@ -40,6 +41,7 @@ class World:
             metrics=self.metrics,
             threads=threads,
             on_admitted=self._on_admitted,
+            observe=self.took_s.append,
         )
         native = self.admissions._admit
 
@@ -102,6 +104,8 @@ def test_posts_that_come_together_share_a_call_and_get_their_own_answers() -> No
         assert w.admissions.bytes_waiting == 0
         assert w.admissions.pool_bytes == w.node.pool.bytes_used() > 0
         assert w.admitted == 1
+        assert len(w.took_s) == 1
+        assert 0 < w.took_s[0] < 60
 
     run(story)
 

@@ -117,7 +117,7 @@ def test_a_slow_block_lets_the_next_one_gather_up_to_the_cap() -> None:
     clock, ready = Clock(), [100]
     p = pace(ready, clock)
     block(p, clock, 0.06)
-    assert abs(p.delay_s(behind=False) - 0.12) < 1e-9
+    assert abs(p.delay_s(behind=False) - 0.03) < 1e-9
     block(p, clock, 0.2)
     assert abs(p.delay_s(behind=False) - 0.05) < 1e-9
     block(p, clock, 5.0)
@@ -146,7 +146,21 @@ def test_time_in_which_others_gather_is_not_the_cost_of_a_block() -> None:
     p.proposed()
     clock.now += 0.02
     p.executed(100)
-    assert abs(p.delay_s(behind=False) - 0.08) < 1e-9
+    assert abs(p.delay_s(behind=False) - 0.02) < 1e-9
+    assert abs((p.proposed_at or 0.0) - (clock.now - 0.04)) < 1e-9
+
+
+def test_blocks_stay_small_up_to_two_thirds_of_what_the_chain_can_take() -> None:
+    """A fixed part of 20 ms, and as many seconds of work for each second of load as is said."""
+    for load, low_s, high_s in ((0.31, 0.03, 0.08), (0.5, 0.08, 0.16), (0.9, 0.25, 0.25)):
+        clock, ready = Clock(), [100]
+        p = pace(ready, clock)
+        block(p, clock, 0.2)
+        interval_s = 0.25
+        for _ in range(60):
+            block(p, clock, took_s := 0.02 + load * interval_s)
+            interval_s = took_s + p.delay_s(behind=False)
+        assert low_s - 1e-6 <= interval_s <= max(high_s, took_s) + 1e-6, (load, interval_s)
 
 
 def test_a_proposal_holds_what_is_executed_in_a_moment_and_always_a_batch() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -139,3 +140,20 @@ def test_skipped_and_expired_batches_go_and_own_ones_are_reported() -> None:
     assert held_book.own_bytes_committed == late.size
     assert held_book.is_known(late.digest)
     assert not held_book.hold(held(batch(7, 0, 4)))
+
+
+def test_only_own_batches_that_a_quorum_holds_say_how_long_they_waited() -> None:
+    held_book = book()
+    own, other = batch(1, 0, 1), batch(2, 1, 1)
+    for one in (own, other):
+        assert held_book.hold(held(one))
+    assert held_book.waits(own.digest, 0.0) is None
+    for peer in ACCOUNTS[1:]:
+        held_book.acknowledge(peer, [own.digest, other.digest])
+    assert held_book.waits(other.digest, 0.0) is None
+    for_quorum_s, for_block_s = held_book.waits(own.digest, time.monotonic() + 10) or (-1.0, -1.0)
+    assert 0 <= for_quorum_s < 5
+    assert 9 < for_block_s < 11
+    assert held_book.waits(own.digest, 0.0) == (for_quorum_s, 0.0)
+    held_book.commit([held(own)], 1)
+    assert held_book.waits(own.digest, 0.0) is None
