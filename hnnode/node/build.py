@@ -40,6 +40,7 @@ from hnnode.node.health import Health
 from hnnode.node.links import tcp_network
 from hnnode.node.opening import (
     check_frames,
+    frame_bytes_of,
     load_accounts,
     load_plugins,
     open_chain,
@@ -128,7 +129,7 @@ class ChainNode:
             config.mempool.requeue_blocks,
         )
         self.network = self._make_network(config, chain_id, key, metrics)
-        exchange = ResultsExchange(self.network, recent, config.network.frame_bytes_max)
+        exchange = ResultsExchange(self.network, recent, frame_bytes_of(facts))
         self._differences = Differences(
             directory=self.home.differences,
             recent=recent,
@@ -197,7 +198,8 @@ class ChainNode:
             results_open=tip_block is not None and tip_block.tx_count > 0,
             execute=self.pipeline.execute,
             batches_waiting=self.batches.waiting,
-            txs_ready=self.batches.ready_tx_count,
+            block_bytes_max=facts.file.block_bytes_max,
+            ready=self.batches.ready,
             wants_block=self.plugins.wants_block,
             on_fatal=self._on_fatal,
         )
