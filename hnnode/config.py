@@ -30,7 +30,7 @@ class Peer(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class NetworkConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 30300
-    frame_bytes_max: Positive = 4 * 1024 * 1024
+    frame_bytes_max: Positive = 9 * 1024 * 1024
     queue_bytes_max: Positive = 32 * 1024 * 1024
     handshake_ms: Positive = 5_000
     handshakes_pending_max: Positive = 64

@@ -501,6 +501,8 @@ class Pool:
     def bytes_used(self) -> int: ...
     def count(self) -> int:
         """Waiting to be sealed."""
+    def fills_batch(self) -> bool:
+        """Whether what waits to be sealed fills a batch, in transactions or in bytes."""
     def verified_count(self) -> int:
         """Signature verifications done by `admit` and `verify_batches` with this pool, since start."""
 

@@ -57,7 +57,8 @@ class ConsensusDriver:
         results_open: bool,
         execute: Callable[[Decided], Awaitable[Tip]],
         batches_waiting: Callable[[], bool],
-        txs_ready: Callable[[], int],
+        block_bytes_max: int,
+        ready: Callable[[], tuple[int, int]],
         wants_block: Callable[[int], bool],
         next_due_ms: Callable[[], Awaitable[int | None]],
         now_ms: Clock,
@@ -69,8 +70,8 @@ class ConsensusDriver:
 
         execute: runs and writes a decided block and returns its results; it may wait for the disk to keep up.
 
-        batches_waiting: a batch waits for a block. txs_ready: transactions that a block of now could hold. wants_block: the chain at this
-        height has work of its own. next_due_ms: when something of the state after the tip is due.
+        batches_waiting: a batch waits for a block. ready: transactions that a block of now could hold, and their bytes. wants_block: the
+        chain at this height has work of its own. next_due_ms: when something of the state after the tip is due.
         """
         self._config = config
         self._engine = engine
@@ -86,7 +87,7 @@ class ConsensusDriver:
         self._execute = execute
         self._batches_waiting = batches_waiting
         self._wants_block = wants_block
-        self._pace_of = Pace(config, txs_ready)
+        self._pace_of = Pace(config, block_bytes_max, ready)
         self._on_fatal = on_fatal
         self._effects: deque[Effect] = deque()
         self._effects_ready = asyncio.Event()

@@ -2,7 +2,8 @@
 
 A block costs each node a fixed share of work (votes, log syncs, a database write), whatever it holds. So the time between two proposals is
 GATHER_SHARE times what the last block took from its proposal to its execution: idle chains answer after `block_interval_ms`, busy ones make
-few large blocks, and the interval never grows past `block_interval_busy_ms`. A block that is full as wanted waits for nothing.
+few large blocks, and the interval never grows past `block_interval_busy_ms`. A block that is full as wanted, in transactions or in bytes,
+waits for nothing.
 
 What a block takes grows with what was gathered for it. With a fixed part of f seconds and s seconds of work for what a second brings, the
 interval settles at GATHER_SHARE * f / (1 - GATHER_SHARE * s), and past s = 1 / GATHER_SHARE only at its bound: the share says up to which
@@ -22,18 +23,26 @@ BLOCK_S = 0.4
 """A block holds no more than was lately executed in this time: beyond it size saves little work and costs everybody latency."""
 BLOCK_TXS_MIN = 4_096
 """Whatever that is: the largest batch has to fit."""
+BYTES_WANTED = 0.4
+"""Of the bytes that a block may have: with so many ready it is full as wanted. More come while the block before it is executed."""
 
 
 class Pace:
     """One chain's pace on this node; it decides only when the own engine starts a height, never what is valid."""
 
     def __init__(
-        self, config: ConsensusConfig, txs_ready: Callable[[], int], clock: Callable[[], float] = time.monotonic
+        self,
+        config: ConsensusConfig,
+        block_bytes_max: int,
+        ready: Callable[[], tuple[int, int]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """ready: transactions that a block of now could hold, and their bytes."""
         self._idle_s = config.block_interval_ms / 1000
         self._busy_s = max(self._idle_s, config.block_interval_busy_ms / 1000)
         self._wanted = config.block_tx_count_wanted
-        self._txs_ready = txs_ready
+        self._bytes_wanted = int(BYTES_WANTED * block_bytes_max)
+        self._ready = ready
         self._clock = clock
         self._proposed_at: float | None = None
         self._from = -self._busy_s
@@ -73,9 +82,9 @@ class Pace:
         """Seconds to wait before the next height, 0 when it is due. behind: peers stand at it already."""
         if behind:
             return 0.0
-        ready = self._txs_ready()
-        if ready >= self._wanted:
+        tx_count, size = self._ready()
+        if tx_count >= self._wanted or size >= self._bytes_wanted:
             return 0.0
         # An empty block certifies results that somebody may wait to prove; nothing is gathered by delaying it.
-        interval_s = self._interval_s if ready else self._idle_s
+        interval_s = self._interval_s if tx_count else self._idle_s
         return max(0.0, self._from + interval_s - self._clock())

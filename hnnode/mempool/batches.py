@@ -134,9 +134,8 @@ class BatchBuffer:
         """Bytes of this node's batches that blocks took, since start."""
         return self._held.own_bytes_committed
 
-    def ready_tx_count(self) -> int:
-        """Transactions in uncommitted batches that a quorum holds."""
-        return self._held.acked_tx_count
+    def ready(self) -> tuple[int, int]:
+        return self._held.acked_tx_count, self._held.acked_bytes
 
     def last_seqs(self) -> list[tuple[bytes, int]]:
         return self._held.last_seqs()

@@ -36,6 +36,8 @@ KEEP = 0.85
 SMOOTH_S = 2.0
 SMOOTH_MAX = 0.5
 """The measured rate is one of about two seconds, and no window counts more than half: a pause of the chain must not close the door."""
+SHRINK = 0.5
+"""Of its width a door keeps so much from one window to the next: the first seconds of a load, when much is still cold, say little."""
 BYTES_FLOOR = 256 * 1024
 """A door that refuses lets in so much all the same, else it could not see that the chain is fast again."""
 RETRY_MS_MIN = 100
@@ -103,6 +105,7 @@ class Door:
         self._last = self._since
         self._is_waited_for = False
         self._has_refused = False
+        self._rests = True
         self._shares = Shares()
         self.bytes_max = self._bytes_min
 
@@ -115,10 +118,16 @@ class Door:
     def retry_after_ms(self, waiting: int) -> int:
         """When there should be room for everybody again, as fast as the chain took transactions lately."""
         too_many = waiting - ROOM_FOR_ALL * self.bytes_max
-        return min(RETRY_MS_MAX, max(RETRY_MS_MIN, math.ceil(1000 * too_many / max(1.0, self._rate))))
+        rate = self._rate or self.bytes_max / self._delay_s
+        return min(RETRY_MS_MAX, max(RETRY_MS_MIN, math.ceil(1000 * too_many / max(1.0, rate))))
 
     def took(self, size: int, source: str) -> None:
         """A body of this source went in."""
+        if self._rests:
+            self._rests = False
+            now = self._clock()
+            if now - self._last > WINDOW_S:  # what nobody sent in this time says nothing of the chain
+                self._taken, self._since = 0, now
         self._shares.add(size, source)
 
     def committed(self, size: int, waiting: int) -> None:
@@ -128,6 +137,7 @@ class Door:
         if self._is_waited_for:  # else the time since the last block is that in which nobody wanted one
             self._block_s += (min(now - self._last, INTERVAL_S_MAX) - self._block_s) / INTERVALS
         self._is_waited_for = waiting > 0
+        self._rests = waiting == 0
         self._last = now
         passed_s = now - self._since
         if passed_s < WINDOW_S:
@@ -138,7 +148,8 @@ class Door:
         else:
             self._rate = max(rate, self._rate * KEEP)
         least = self._bytes_floor if self._has_refused else self._bytes_min
-        self.bytes_max = min(self._bytes_max, max(least, int(self._rate * self._delay())))
+        width = max(int(self._rate * self._delay()), int(SHRINK * self.bytes_max))
+        self.bytes_max = min(self._bytes_max, max(least, width))
         self._taken, self._since = 0, now
         self._has_refused = False
         self._shares.halve()

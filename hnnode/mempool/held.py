@@ -3,7 +3,7 @@
 Plain bookkeeping on the event loop: no disk, no socket, no clock of its own. Every question that is asked for a frame or a block is
 answered from counters that change when a batch comes, is acknowledged or goes; nothing here runs once a transaction.
 
-Invariant: `_acked` and `acked_tx_count` count exactly the entries whose `is_acked` is set.
+Invariant: `_acked`, `acked_tx_count` and `acked_bytes` count exactly the entries whose `is_acked` is set.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ class HeldBatches:
         self._acked = 0
         self.acked_tx_count = 0
         """Transactions in batches that a quorum holds."""
+        self.acked_bytes = 0
+        """Bytes of those batches."""
         self.own_bytes_committed = 0
         """Bytes of this node's batches that blocks took, since start."""
 
@@ -237,6 +239,7 @@ class HeldBatches:
         if entry.is_acked:
             self._acked -= 1
             self.acked_tx_count -= entry.tx_count
+            self.acked_bytes -= entry.size
         author = self._authors[entry.author]
         if author.entries.get(entry.seq) is entry:
             del author.entries[entry.seq]
@@ -273,6 +276,7 @@ class HeldBatches:
             entry.acked_at = time.monotonic()
             self._acked += 1
             self.acked_tx_count += entry.tx_count
+            self.acked_bytes += entry.size
             self._resolve(entry.digest)
 
     def _resolve(self, digest: bytes) -> None:

@@ -103,7 +103,7 @@ class Mempool:
         if self._gathering_from is None:
             self._gathering_from = time.monotonic()
         # A sealer that waits for a fuller batch is woken only when there is one.
-        if not self._spacing or self._pool.count() >= self._config.batch_tx_count_max:
+        if not self._spacing or self._pool.fills_batch():
             self._work.set()
 
     # -------------------------------------------------------------- the door
@@ -174,7 +174,7 @@ class Mempool:
 
     async def _space(self, started: float) -> None:
         """Wait until the next batch is full, or due. While own batches wait for their block, a later one loses nothing by being fuller."""
-        while self._pool.count() < self._config.batch_tx_count_max:
+        while not self._pool.fills_batch():
             busy = self._batches.own_waiting()
             spacing_s = (self._config.seal_busy_ms if busy else self._config.seal_ms) / 1000
             left_s = started + spacing_s - time.monotonic()

@@ -159,6 +159,7 @@ class BlockWork:
         seqs: dict[bytes, int] = {}
         for held in decided.batches:
             seqs[held.batch.author] = max(seqs.get(held.batch.author, 0), held.batch.seq)
+        receipts = result.receipts_packed  # a copy each time
         tip = Tip(
             decided.height,
             decided.block_hash,
@@ -173,8 +174,8 @@ class BlockWork:
             certificate=decided.certificate,
             batches=[(h.batch.digest, h.batch.tx_count, h.location) for h in decided.batches],
             tx_count=decided.tx_count,
-            receipts_packed=result.receipts_packed,
-            receipts_stored=pack_receipts(result.receipts_packed, [h.batch for h in decided.batches]),
+            receipts_packed=receipts,
+            receipts_stored=pack_receipts(receipts, [h.batch for h in decided.batches]),
             writes=result.writes,
             pages=pages,
             author_seqs=sorted(seqs.items()),

@@ -36,6 +36,7 @@ from hnnode.node.health import Health
 from hnnode.node.links import tcp_network
 from hnnode.node.opening import (
     check_frames,
+    frame_bytes_of,
     has_open_results,
     load_accounts,
     load_plugins,
@@ -131,7 +132,7 @@ class ChainNode:
             config.mempool.requeue_blocks,
         )
         self.network = self._make_network(config, chain_id, key, metrics)
-        exchange = ResultsExchange(self.network, recent, config.network.frame_bytes_max)
+        exchange = ResultsExchange(self.network, recent, frame_bytes_of(facts))
         self._differences = Differences(
             directory=self.home.differences,
             recent=recent,
@@ -200,7 +201,8 @@ class ChainNode:
             results_open=has_open_results(tip, tip_block),
             execute=self.pipeline.execute,
             batches_waiting=self.batches.waiting,
-            txs_ready=self.batches.ready_tx_count,
+            block_bytes_max=facts.file.block_bytes_max,
+            ready=self.batches.ready,
             wants_block=self.plugins.wants_block,
             next_due_ms=self.pipeline.next_due_ms,
             now_ms=_now_ms,

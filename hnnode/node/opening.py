@@ -32,12 +32,16 @@ FRAME_OVERHEAD_BYTES = 256 * 1024
 
 def check_frames(facts: Genesis, frame_bytes_max: int) -> None:
     """Raises: ConfigError CONFIG_INVALID: frames are too small for a block."""
-    if facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES > frame_bytes_max:
+    if (least := frame_bytes_of(facts)) > frame_bytes_max:
         raise ConfigError(
             "CONFIG_INVALID",
-            f"network.frame_bytes_max: got {frame_bytes_max}, want at least "
-            f"{facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES} (a whole block fits one frame)",
+            f"network.frame_bytes_max: got {frame_bytes_max}, want at least {least} (a whole block fits one frame)",
         )
+
+
+def frame_bytes_of(facts: Genesis) -> int:
+    """What every node of this chain takes in one frame, whatever else it is configured to."""
+    return facts.file.block_bytes_max + FRAME_OVERHEAD_BYTES
 
 
 def load_plugins(plugins: PluginSets, database: Database, facts: Genesis) -> None:

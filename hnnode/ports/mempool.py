@@ -57,8 +57,8 @@ class Batches(Protocol):
     def waiting(self) -> bool:
         """Whether any uncommitted batch is held, acknowledged or not."""
 
-    def ready_tx_count(self) -> int:
-        """Transactions in uncommitted batches that a quorum holds."""
+    def ready(self) -> tuple[int, int]:
+        """Transactions in uncommitted batches that a quorum holds, and the bytes of those batches."""
 
     async def fetch(
         self, digests: Sequence[tuple[bytes, bytes]], proposer: bytes, bytes_max: int | None

@@ -73,10 +73,34 @@ def test_a_refusing_door_measures_the_rate_and_not_its_peaks() -> None:
     assert door.bytes_max >= 650_000
 
 
+def test_time_in_which_nobody_sent_is_not_the_rate_of_the_chain() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=1_000, pool_bytes_max=2**30), clock)
+    clock.now += 3_600.0
+    for start in (True, False):
+        door.took(1, "crowd")
+        crowd(door, clock, 0.6, 1_000_000)
+        assert door.bytes_max > 900_000, start
+        clock.now += 0.1
+        door.committed(0, 0)
+        clock.now += 60.0
+
+
+def test_a_door_halves_at_most_from_one_moment_to_the_next() -> None:
+    clock = Clock()
+    door = Door(MempoolConfig(door_bytes_min=8 * BYTES_FLOOR, door_delay_ms=500, pool_bytes_max=2**30), clock)
+    widths = []
+    for _ in range(4):
+        crowd(door, clock, 0.6, 100)
+        widths.append(door.bytes_max // BYTES_FLOOR)
+    assert widths == [4, 2, 1, 1]
+
+
 def test_who_is_refused_learns_when_there_should_be_room() -> None:
     clock = Clock()
     door = Door(MempoolConfig(door_bytes_min=1_000, door_delay_ms=1_000, pool_bytes_max=2**30), clock)
-    assert door.retry_after_ms(10**9) == RETRY_MS_MAX  # nothing is known
+    assert door.retry_after_ms(10**9) == RETRY_MS_MAX
+    assert 240 <= door.retry_after_ms(door.bytes_max) <= 260  # nothing is known: the least is taken in the delay
     crowd(door, clock, 20.0, 4_000_000)
     assert 240 <= door.retry_after_ms(door.bytes_max) <= 260
     assert 490 <= door.retry_after_ms(int(1.25 * door.bytes_max)) <= 510
@@ -93,9 +117,9 @@ def test_time_in_which_nobody_wanted_a_block_is_not_the_pace_of_the_chain() -> N
     assert 2_900_000 <= door.bytes_max <= 3_000_000
 
 
-def pace(ready: list[int], clock: Clock) -> Pace:
+def pace(ready: list[int], clock: Clock, tx_bytes: int = 0) -> Pace:
     config = ConsensusConfig(block_interval_ms=40, block_interval_busy_ms=250, block_tx_count_wanted=6_000)
-    return Pace(config, lambda: ready[0], clock)
+    return Pace(config, 1_000_000, lambda: (ready[0], tx_bytes * ready[0]), clock)
 
 
 def block(p: Pace, clock: Clock, took_s: float) -> None:
@@ -134,6 +158,15 @@ def test_full_blocks_certifying_blocks_and_peers_ahead_wait_for_nothing() -> Non
     ready[0] = 10
     assert p.delay_s(behind=False) > 0.0
     assert p.delay_s(behind=True) == 0.0
+
+
+def test_a_block_that_is_full_of_bytes_waits_for_nothing() -> None:
+    clock, ready = Clock(), [399]
+    p = pace(ready, clock, tx_bytes=1_000)
+    block(p, clock, 0.1)
+    assert p.delay_s(behind=False) > 0.0
+    ready[0] = 400
+    assert p.delay_s(behind=False) == 0.0
 
 
 def test_time_in_which_others_gather_is_not_the_cost_of_a_block() -> None:

@@ -87,6 +87,7 @@ def test_counters_follow_a_naive_twin() -> None:
                 here = {d: b for d, b in here.items() if d in kept}
             ready = [b for d, b in here.items() if sum(POWERS[a] for a in acks[d]) >= quorum]
             assert held_book.acked_tx_count == sum(b.tx_count for b in ready)
+            assert held_book.acked_bytes == sum(b.size for b in ready)
             if ready:
                 assert held_book.waiting()
 

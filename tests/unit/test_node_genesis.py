@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hnnode.config import Config, load_config
+from hnnode.config import Config, NetworkConfig, load_config
 from hnnode.crypto.keys import generate_key
 from hnnode.errors import ConfigError
 from hnnode.node.genesis import (
@@ -23,6 +23,7 @@ from hnnode.node.genesis import (
     save_genesis,
     write_testnet,
 )
+from hnnode.node.opening import check_frames
 
 
 def some_genesis() -> GenesisFile:
@@ -70,6 +71,24 @@ def test_altered_genesis_is_refused(tmp_path: Path, change: dict[str, object]) -
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **change}), "utf-8")
     with pytest.raises(ConfigError, match="GENESIS_INVALID"):
         load_genesis(path)
+
+
+def test_a_new_chain_names_the_bytes_of_a_block_and_a_default_frame_holds_them() -> None:
+    made = build_genesis(some_genesis())
+    assert made.file.block_bytes_max == 8 << 20
+    check_frames(made, NetworkConfig().frame_bytes_max)
+    with pytest.raises(ConfigError, match="frame_bytes_max"):
+        check_frames(made, 8 << 20)
+
+
+def test_a_genesis_that_names_no_bytes_of_a_block_is_the_chain_that_it_was(tmp_path: Path) -> None:
+    genesis = build_genesis(msgspec.structs.replace(some_genesis(), block_bytes_max=3 << 20))
+    path = tmp_path / "genesis.json"
+    save_genesis(path, build_genesis(msgspec.structs.replace(genesis.file, chain_id=genesis.chain_id.hex())))
+    facts = json.loads(path.read_text("utf-8"))
+    del facts["block_bytes_max"]
+    path.write_text(json.dumps(facts), "utf-8")
+    assert load_genesis(path).chain_id == genesis.chain_id
 
 
 @pytest.mark.parametrize("key", ["", "04" + "00" * 64, "04" + "ff" * 64, "zz", "02" + "11" * 32])

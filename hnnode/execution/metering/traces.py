@@ -106,7 +106,7 @@ def _parts(each: Any, own: frozenset[int]) -> tuple[Any, ...] | None:
     if isinstance(each, types.ModuleType):
         return (vars(each),) if id(vars(each)) in own else ()
     if isinstance(each, _ALIASES):
-        return (each.__origin__,)
+        return (cast(Any, each).__origin__,)
     if kind is _FACTORY:
         return (each.factory,)
     if kind in (types.CellType, msgspec.Meta):

@@ -241,6 +241,13 @@ impl Pool {
         self.table().queue.len()
     }
 
+    /// Whether what waits for a batch fills one: its transactions reach the count, or with their lengths do not fit the bytes.
+    pub fn fills_batch(&self) -> bool {
+        let table = self.table();
+        let count = table.queue.len() as u64;
+        count >= self.limits.batch_tx_count_max || table.pending_bytes + 4 * count > self.limits.batch_bytes_max
+    }
+
     /// Number of own batches that are not fully committed.
     pub fn sealed_batch_count(&self) -> usize {
         self.table().sealed.len()

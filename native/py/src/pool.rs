@@ -327,6 +327,10 @@ impl PyPool {
         self.pool.pending_count()
     }
 
+    fn fills_batch(&self) -> bool {
+        self.pool.fills_batch()
+    }
+
     fn verified_count(&self) -> u64 {
         self.verified.load(Ordering::Relaxed)
     }

@@ -17,7 +17,9 @@ fn test_seal_takes_the_oldest_within_count_and_bytes() {
     let items: Vec<_> = txs.iter().map(|tx| tx.encode()).collect();
     assert_eq!(admit(&pool, &accounts, &items), [0; 6]);
     let ids: Vec<_> = txs.iter().map(|tx| tx.body.tx_id()).collect();
-    for (seq, want) in [(1, &ids[..3]), (2, &ids[3..5]), (3, &ids[5..])] {
+    // Three by number, then two that a third one's bytes leave no room for, then one that fills nothing.
+    for (seq, want, fills) in [(1, &ids[..3], true), (2, &ids[3..5], true), (3, &ids[5..], false)] {
+        assert_eq!(pool.fills_batch(), fills);
         let batch = pool.seal(&CHAIN, &key(10), seq).unwrap();
         assert_eq!(batch.txs.iter().map(|tx| tx.tx_id).collect::<Vec<_>>(), want);
         assert_eq!((batch.header.seq, batch.header.author), (seq, account(10)));
@@ -28,6 +30,7 @@ fn test_seal_takes_the_oldest_within_count_and_bytes() {
         assert!(want.iter().all(|id| pool.status(id) == TxStatus::Sealed(batch.digest)));
     }
     assert!(pool.seal(&CHAIN, &key(10), 4).is_none());
+    assert!(!pool.fills_batch());
     assert_eq!(
         (
             pool.count(),
