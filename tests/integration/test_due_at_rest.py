@@ -14,7 +14,7 @@ import pytest
 from tests.kit.processes import ProcessChain
 
 CLOCK = Path(__file__).parents[1] / "kit" / "clock"
-LATE_MS = 4_000
+LATE_MS = 10_000
 """What a loaded machine may need for a block."""
 
 pytestmark = pytest.mark.timeout(240)
@@ -51,15 +51,14 @@ def told(chain: ProcessChain, index: int) -> list[tuple[str, str]]:
 
 def test_a_deadline_passes_and_nobody_sends_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with clocks(tmp_path, monkeypatch) as chain:
-        plan(chain, (1_500, "soon"), (3_000, "later"), (3_000, "too"))
+        plan(chain, (4_000, "soon"), (7_000, "later"), (7_000, "too"))
         began, rest = time.monotonic(), int(chain.settle([0, 1, 2, 3])["height"])
-        for count, ms in ((1, 1_500), (3, 3_000)):
-            chain.until(lambda count=count: len(told(chain, 0)) >= count, f"{count} events", 15)
+        for count, ms in ((1, 4_000), (3, 7_000)):
+            chain.until(lambda count=count: len(told(chain, 0)) >= count, f"{count} events")
             assert (time.monotonic() - began) * 1000 <= ms + LATE_MS
         height = int(chain.settle([0, 1, 2, 3])["height"])
-        assert (
-            rest + 2 <= height <= rest + 6
-        )  # twice a block and one that certifies it; a clock may be ahead of another
+        # Twice a block and one that certifies it; a clock may be ahead of another's.
+        assert rest + 2 <= height <= rest + 6
         time.sleep(1.5)
         assert [chain.height(index) for index in range(4)] == [height] * 4
         events = told(chain, 0)
