@@ -86,7 +86,8 @@ class BlockSync:
         self._behind_since: float | None = None
         self._claimed = asyncio.Event()
         self._serving = BlockServing(config, chain, network, metrics, skips)
-        self._check = BlockCheck(chain_id, validators, accounts, block_bytes_max, skips)
+        checks = BlockCheck(chain_id, validators, accounts, block_bytes_max, skips)
+        self._check, self._adopt_skips = checks.check, checks.adopt_skips
         self._tasks: list[asyncio.Task[None]] = []
         self._random = random.Random(chain_id)
         self.syncing = False
@@ -296,7 +297,7 @@ class BlockSync:
 
     async def _prepared(self, response: BlockResponse) -> list[Batch]:
         """Check one block and make its batches durable, while the blocks before it are executed."""
-        batches = await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check.check, response)
+        batches = await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check, response)
         if response.height > self._applier.tip.height:
             await self._batches.store(batches, acknowledge=False)
         return batches
@@ -319,7 +320,7 @@ class BlockSync:
                 "INVALID_VALUE_DECIDED", f"certified block breaks a rule here: {name_of(code)} (height={height})"
             )
         if response.skips:
-            await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check.adopt_skips, response)
+            await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._adopt_skips, response)
         # They are held by now, unless their author's quota was full and a block since let go what is beyond it.
         await self._batches.store(batches, acknowledge=False)
         if await self._applier.apply_synced(

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hnnode.cli.app import application
+from hnnode.client.errors import TxFailed
 from hnnode.crypto.keys import generate_key
 from hnnode.errors import CODES
 from hnnode.execution.governance_records import Code
@@ -202,9 +203,9 @@ def test_who_executed_it_cannot_sign_stops_and_fetches_the_chain_again(
         with chain.client(0) as client:
             (plugin,) = client.query("governance", "plugins").result["plugins"]
         votes.reach(votes.decide("disable", msgspec.convert(plugin["code"], Code)), 0, 1, 2)
-        again = submit(chain, "work", {"item": "b", "loops": True})
+        with chain.client(0) as client, pytest.raises(TxFailed, match="APPLICATION_DISABLED"):
+            client.submit("stuck", "work", {"item": "b", "loops": True}, wait="committed")
         chain.preserve(0, 5)
-        chain.until(lambda: receipt_code(chain, 0, again) == CODES["APPLICATION_DISABLED"], "it is refused")
         reset_home(Home(chain.homes[3]))
         del net.environment["UNSTUCK"]
         net.start(3)
