@@ -36,7 +36,7 @@ _LIBRARIES = ("typing", "msgspec", "_abc", "__future__", "hnnode.execution.meter
 """Whose objects plugins cannot change."""
 _MADE = (COPY, "hnnode.plugin_api")
 """Of objects of the plugin's own classes, and of those of the interface, whose methods may change them."""
-_ALIASES = (types.GenericAlias, type(typing.List[int]))  # noqa: UP006 - the alias of `typing` is what is wanted
+_ALIASES: tuple[Any, ...] = (types.GenericAlias, type(typing.List[int]))  # noqa: UP006 - the alias of `typing` is what is wanted
 _FACTORY = type(msgspec.defstruct("_Defaults", [("held", list, [])]).__struct_defaults__[0])
 """What a struct holds for a field that is made anew in each object."""
 _CHANGING = (dict, list, set, deque, types.CellType)
