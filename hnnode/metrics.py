@@ -55,6 +55,8 @@ class Metrics:
         self.network = Gauge("hn_network", "Peer traffic since start, by figure", ["figure"], registry=r)
         self.pool_txs = Gauge("hn_pool_txs", "Transactions waiting to be sealed", registry=r)
         self.pool_bytes = Gauge("hn_pool_bytes", "Bytes held by the pool", registry=r)
+        self.memory = Gauge("hn_memory_bytes", "Memory by part; resident is the whole process", ["part"], registry=r)
+        self.memory_max = Gauge("hn_memory_bytes_max", "Bound of a part of the memory", ["part"], registry=r)
         self.syncing = Gauge("hn_syncing", "1 while the node catches up", registry=r)
         self.loop_lag = Gauge("hn_loop_lag_seconds", "Latest delay of the event loop", registry=r)
         self.event_loop_lag = Histogram(

@@ -221,6 +221,8 @@ class StateTree:
         """As `apply`, from (key hash, value hash or None to delete)."""
     def changed_pages(self) -> PageLayer:
         """Pages that the last `apply` wrote or deleted."""
+    cache_bytes: int
+    """Of the cached pages; waits for an update that runs. The GIL is free meanwhile."""
     def root(self) -> bytes: ...
     def prove(self, key_hash: bytes) -> bytes | list[bytes]:
         """The state proof, or the page ids to load first."""

@@ -93,6 +93,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "unanswered": ("未获应答", "unanswered"),
     "lost": ("丢失（应为 0）", "lost (has to be 0)"),
     "rss_mb_per_minute": ("内存增长 MB/分", "memory growth, MB a minute"),
+    "rss_mb_per_minute_at_peak": ("此前峰值时的内存增长 MB/分", "memory growth at the peak before, MB a minute"),
     "recovery_s": ("恢复用时，秒", "recovery, s"),
     "state_roots_equal": ("状态根一致", "state roots equal"),
     "users": ("用户数", "users"),

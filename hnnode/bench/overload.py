@@ -51,7 +51,7 @@ class Overload:
 
     def run(self) -> dict[str, Any]:
         probe, _ = self.filler.peak_tps(PROBE_S)
-        peak, peak_sender = self._peak_tps(PEAK_OFFER * probe)
+        peak, peak_sender, growth = self._peak_tps(PEAK_OFFER * probe)
         normal_tps = max(100.0, peak * NORMAL_SHARE)
         calm = self.runner.run([Phase(self.signer.sign(int(normal_tps * NORMAL_S)), normal_tps, NORMAL_S)], "normal")
         normal = percentiles_ms(calm.tally.latencies())
@@ -59,7 +59,8 @@ class Overload:
         before = peak
         for times in self.plan.overload:
             found = self._multiple(times, before, normal_tps, normal["p99"])
-            after, after_sender = self._peak_tps(AFTER_OFFER * before)
+            found["rss_mb_per_minute_at_peak"] = growth
+            after, after_sender, growth = self._peak_tps(AFTER_OFFER * before)
             multiples.append(found | shares(found, (before + after) / 2, (peak_sender + after_sender) / 2))
             before = after
         return {
@@ -71,15 +72,17 @@ class Overload:
             "multiples": multiples,
         }
 
-    def _peak_tps(self, rate: float) -> tuple[float, float]:
+    def _peak_tps(self, rate: float) -> tuple[float, float, float | None]:
         """What commits of a rate that is more than the chain takes, as long as each multiple lasts, by a sender that heeds refusals;
-        and the cores that this sender takes."""
+        the cores that this sender takes; and what the memory of all nodes grows by, which is the growth of the chain."""
         seconds = self.plan.overload_s
         loaded = self.runner.run([Phase(self.signer.sign(int(rate * seconds)), rate, seconds)], "peak")
         committed = sum(loaded.tally.per_second(loaded.start_s, seconds)) / seconds
         if not committed:
             raise Unavailable("NOT_READY", f"nothing committed at the peak: {refusals(loaded)}")
-        return committed, loaded.phase_cpu_s[0] / seconds
+        until_s = loaded.start_s + seconds
+        growth = memory_slope_mb(loaded.samples, until_s - seconds / 2, until_s)
+        return committed, loaded.phase_cpu_s[0] / seconds, growth
 
     def _crowd_txs(self, times: int, peak: float) -> int:
         """More than could be accepted: what commits, and what waits at the doors. What is refused is offered again."""

@@ -50,6 +50,7 @@ _OVERLOAD: tuple[_Column, ...] = (
     ("on equal cores", "committed_share_adjusted"),
     ("p99 ms of accepted", "latency_ms.p99"),
     ("memory MB/min", "rss_mb_per_minute"),
+    ("at the peak before", "rss_mb_per_minute_at_peak"),
     ("normal again after s", "recovery_s"),
     ("lost", "lost"),
 )

@@ -123,6 +123,10 @@ class BatchBuffer:
         """Every uncommitted batch."""
         return [entry.held for entry in self._held.entries()]
 
+    def byte_count(self) -> int:
+        """Of uncommitted batches."""
+        return self._held.byte_count()
+
     def waiting(self) -> bool:
         return self._held.waiting()
 

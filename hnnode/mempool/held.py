@@ -82,6 +82,10 @@ class HeldBatches:
         entry = self._entries.get(digest)
         return None if entry is None else entry.held
 
+    def byte_count(self) -> int:
+        """Of the uncommitted batches, packed or not, as their authors are charged for them."""
+        return sum(author.bytes_held for author in self._authors.values())
+
     def entries(self) -> list[Entry]:
         """Every uncommitted batch, oldest first."""
         return list(self._entries.values())

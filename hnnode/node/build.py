@@ -34,6 +34,7 @@ from hnnode.node.differences import Differences
 from hnnode.node.genesis import Genesis, load_genesis
 from hnnode.node.health import Health
 from hnnode.node.links import tcp_network
+from hnnode.node.memory import Memory
 from hnnode.node.opening import (
     check_frames,
     frame_bytes_of,
@@ -106,13 +107,13 @@ class ChainNode:
         load_plugins(self.plugins, database, facts)
         threads = self.threads = Threads()
         accounts = load_accounts(database, config.key_cache_bytes)
-        recent = RecentResults()
+        recent, tree = RecentResults(), load_tree(config.storage.tree_cache_bytes, database)
         skips = self._skips = Skips(self.home.skips, chain_id, validators)
         work = BlockWork(
             chain_id=chain_id,
             valid_blocks_max=facts.file.valid_blocks_max,
             database=database,
-            tree=load_tree(config.storage.tree_cache_bytes, database),
+            tree=tree,
             accounts=accounts,
             plugins=self.plugins,
             metrics=metrics,
@@ -260,6 +261,7 @@ class ChainNode:
             network=self.network,
             pipeline=self.pipeline,
             consensus=self.consensus,
+            memory=Memory(config, len(validators.validators), database, tree, pool, self.batches),
             on_fatal=self._on_fatal,
         )
         self._skip_desk = SkipDesk(

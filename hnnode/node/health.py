@@ -13,6 +13,7 @@ from hnnode.consensus.driver import ConsensusDriver
 from hnnode.metrics import Metrics
 from hnnode.node.interpreter import background_gives_way
 from hnnode.node.loop_profile import name_threads
+from hnnode.node.memory import Memory
 from hnnode.node.pipeline import Pipeline
 from hnnode.ports import Network
 from hnnode.primitives.guard import guarded
@@ -42,8 +43,10 @@ class Health:
         network: Network,
         pipeline: Pipeline,
         consensus: ConsensusDriver,
+        memory: Memory,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
+        self._memory = memory
         self._root = root
         self._metrics = metrics
         self._pool = pool
@@ -73,6 +76,7 @@ class Health:
             await asyncio.to_thread(self._pipeline.check_storage)
             self.disk_free_bytes = await asyncio.to_thread(disk_free_bytes, self._root)
             m = self._metrics
+            await asyncio.to_thread(self._memory.tell, m)
             m.disk_free.set(self.disk_free_bytes)
             m.pool_txs.set(self._pool.count())
             m.pool_bytes.set(self._pool.bytes_used())

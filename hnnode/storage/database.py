@@ -309,11 +309,11 @@ class Database:
             tip_height = self.tip().height
             return self._ring.reader(tip_height if height is None else height, tip_height)
 
-    def memory_bytes(self) -> int:
-        """Memtables and block cache in use, as RocksDB counts them, pages that wait, filters of the transaction index."""
-        filters = 0 if self._places is None else self._places.filter_bytes
+    def memory_bytes(self) -> dict[str, int]:
+        """In use by part; memtables and block cache as RocksDB counts them."""
+        own = {"receipts": self._receipts.new_bytes, "index_filters": self._places.filter_bytes if self._places else 0}
         with STORAGE:
-            return self._families.memory_bytes() + self._turn.page_bytes + self._receipts.new_bytes + filters
+            return own | {"pages": self._turn.page_bytes} | self._families.memory_bytes()
 
     def is_busy(self) -> bool:
         """Files are being written or merged beside the blocks. Any thread."""

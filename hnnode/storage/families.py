@@ -144,12 +144,13 @@ class Families:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
         self._handle = {}
 
-    def memory_bytes(self) -> int:
+    def memory_bytes(self) -> dict[str, int]:
         """Memtables and block cache in use, as RocksDB counts them."""
         tables = sum(
             family.property_int_value("rocksdb.cur-size-all-mem-tables") or 0 for family in self._family.values()
         )
-        return tables + (self._db.property_int_value("rocksdb.block-cache-usage") or 0)
+        cache = self._family["state"].property_int_value("rocksdb.block-cache-usage") or 0
+        return {"memtables": tables, "block_cache": cache}
 
     def _active_entries(self) -> int:
         return self._family["meta"].property_int_value(_ENTRIES) or 0

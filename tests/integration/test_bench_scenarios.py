@@ -206,6 +206,7 @@ def test_overload_and_idle_are_reported() -> None:
     )
     assert len(found["idle"]["cpu_percent_per_node"]) == 4
     (multiple,) = found["overload"]["multiples"]
+    assert {"rss_mb_per_minute", "rss_mb_per_minute_at_peak"} <= set(multiple)
     assert multiple["lost"] == 0
     assert multiple["state_roots_equal"] is True
     assert multiple["committed_tps"] > 0

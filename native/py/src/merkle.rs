@@ -205,6 +205,11 @@ impl PyStateTree {
         PyPageLayer(py.detach(|| Arc::new(Layer::of(&self.lock().changed))))
     }
 
+    #[getter]
+    fn cache_bytes(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.lock().tree.cache_bytes())
+    }
+
     fn root<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         match self.lock().tree.root() {
             Ok(root) => Ok(PyBytes::new(py, &root)),
