@@ -37,7 +37,9 @@ SMOOTH_S = 2.0
 SMOOTH_MAX = 0.5
 """The measured rate is one of about two seconds, and no window counts more than half: a pause of the chain must not close the door."""
 SHRINK = 0.5
-"""Of its width a door keeps so much from one window to the next: the first seconds of a load, when much is still cold, say little."""
+"""Of its width a door keeps so much from one window to the next."""
+YOUNG_S = 5.0
+"""So long after a rest it stays as wide as `door_bytes_min`: the first blocks of a load, when much is still cold, say little."""
 BYTES_FLOOR = 256 * 1024
 """A door that refuses lets in so much all the same, else it could not see that the chain is fast again."""
 RETRY_MS_MIN = 100
@@ -102,7 +104,7 @@ class Door:
         self._since = clock()
         self._rate = 0.0
         self._block_s = 0.0
-        self._last = self._since
+        self._last = self._began = self._since
         self._is_waited_for = False
         self._has_refused = False
         self._rests = True
@@ -127,7 +129,7 @@ class Door:
             self._rests = False
             now = self._clock()
             if now - self._last > WINDOW_S:  # what nobody sent in this time says nothing of the chain
-                self._taken, self._since = 0, now
+                self._taken, self._since, self._began = 0, now, now
         self._shares.add(size, source)
 
     def committed(self, size: int, waiting: int) -> None:
@@ -147,7 +149,8 @@ class Door:
             self._rate += (rate - self._rate) * min(SMOOTH_MAX, passed_s / SMOOTH_S)
         else:
             self._rate = max(rate, self._rate * KEEP)
-        least = self._bytes_floor if self._has_refused else self._bytes_min
+        may_close = self._has_refused and now - self._began >= YOUNG_S
+        least = self._bytes_floor if may_close else self._bytes_min
         width = max(int(self._rate * self._delay()), int(SHRINK * self.bytes_max))
         self.bytes_max = min(self._bytes_max, max(least, width))
         self._taken, self._since = 0, now

@@ -86,14 +86,14 @@ def test_time_in_which_nobody_sent_is_not_the_rate_of_the_chain() -> None:
         clock.now += 60.0
 
 
-def test_a_door_halves_at_most_from_one_moment_to_the_next() -> None:
+def test_a_load_that_begins_slowly_finds_the_door_open_and_then_it_closes_by_halves() -> None:
     clock = Clock()
     door = Door(MempoolConfig(door_bytes_min=8 * BYTES_FLOOR, door_delay_ms=500, pool_bytes_max=2**30), clock)
     widths = []
-    for _ in range(4):
+    for _ in range(12):
         crowd(door, clock, 0.6, 100)
         widths.append(door.bytes_max // BYTES_FLOOR)
-    assert widths == [4, 2, 1, 1]
+    assert widths == [8, 8, 8, 8, 8, 8, 8, 8, 4, 2, 1, 1]
 
 
 def test_who_is_refused_learns_when_there_should_be_room() -> None:
