@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from hnnode_native import Receipt, state_key
+from hnnode_native import Receipt, state_key, unpack_results
 
 from hnnode.errors import CODES
 from hnnode.events.block_events import read_block_events
 from hnnode.execution.due import due_id
+from hnnode.execution.group import Group
+from hnnode.execution.table import Application
 from hnnode.governance.running import Running
 from hnnode.kit.chain import BLOCK_MS, Account, Chain
 from hnnode.kit.project import Project
@@ -262,3 +264,76 @@ def test_a_chain_in_memory_does_what_is_due_as_a_node_does(chain: Chain) -> None
     left.submit(left.account("someone"), "plan", {"in_ms": 1, "item": "x", "what": "ever"})
     with pytest.raises(AssertionError, match="still due"):
         left.rest(20_000)
+
+
+class Rows:
+    """A state of one application, as a group reads it."""
+
+    failed = None
+
+    def __init__(self, rows: dict[bytes, bytes]) -> None:
+        self.rows = rows
+
+    def get(self, key: bytes, /) -> bytes | None:
+        return self.rows.get(key)
+
+    def scan(self, prefix: bytes, after: bytes | None, limit: int, /) -> list[tuple[bytes, bytes]]:
+        found = [row for row in sorted(self.rows.items()) if row[0].startswith(prefix) and row[0] > (after or b"")]
+        return found[:limit]
+
+    def foreign(self, application: str, key: bytes, /) -> bytes | None:
+        return None
+
+    def sender(self, account: bytes, /) -> tuple[str, tuple[str, ...]]:
+        return "", ()
+
+
+def ended(rows: dict[bytes, bytes], items_max: int) -> list[tuple[Any, ...]]:
+    """Results of the due items among these rows, at a time of 1,000 ms."""
+    registry = Registry("demo")
+
+    def handle(tx: Any, item: bytes, value: bytes) -> None:
+        tx.put(b"seen" + item, value)
+
+    registry.due(b"d", handle, items_max=items_max, title_zh="x", title_en="x")
+    group = Group(Application.freeze(registry, "1.0", bytes(32)), 7, 1_000)
+    assert group.declare([]) == []
+    group.run({}, Rows(rows))
+    packed = group.end()
+    return list(unpack_results(packed)) if packed else []
+
+
+def test_rows_without_a_whole_time_are_taken_out_and_handled_in_their_place() -> None:
+    time = (1_000).to_bytes(8, "big")
+    rows = {b"d": b"1", b"d" + time: b"2", b"d" + time + b"a": b"3", b"d\x00\x01": b"4"}
+    later = {b"d" + (1_001).to_bytes(8, "big") + b"b": b"5", b"e": b"6"}
+    taken, *handled = ended(rows | later, 64)
+    assert [(key, value) for key, value in taken[4]] == [(key, None) for key in sorted(rows)]
+    assert [result[0] for result in handled] == [1, 2, 3, 4]
+    items = [b"", b"", b"a", b""]
+    assert [result[4] for result in handled] == [[(b"seen" + item, b"%d" % n)] for n, item in enumerate(items, 1)]
+    assert ended(later, 64) == []
+
+
+@pytest.mark.parametrize("count", [DUE_ITEMS_MAX, DUE_ITEMS_MAX + 1])
+def test_as_many_items_as_may_be_are_taken_out_at_once(count: int) -> None:
+    rows = {b"d" + bytes(8) + b"%03d" % number: b"" for number in range(count)}
+    taken, *handled = ended(rows, DUE_ITEMS_MAX)
+    assert (taken[1], len(taken[4]), len(handled)) == (0, DUE_ITEMS_MAX, DUE_ITEMS_MAX)
+
+
+def test_an_application_that_is_closed_does_no_due_work(chain: Chain) -> None:
+    someone = chain.account("someone")
+    tell(chain, someone, (5_000, "a", "ok"))
+    replica = chain.replicas[0]
+    at_ms = chain.time_ms + 5_000
+    asked: list[str] = []
+
+    def is_open(name: str) -> bool:
+        asked.append(name)
+        return len(asked) > 1
+
+    for found in (0, 1):
+        block = replica._executor.execute_block([], chain.state, chain.height + 1, at_ms, replica.records, is_open)
+        assert len(list(block)) == found
+    assert asked == ["clock", "clock"]
