@@ -191,9 +191,9 @@ class QueryLine:
                 child.begin()
                 reader, prefetch = QuestionReader(self._prefix, state, foreseen.learns), Prefetch(state, self._prefix)
                 answer, used = exchange_answer(child.frames, reader, prefetch, self._reads, self._name)
+                self._foresight.answered(waiting.query, foreseen, used, reader.asked)
                 asked.popleft()
                 _settle(waiting, state.height, answer)
-                self._foresight.answered(waiting.query, foreseen, used, reader.asked)
             return True
         except (ChildFault, FrameError, ValueError) as e:
             reason = str(child.fault(e))

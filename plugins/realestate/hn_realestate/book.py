@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hn_realestate.cases import leave_queue, shares_of
+from hn_realestate.cases import leave_queue, shares_of, unset_alarm
 from hn_realestate.flows import CALENDAR, WORKFLOW
 from hn_realestate.models import Book, Correct, ImportTitles, IssueCert
 from hn_realestate.state import (
@@ -66,6 +66,7 @@ def book(tx: Context, payload: Book) -> None:
     store(tx, name, case)
     leave_queue(tx, case.unit, name)
     clock = WORKFLOW.close(tx, name.encode())
+    unset_alarm(tx, name, clock)
     data = {"unit": case.unit, "kind": case.kind, "version": made.number, "overdue": clock.overdue}
     tx.emit("realestate.booked", name, data)
 

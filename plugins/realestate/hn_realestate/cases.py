@@ -50,7 +50,7 @@ from hn_realestate.state import (
 )
 from hnnode.plugin_api import Context, TxInfo, ids
 from hnnode.plugin_api.std.shares import Share, hand_over, whole
-from hnnode.plugin_api.std.workflow import RUNNING
+from hnnode.plugin_api.std.workflow import RUNNING, CaseFile
 
 _PLACES = {kind: tuple(FLOW.places[name] for name in names) for kind, names in ASKED.items()}
 
@@ -169,6 +169,7 @@ def supplement(tx: Context, payload: Supplement) -> None:
     move(tx, case, SUPPLEMENT)
     store(tx, name, case)
     clock = WORKFLOW.pause(tx, name.encode())
+    unset_alarm(tx, name, clock)
     WORKFLOW.reopen(tx, name.encode(), payload.items)
     data = {"document": payload.document, "items": list(payload.items), "left_ms": clock.left_ms}
     tx.emit("realestate.supplement", name, data)
@@ -241,12 +242,17 @@ def report_overdue(tx: Context, payload: ReportOverdue) -> None:
 
 
 def tell_overdue(tx: Context, item: bytes, _: bytes) -> None:
-    """The alarm of a clock went off. It means nothing when the clock stands, ended or was set anew since, or when somebody was
-    faster."""
+    """The alarm of a clock went off. It means nothing when somebody was faster, or when it is of a clock that was stopped by a version
+    which left alarms behind."""
     clock = WORKFLOW.find(tx, item)
     if clock is not None and clock.phase == RUNNING and clock.due_ms < tx.block_time_ms and not clock.overdue:
         WORKFLOW.mark_overdue(tx, item)
         tx.emit("realestate.overdue", item.decode(), {"due_ms": clock.due_ms})
+
+
+def unset_alarm(tx: Context, name: str, clock: CaseFile) -> None:
+    """Take away the alarm of a clock that stands or ended: a chain at rest would wake for nothing. One that went off is gone."""
+    tx.delete(alarm_key(name, clock.due_ms))
 
 
 def leave_queue(tx: Context, unit: str, name: str) -> None:
@@ -280,5 +286,5 @@ def clocked_keys(tx: TxInfo, payload: Supplement) -> Sequence[bytes]:
 def _end(tx: Context, name: str, case: Case, status: int) -> None:
     move(tx, case, status)
     store(tx, name, case)
-    WORKFLOW.close(tx, name.encode())
+    unset_alarm(tx, name, WORKFLOW.close(tx, name.encode()))
     leave_queue(tx, case.unit, name)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from hn_realestate.state import ALARM, alarm_key
+
+from hnnode.execution import application_prefix
 from hnnode.kit.chain import Chain
 from hnnode.primitives.due import read_due
 
@@ -47,6 +50,11 @@ def test_the_clock_tells_by_itself_and_once(host: Any) -> None:
     def block() -> list[tuple[str, str]]:
         governor.submit("set_calendar", year=2030)
         return overdue(chain)
+
+    alarms = [key for key in chain.state.dump() if key.startswith(application_prefix("realestate") + ALARM)]
+    assert alarms == [
+        application_prefix("realestate") + alarm_key("CASE-001", due[0])
+    ]  # clocks that stopped wake nobody
 
     chain.advance(ms=due[0] - chain.time_ms - 1_000)
     assert block() == []  # at the deadline itself it is still in time
