@@ -103,7 +103,7 @@ def test_frames_arrive_byte_by_byte() -> None:
     assert run(test) == []
 
 
-@pytest.mark.parametrize("length", [(4 << 20) + 1, 1 << 31, (1 << 32) - 1])
+@pytest.mark.parametrize("length", [CONFIG.frame_bytes_max + 1, 1 << 31, (1 << 32) - 1])
 def test_an_oversize_frame_is_cut_before_it_is_buffered(length: int) -> None:
     async def test() -> None:
         async with listening() as node:
