@@ -243,6 +243,25 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("sbom.cdx.json: bomFormat: want CycloneDX", "sbom.cdx.json：bomFormat 应为 CycloneDX"),
     ("signatures: got {got}, want ≤ {most}", "签名有 {got} 个，最多 {most}"),
     ("signatures.json: got {got} signatures, want ≤ {most}", "signatures.json：签名有 {got} 个，最多 {most}"),
+    # Skip records.
+    (
+        "block {height} does not wait here: it was executed, or is not the block at hand",
+        "区块 {height} 不在此等待：已经执行，或不是当前区块",
+    ),
+    (
+        "block {height} has {count} skip records; skip all transactions of the application instead",
+        "区块 {height} 已有 {count} 条跳过记录；请改为跳过该应用的全部交易（--all）",
+    ),
+    ("nothing of {application} hangs here at block {height} as it says", "本节点上 {application} 在区块 {height} 没有如其所述挂起的交易"),
+    ("block {height} was executed here without the record", "区块 {height} 已在本节点执行，未用此记录"),
+    ("this node is no validator", "本节点不是验证者"),
+    ("skip record: of another block (height={height})", "跳过记录属于另一区块（高度 {height}）"),
+    ("skip record: got chain {got}, want {want}", "跳过记录：链为 {got}，应为 {want}"),
+    ("skip record: {account} is no validator, or stands there twice", "跳过记录：{account} 不是验证者，或出现两次"),
+    ("skip record: signature of {account}", "跳过记录：{account} 的签名不对"),
+    ("skip record: got power {got}, want at least {want}", "跳过记录：投票权合计 {got}，至少应为 {want}"),
+    ("skip record: got {got} bytes, want at most {most}", "跳过记录为 {got} 字节，最多 {most}"),
+    ("skip records: they are not about one transaction of one block and chain", "这些跳过记录不是针对同一条链、同一区块的同一笔交易"),
 )  # fmt: skip
 
 _CHECKER = (

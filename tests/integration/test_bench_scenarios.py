@@ -77,6 +77,7 @@ def test_chain_bills_every_stage(tmp_path: Path) -> None:
     assert "交易吞吐率" in (tmp_path / "report" / "report.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_knee_that_is_looked_for_leaves_nothing_to_the_measured_chain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench_here: Callable[..., dict[str, Any]]
 ) -> None:

@@ -164,10 +164,10 @@ def test_plugin_benchmark_leaves_the_receipts_and_state_of_old() -> None:
             "01b75c394f7b1804eede8fbd9c9499bd43195ff6a36d7b6d134b4a8a91236884"
         ),
         "execution.execute_group/app=coldchain/flavour=chain/n=24": (
-            "0c5e335c24421386d46b8d1481021ba4b996b469e46e19510fa0f471f8e86193"
+            "f92a485c5d9f4a1afbab55b04766af5231d4f17e2a6a5f34a4af7dcf073c48ec"
         ),
         "execution.execute_group/app=coldchain/flavour=mix/n=24": (
-            "89465e912d5cabe726c27e6df24b856269c085a3418c239de67e550be0c465cc"
+            "0b8bd365763b7bdf3927cd3cecbfd7a5a83d3e0fc1e9ddfb480f5279d51d3233"
         ),
     }
 

@@ -28,6 +28,7 @@ def test_what_storage_could_not_do_in_the_background_stops_a_node_at_rest(tmp_pa
             network=nothing,
             pipeline=pipeline,
             consensus=nothing,
+            memory=nothing,
             on_fatal=told.set_result,
         )
         health.start()
