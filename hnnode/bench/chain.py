@@ -2,8 +2,9 @@
 
 Flow: look for the knee on a chain of its own, which is thrown away (only without a given rate) → new chain → idle (when asked) →
 preload (when asked) → sign → send at a fixed rate → drain → compare state roots → again on the same chain for every further
-run → count broken invariants → overload on another new chain (when asked). So what a measured part finds does not depend on what came
-before it: a chain of a minute and a million keys is slower than a new one. Every chain is preloaded alike.
+run → count broken invariants → stop, and look what it took on disk → overload on another new chain (when asked). So what a
+measured part finds does not depend on what came before it: a chain of a minute and a million keys is slower than a new one. Every
+chain is preloaded alike.
 
 Signing is over before the first request of a measured part; every node verifies every signature, executes, and
 syncs to disk.
@@ -22,6 +23,7 @@ from hnnode.bench.budget import Account, budget, step_ms
 from hnnode.bench.fill import Filler
 from hnnode.bench.idle import idle
 from hnnode.bench.knee import Knee
+from hnnode.bench.ledger import ledger_growth
 from hnnode.bench.load import Loaded, LoadRunner, Phase, code_names, refusals
 from hnnode.bench.overload import Overload
 from hnnode.bench.plan import Plan, Signer
@@ -71,6 +73,7 @@ class ChainRun:
 
     def _measured(self, scene: Scene, rate: int) -> dict[str, Any]:
         plan = self.plan
+        fresh_bytes = processes.disk_bytes(scene.net.nodes[0].home)
         rest = idle(LoadRunner(scene.net, scene.progress), plan.idle_s) if plan.idle_s else None
         load = self._loaded_with(scene)
         result = median_of([self._measure(load.runner, load.signer, rate) for _ in range(plan.runs)])
@@ -89,7 +92,8 @@ class ChainRun:
         }
         if rest is not None:
             result["idle"] = rest
-        return result | violations(scene.net, plan)
+        result |= violations(scene.net, plan)
+        return result | ledger_growth(scene.net, fresh_bytes)
 
     def _settings(self, scene: Scene, load: _Load, rate: int) -> dict[str, Any]:
         plan, net = self.plan, scene.net
@@ -125,7 +129,8 @@ class ChainRun:
         disk_bytes, before = rested_disk_bytes(net, plan.delay_ms), runner.accounts()
         loaded = runner.run([Phase(bundles, rate, plan.seconds, queries_per_tx=signer.queries_per_tx)])
         after, disk_end = runner.accounts(), processes.disk_bytes(net.nodes[0].home)
-        disk_rested, rested = rested_disk_bytes(net, plan.delay_ms), runner.accounts()
+        rested_disk_bytes(net, plan.delay_ms)
+        rested = runner.accounts()
         tally = loaded.tally
         equal = runner.roots_equal()
         committed = tally.committed_count
@@ -151,7 +156,6 @@ class ChainRun:
             "txs_per_block": round(sum(filled) / max(1, len(filled)), 1),
             "rss_mb_max": round(loaded.rss_bytes_max / 2**20, 1),
             "plugins_rss_mb_max": round(loaded.children_rss_bytes_max / 2**20, 1),
-            "ledger_bytes_per_tx": round((disk_rested - disk_bytes) / committed, 1),
             "ledger_bytes_per_tx_at_end": round((disk_end - disk_bytes) / committed, 1),
             "state_roots_equal": equal,
             "committed_per_second": tally.per_second(loaded.start_s, plan.seconds),

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-SPREAD_FIELDS = ("succeeded_tps", "committed_tps", "cpu_us_per_tx", "ledger_bytes_per_tx", "rss_mb_max")
+SPREAD_FIELDS = ("succeeded_tps", "committed_tps", "cpu_us_per_tx", "rss_mb_max")
 SUMMED = ("lost", "refused", "retried", "unanswered")
 
 
