@@ -2,7 +2,7 @@
 
 Flow: look for the knee on a chain of its own, which is thrown away (only without a given rate) → new chain → idle (when asked) →
 preload (when asked) → sign → send at a fixed rate → drain → compare state roots → again on the same chain for every further
-run → count broken invariants → stop, and look what it took on disk → overload on another new chain (when asked). So what a
+run → stop, look what it took on disk, count broken invariants → overload on another new chain (when asked). So what a
 measured part finds does not depend on what came before it: a chain of a minute and a million keys is slower than a new one. Every
 chain is preloaded alike.
 
@@ -92,8 +92,8 @@ class ChainRun:
         }
         if rest is not None:
             result["idle"] = rest
-        result |= violations(scene.net, plan)
-        return result | ledger_growth(scene.net, fresh_bytes)
+        result |= ledger_growth(scene.net, fresh_bytes)
+        return result | violations(scene.net, plan)
 
     def _settings(self, scene: Scene, load: _Load, rate: int) -> dict[str, Any]:
         plan, net = self.plan, scene.net
