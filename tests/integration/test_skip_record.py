@@ -156,6 +156,7 @@ def test_a_quorum_skips_what_hangs_and_every_node_goes_on(tmp_path: Path, monkey
         assert receipt_code(chain, 3, tx_id) == CODES["HANDLER_SKIPPED"]
 
 
+@pytest.mark.slow
 def test_who_executed_it_cannot_sign_stops_and_fetches_the_chain_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
