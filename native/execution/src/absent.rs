@@ -21,7 +21,7 @@ impl BlockExecution {
             let rows: Vec<&[u8]> = overlay.rows().collect();
             let hashes = tag::hash_many(&tag::STATE_KEY, &rows);
             let absent = look(&hashes);
-            overlay.learn(hashes.into_iter().zip(absent));
+            overlay.learn(hashes, absent);
         }
         Ok(())
     }

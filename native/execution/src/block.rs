@@ -27,8 +27,9 @@ use crate::foreign::{ForeignGroup, ForeignTx, Settlement};
 use crate::overlay::Namespace;
 use crate::packed::Unpacked;
 use crate::receipts::Receipts;
-use crate::result::{BlockInfo, BlockResult, StateKey};
+use crate::result::{BlockInfo, BlockResult};
 use crate::system::MigrationPage;
+use crate::writes::{StateKey, StateWrites};
 
 /// Bytes of an ordinary receipt, and of one without events; only room is made by them.
 const RECEIPT_BYTES: usize = 384;
@@ -75,6 +76,7 @@ impl BlockExecution {
             }
         }
         drop(view);
+        let log = Receipts::room(txs.len());
         let names = (0..applications.count()).filter_map(|index| applications.name(index));
         let namespaces = names.map(|name| Namespace::new(*name)).collect();
         Self {
@@ -83,7 +85,7 @@ impl BlockExecution {
             applications,
             txs,
             namespaces,
-            log: Vec::new(),
+            log,
             page: None,
             due: Vec::new(),
             stage: Stage::Begun,
@@ -143,7 +145,7 @@ impl BlockExecution {
     ///
     /// # Errors
     /// Before [`BlockExecution::set_committed`].
-    pub fn native_keys(&self) -> Result<Vec<StateKey>, ExecutionError> {
+    pub fn native_keys(&self) -> Result<Vec<StateKey<'_>>, ExecutionError> {
         self.expect_from(Stage::Checked, "native_keys comes after set_committed")?;
         Ok(self
             .namespaces
@@ -337,18 +339,18 @@ impl BlockExecution {
             return Err(ExecutionError::Incomplete(name.to_string()));
         }
         let tx_ids = self.tx_ids();
-        let (mut codes, mut receipts) = (Vec::with_capacity(self.txs.len()), Vec::with_capacity(self.txs.len()));
+        let (mut codes, mut places) = (Vec::with_capacity(self.txs.len()), Vec::with_capacity(self.txs.len()));
         for state in &self.txs {
             let Outcome::Done { code, receipt } = &state.outcome else {
                 return Err(ExecutionError::OutOfOrder("a transaction has no receipt"));
             };
             codes.push(*code);
-            receipts.push(self.log.get(receipt.clone()).unwrap_or_default());
+            places.push(receipt.clone());
         }
-        let receipts_root = block_tree::root(&receipts);
-        let receipts = Receipts::pack(&receipts);
         let (due_count, mut due) = (self.due.len(), Some(self.due_rows()).filter(|rows| !rows.is_empty()));
-        let (mut writes, mut key_hashes) = (Vec::new(), Vec::new());
+        let receipts = Receipts::of_log(self.log, &places);
+        let receipts_root = block_tree::root(&receipts.iter().collect::<Vec<_>>());
+        let (mut writes, mut key_hashes) = (StateWrites::default(), Vec::new());
         let mut applications = Vec::with_capacity(self.namespaces.len());
         for (index, namespace) in self.namespaces.into_iter().enumerate() {
             let name = self.applications.name(index);
@@ -375,19 +377,13 @@ impl BlockExecution {
     }
 
     pub(crate) fn expect(&self, stage: Stage, message: &'static str) -> Result<(), ExecutionError> {
-        if self.stage == stage {
-            Ok(())
-        } else {
-            Err(ExecutionError::OutOfOrder(message))
-        }
+        let in_order = (self.stage == stage).then_some(());
+        in_order.ok_or(ExecutionError::OutOfOrder(message))
     }
 
     pub(crate) fn expect_from(&self, stage: Stage, message: &'static str) -> Result<(), ExecutionError> {
-        if self.stage >= stage {
-            Ok(())
-        } else {
-            Err(ExecutionError::OutOfOrder(message))
-        }
+        let in_order = (self.stage >= stage).then_some(());
+        in_order.ok_or(ExecutionError::OutOfOrder(message))
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use hn_primitives::{Hash32, Receipt, tag};
 
 use crate::overlay::Namespace;
-use crate::result::StateWrite;
+use crate::writes::StateWrites;
 
 /// A receipt that waits for the digest of its transaction's writes.
 pub(crate) struct OpenDigest {
@@ -34,14 +34,14 @@ pub(crate) fn fill_digests(open: Vec<OpenDigest>, namespaces: &[Namespace], log:
 
 /// (key hash, value hash or deleted) of each write; keys, then values, hashed together. `key_hashes`: one a write, `None`
 /// where nobody needed it yet.
-pub(crate) fn state_updates(writes: &[StateWrite], key_hashes: Vec<Option<Hash32>>) -> Vec<(Hash32, Option<Hash32>)> {
+pub(crate) fn state_updates(writes: &StateWrites, key_hashes: Vec<Option<Hash32>>) -> Vec<(Hash32, Option<Hash32>)> {
     let open = writes.iter().zip(&key_hashes).filter(|(_, known)| known.is_none());
     let rows: Vec<&[u8]> = open.map(|(write, _)| write.key.row()).collect();
-    let values: Vec<&[u8]> = writes.iter().filter_map(|write| write.value.as_deref()).collect();
+    let values: Vec<&[u8]> = writes.iter().filter_map(|write| write.value).collect();
     let mut value_hashes = tag::hash_many(&tag::STATE_VALUE, &values).into_iter();
     let mut open = tag::hash_many(&tag::STATE_KEY, &rows).into_iter();
     let keys = key_hashes.into_iter().filter_map(|known| known.or_else(|| open.next()));
-    keys.zip(writes)
-        .map(|(key, write)| (key, write.value.as_ref().and_then(|_| value_hashes.next())))
+    keys.zip(writes.iter())
+        .map(|(key, write)| (key, write.value.and_then(|_| value_hashes.next())))
         .collect()
 }

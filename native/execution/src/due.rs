@@ -16,7 +16,7 @@ use crate::error::ExecutionError;
 use crate::foreign::Settlement;
 use crate::limits::DUE_RESULT_COUNT_MAX;
 use crate::packed::Unpacked;
-use crate::result::{StateKey, StateWrite};
+use crate::writes::StateWrites;
 
 /// Whose the rows are; no application has this name.
 pub const SYSTEM: &str = "system";
@@ -83,35 +83,35 @@ impl BlockExecution {
             }
         }
         let (digests, writes) = settlement.finish();
-        overwrite(&mut namespace.foreign_writes, writes);
+        namespace.foreign_writes.overwrite(&writes);
         fill_digests(digests, namespaces, log);
         Ok(())
     }
 
     /// The rows of the due items of all applications, ascending.
-    pub(crate) fn due_rows(&self) -> Vec<StateWrite> {
+    pub(crate) fn due_rows(&self) -> StateWrites {
+        let mut rows = StateWrites::default();
         let Ok(system) = Name::new(SYSTEM) else {
-            return Vec::new();
+            return rows;
         };
         let mut due: Vec<&DueReceipt> = self.due.iter().collect();
         due.sort_by_key(|one| one.application);
-        let row = |(number, one): (usize, &DueReceipt)| {
+        for (number, one) in due.into_iter().enumerate() {
             let mut value = Vec::new();
-            put_name(&mut value, self.applications.name(one.application)?);
-            value.extend_from_slice(self.log.get(one.receipt.clone())?);
-            Some(StateWrite {
-                key: StateKey::new(&system, &due_key(self.info.height, number)),
-                value: Some(value),
-            })
-        };
-        (0..).zip(due).filter_map(row).collect()
+            if let Some(name) = self.applications.name(one.application) {
+                put_name(&mut value, name);
+            }
+            value.extend_from_slice(self.log.get(one.receipt.clone()).unwrap_or_default());
+            rows.push_key(&system, &due_key(self.info.height, number), Some(&value));
+        }
+        rows
     }
 }
 
 /// Appends the rows of due items, which belong to no application, in their place among those of the applications.
 pub(crate) fn append_system(
-    due: Option<Vec<StateWrite>>,
-    writes: &mut Vec<StateWrite>,
+    due: Option<StateWrites>,
+    writes: &mut StateWrites,
     key_hashes: &mut Vec<Option<Hash32>>,
     applications: &mut Vec<(Name, Range<usize>)>,
 ) {
@@ -120,7 +120,7 @@ pub(crate) fn append_system(
     };
     let start = writes.len();
     key_hashes.extend(rows.iter().map(|_| None));
-    writes.extend(rows);
+    rows.iter().for_each(|row| writes.push(row));
     applications.push((system, start..writes.len()));
 }
 
@@ -138,20 +138,4 @@ fn due_id(height: u64, application: &Name, number: usize) -> Hash32 {
     put_name(&mut message, application);
     message.extend_from_slice(&number.to_be_bytes());
     tag::DUE.hash(&[&message])
-}
-
-/// Adds writes, which take the place of those that are there under the same keys.
-fn overwrite(all: &mut Vec<StateWrite>, later: Vec<StateWrite>) {
-    if later.is_empty() {
-        return;
-    }
-    all.extend(later);
-    all.sort_by(|a, b| a.key.row().cmp(b.key.row())); // stable: of two writes of a key the later one stands behind
-    all.dedup_by(|later, first| {
-        let same = later.key == first.key;
-        if same {
-            std::mem::swap(&mut later.value, &mut first.value);
-        }
-        same
-    });
 }

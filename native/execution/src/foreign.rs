@@ -14,7 +14,7 @@ use crate::digests::OpenDigest;
 use crate::error::ExecutionError;
 use crate::limits::{EVENT_COUNT_MAX, EVENT_DATA_BYTES_MAX, KEY_BYTES_MAX, TX_WRITE_COUNT_MAX, VALUE_BYTES_MAX};
 use crate::packed::{PackedEvent, PackedResult, PackedWrite, ResultPacker, Unpacked};
-use crate::result::{StateKey, StateWrite};
+use crate::writes::StateWrites;
 
 /// A transaction for the plugin host; it passed every check before the handler.
 #[derive(Debug, Clone, Copy)]
@@ -249,18 +249,23 @@ impl<'a> Settlement<'a> {
     }
 
     /// The digests that the receipts wait for, and the last write of each key, ascending.
-    pub fn finish(mut self) -> (Vec<OpenDigest>, Vec<StateWrite>) {
+    pub fn finish(mut self) -> (Vec<OpenDigest>, StateWrites) {
         let place = |one: &Ordered<'_>, other: &Ordered<'_>| {
             let keys = one.front.cmp(&other.front).then_with(|| one.write.0.cmp(other.write.0));
             keys.then_with(|| other.number.cmp(&one.number))
         };
         self.written.sort_unstable_by(place);
         self.written.dedup_by(|later, first| later.write.0 == first.write.0);
-        let written = self.written.iter().map(|one| StateWrite {
-            key: StateKey::new(self.application, one.write.0),
-            value: one.write.1.map(<[u8]>::to_vec),
-        });
-        (self.open, written.collect())
+        let mut writes = StateWrites::default();
+        // Row keys and values together are not longer than the write sets.
+        writes.reserve(self.written.len(), self.write_sets.len());
+        for Ordered {
+            write: (key, value), ..
+        } in &self.written
+        {
+            writes.push_key(self.application, key, *value);
+        }
+        (self.open, writes)
     }
 }
 

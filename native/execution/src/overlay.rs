@@ -6,28 +6,28 @@
 //! 3. Transactions run one after another in block order, so that each sees the writes of all before it.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use hn_primitives::codec::put_name;
-use hn_primitives::{Hash32, KeyedMap, Name, Write, codes, put_event, put_write};
+use hn_primitives::{Hash32, Name, Write, codes, put_event, put_write};
 
 use crate::application::Failure;
+use crate::declared::DeclaredKeys;
 use crate::foreign::front;
 use crate::limits::{
     EVENT_COUNT_MAX, EVENT_DATA_BYTES_MAX, KEY_BYTES_MAX, TX_DECLARED_KEY_COUNT_MAX, TX_WRITE_COUNT_MAX,
     VALUE_BYTES_MAX,
 };
-use crate::result::{StateKey, StateWrite};
+use crate::writes::{StateKey, StateWrite, StateWrites};
 
-struct Slot {
-    /// Row key, see [`StateKey`].
-    row: Arc<[u8]>,
-    /// Hash of the row key, once somebody needed it.
-    hash: Option<Hash32>,
-    /// Known to have no value before the block.
-    absent: bool,
-    value: Option<Vec<u8>>,
-    written: bool,
+/// Bytes of an ordinary write as its digest takes it; only room is made by them.
+const WRITE_BYTES: usize = 192;
+
+/// What stands under a declared key.
+enum Held {
+    /// The value before the block.
+    Before(Option<Vec<u8>>),
+    /// A value of this block, a part of the write sets.
+    Written(Range<usize>),
+    Deleted,
 }
 
 /// Keys that one transaction declared, as a range of the overlay's declaration list.
@@ -45,14 +45,17 @@ pub(crate) struct Committed<'a> {
 /// Overlay state of one application; see the module.
 pub struct Overlay {
     application: Name,
-    /// A row key that is being looked up; what it begins with, the application's name, always stays.
-    row: Vec<u8>,
-    slots: Vec<Slot>,
-    index: KeyedMap<Arc<[u8]>, usize>,
-    /// Slot numbers, the declared keys of all transactions behind each other.
+    keys: DeclaredKeys,
+    /// What stands under each of them.
+    slots: Vec<Held>,
+    /// Hashes of the row keys, and which of them are known to have no value before the block; of the first keys, when
+    /// somebody has asked.
+    hashes: Vec<Hash32>,
+    absent: Vec<bool>,
+    /// Numbers of keys, those of all transactions behind each other.
     declared: Vec<usize>,
     current: Declared,
-    /// (slot, value) of the running transaction, one entry a key.
+    /// (key, value) of the running transaction, one entry a key.
     journal: Vec<(usize, Option<Vec<u8>>)>,
     /// Events of the running transaction, encoded.
     events: Vec<u8>,
@@ -63,13 +66,12 @@ pub struct Overlay {
 
 impl Overlay {
     fn new(application: Name) -> Self {
-        let mut row = Vec::new();
-        put_name(&mut row, &application);
         Self {
             application,
-            row,
+            keys: DeclaredKeys::new(&application),
             slots: Vec::new(),
-            index: KeyedMap::default(),
+            hashes: Vec::new(),
+            absent: Vec::new(),
             declared: Vec::new(),
             current: 0..0,
             journal: Vec::new(),
@@ -79,11 +81,6 @@ impl Overlay {
         }
     }
 
-    /// Bytes of a row key before the key.
-    fn prefix_bytes(&self) -> usize {
-        1 + self.application.as_bytes().len()
-    }
-
     /// Starts the declaration of the next transaction.
     pub(crate) fn declare(&mut self) -> KeySink<'_> {
         let start = self.declared.len();
@@ -91,34 +88,42 @@ impl Overlay {
     }
 
     /// Row key of every declared key, once, in order of first declaration.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &[u8]> {
-        self.slots.iter().map(|slot| &*slot.row)
+    pub(crate) fn rows(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.keys.rows()
     }
 
     /// Takes the hash of every key of [`Overlay::rows`], and whether it is known to be absent.
-    pub(crate) fn learn(&mut self, facts: impl Iterator<Item = (Hash32, bool)>) {
-        for (slot, (hash, absent)) in self.slots.iter_mut().zip(facts) {
-            slot.hash = Some(hash);
-            slot.absent = absent;
-        }
+    pub(crate) fn learn(&mut self, hashes: Vec<Hash32>, absent: Vec<bool>) {
+        self.hashes = hashes;
+        self.absent = absent;
+    }
+
+    /// Numbers of the declared keys whose values are asked for, in order of first declaration.
+    fn open(&self) -> impl Iterator<Item = usize> {
+        let absent = |number: &usize| self.absent.get(*number) == Some(&true);
+        (0..self.slots.len()).filter(move |number| !absent(number))
     }
 
     /// The declared keys whose values are asked for, in order of first declaration.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = StateKey> {
-        let open = self.slots.iter().filter(|slot| !slot.absent);
-        open.map(|slot| StateKey::from_row(slot.row.clone()))
+    pub(crate) fn keys(&self) -> impl Iterator<Item = StateKey<'_>> {
+        self.open().map(|number| StateKey::from_row(self.keys.row(number)))
     }
 
     /// Number of [`Overlay::keys`].
     pub(crate) fn key_count(&self) -> usize {
-        self.slots.iter().filter(|slot| !slot.absent).count()
+        self.open().count()
     }
 
     /// Fills in the values before the block, in the order of [`Overlay::keys`]; takes as many as there are keys.
     pub(crate) fn supply(&mut self, values: &mut impl Iterator<Item = Option<Vec<u8>>>) {
-        for slot in self.slots.iter_mut().filter(|slot| !slot.absent) {
-            slot.value = values.next().flatten();
+        for number in 0..self.slots.len() {
+            if self.absent.get(number) != Some(&true)
+                && let Some(slot) = self.slots.get_mut(number)
+            {
+                *slot = Held::Before(values.next().flatten());
+            }
         }
+        self.write_sets.reserve(WRITE_BYTES * self.declared.len());
     }
 
     /// Makes `declared` the keys that the next calls may reach.
@@ -138,24 +143,29 @@ impl Overlay {
     pub(crate) fn commit(&mut self) -> Committed<'_> {
         let Self {
             application,
+            keys,
             slots,
             journal,
             write_sets,
             ..
         } = self;
         // One application's row keys stand in the order of their keys.
-        journal.sort_unstable_by(|(a, _), (b, _)| row_of(slots, *a).cmp(row_of(slots, *b)));
-        let (start, prefix) = (write_sets.len(), 1 + application.as_bytes().len());
-        for (slot, value) in journal.drain(..) {
-            let Some(slot) = slots.get_mut(slot) else { continue };
+        journal.sort_unstable_by(|(a, _), (b, _)| keys.row(*a).cmp(keys.row(*b)));
+        let start = write_sets.len();
+        for (number, value) in journal.drain(..) {
             let write = Write {
                 application,
-                key: slot.row.get(prefix..).unwrap_or_default(),
+                key: keys.key(number),
                 value: value.as_deref(),
             };
             put_write(write_sets, &write);
-            slot.value = value;
-            slot.written = true;
+            if let Some(slot) = slots.get_mut(number) {
+                let end = write_sets.len();
+                *slot = match value {
+                    Some(value) => Held::Written(end - value.len()..end),
+                    None => Held::Deleted,
+                };
+            }
         }
         Committed {
             write_set: start..write_sets.len(),
@@ -174,14 +184,20 @@ impl Overlay {
         self.write_sets.get(range).unwrap_or_default()
     }
 
-    fn slot(&self, key: &[u8]) -> Result<usize, Failure> {
+    /// The number of a key that the running transaction declared.
+    fn number(&self, key: &[u8]) -> Result<usize, Failure> {
         let declared = self.declared.get(self.current.clone()).unwrap_or_default();
-        let prefix = self.prefix_bytes();
-        declared
-            .iter()
-            .copied()
-            .find(|slot| row_of(&self.slots, *slot).get(prefix..) == Some(key))
-            .ok_or(Failure::new(codes::UNDECLARED_ACCESS))
+        let found = declared.iter().copied().find(|number| self.keys.key(*number) == key);
+        found.ok_or(Failure::new(codes::UNDECLARED_ACCESS))
+    }
+
+    /// What stands under key `number` after the transactions that have succeeded.
+    fn held(&self, number: usize) -> Option<&[u8]> {
+        match self.slots.get(number)? {
+            Held::Before(value) => value.as_deref(),
+            Held::Written(range) => self.write_sets.get(range.clone()),
+            Held::Deleted => None,
+        }
     }
 
     /// The value of `key` as this transaction sees it.
@@ -189,10 +205,10 @@ impl Overlay {
     /// # Errors
     /// `UNDECLARED_ACCESS` for a key the transaction did not declare.
     pub fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, Failure> {
-        let slot = self.slot(key)?;
-        let value = match self.journal.iter().find(|(written, _)| *written == slot) {
+        let number = self.number(key)?;
+        let value = match self.journal.iter().find(|(written, _)| *written == number) {
             Some((_, value)) => value.as_deref(),
-            None => self.slots.get(slot).and_then(|slot| slot.value.as_deref()),
+            None => self.held(number),
         };
         Ok(value)
     }
@@ -232,15 +248,15 @@ impl Overlay {
     }
 
     fn write(&mut self, key: &[u8], value: Option<Vec<u8>>) -> Result<(), Failure> {
-        let slot = self.slot(key)?;
-        if let Some((_, written)) = self.journal.iter_mut().find(|(written, _)| *written == slot) {
+        let number = self.number(key)?;
+        if let Some((_, written)) = self.journal.iter_mut().find(|(other, _)| *other == number) {
             *written = value;
             return Ok(());
         }
         if key.is_empty() || key.len() > KEY_BYTES_MAX || self.journal.len() >= TX_WRITE_COUNT_MAX {
             return Err(Failure::new(codes::WRITE_LIMIT_EXCEEDED));
         }
-        self.journal.push((slot, value));
+        self.journal.push((number, value));
         Ok(())
     }
 
@@ -265,8 +281,8 @@ impl Overlay {
 /// State and writes of one application during one block.
 pub(crate) struct Namespace {
     pub overlay: Overlay,
-    /// Writes of the plugin host, each key once.
-    pub foreign_writes: Vec<StateWrite>,
+    /// Writes of the plugin host, each key once, ascending; none beside those of a native application.
+    pub foreign_writes: StateWrites,
     /// Keys of the work at the end of the block.
     pub block_keys: Declared,
     /// Positions of the transactions that the plugin host has not answered, ascending.
@@ -277,39 +293,36 @@ impl Namespace {
     pub fn new(application: Name) -> Self {
         Self {
             overlay: Overlay::new(application),
-            foreign_writes: Vec::new(),
+            foreign_writes: StateWrites::default(),
             block_keys: 0..0,
             foreign_open: Vec::new(),
         }
     }
 
     /// Appends the written keys with their last values, ascending, and the hash of each key where it is known.
-    pub fn append_writes(self, writes: &mut Vec<StateWrite>, key_hashes: &mut Vec<Option<Hash32>>) {
-        let prefix = self.overlay.prefix_bytes();
-        let written = self.overlay.slots.into_iter().filter(|slot| slot.written);
-        let native = written.map(|slot| {
-            let write = StateWrite {
-                key: StateKey::from_row(slot.row),
-                value: slot.value,
-            };
-            (write, slot.hash)
-        });
-        let foreign = self.foreign_writes.into_iter().map(|write| (write, None));
+    pub fn append_writes(self, writes: &mut StateWrites, key_hashes: &mut Vec<Option<Hash32>>) {
+        let overlay = &self.overlay;
+        let changed = |slot: &Held| !matches!(slot, Held::Before(_));
+        let written = (0..).zip(&overlay.slots).filter(|(_, slot)| changed(slot));
         // The first bytes of the key decide nearly always, and are at hand.
-        let mut sorted: Vec<(u64, StateWrite, Option<Hash32>)> = native
-            .chain(foreign)
-            .map(|(write, hash)| (front(write.key.row().get(prefix..).unwrap_or_default()), write, hash))
+        let mut order: Vec<(u64, usize)> = written
+            .map(|(number, _)| (front(overlay.keys.key(number)), number))
             .collect();
-        sorted.sort_unstable_by(|(a, one, _), (b, other, _)| a.cmp(b).then_with(|| one.key.row().cmp(other.key.row())));
-        for (_, write, hash) in sorted {
-            writes.push(write);
-            key_hashes.push(hash);
+        order.sort_unstable_by(|(a, one), (b, other)| {
+            a.cmp(b)
+                .then_with(|| overlay.keys.row(*one).cmp(overlay.keys.row(*other)))
+        });
+        writes.reserve(order.len(), overlay.keys.byte_count() + overlay.write_sets.len());
+        for (_, number) in order {
+            writes.push(StateWrite {
+                key: StateKey::from_row(overlay.keys.row(number)),
+                value: overlay.held(number),
+            });
+            key_hashes.push(overlay.hashes.get(number).copied());
         }
+        key_hashes.extend(self.foreign_writes.iter().map(|_| None));
+        self.foreign_writes.iter().for_each(|write| writes.push(write));
     }
-}
-
-fn row_of(slots: &[Slot], slot: usize) -> &[u8] {
-    slots.get(slot).map_or(&[], |slot| &slot.row)
 }
 
 /// Takes the keys that one transaction will read or write.
@@ -328,33 +341,18 @@ impl KeySink<'_> {
         if key.is_empty() || key.len() > KEY_BYTES_MAX {
             return Err(Failure::new(codes::WRITE_LIMIT_EXCEEDED));
         }
-        let prefix = overlay.prefix_bytes();
-        overlay.row.truncate(prefix);
-        overlay.row.extend_from_slice(key);
-        let slot = match overlay.index.get(overlay.row.as_slice()) {
-            Some(slot) => *slot,
-            None => {
-                let slot = overlay.slots.len();
-                let row: Arc<[u8]> = overlay.row.as_slice().into();
-                overlay.slots.push(Slot {
-                    row: row.clone(),
-                    hash: None,
-                    absent: false,
-                    value: None,
-                    written: false,
-                });
-                overlay.index.insert(row, slot);
-                slot
-            }
-        };
+        let number = overlay.keys.declare(key);
+        if number == overlay.slots.len() {
+            overlay.slots.push(Held::Before(None));
+        }
         let own = overlay.declared.get(self.start..).unwrap_or_default();
-        if own.contains(&slot) {
+        if own.contains(&number) {
             return Ok(());
         }
         if own.len() >= TX_DECLARED_KEY_COUNT_MAX {
             return Err(Failure::new(codes::WRITE_LIMIT_EXCEEDED));
         }
-        overlay.declared.push(slot);
+        overlay.declared.push(number);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use crate::block::BlockExecution;
 use crate::check::Stage;
 use crate::error::ExecutionError;
 use crate::limits::{KEY_BYTES_MAX, MIGRATION_WRITE_COUNT_MAX, VALUE_BYTES_MAX};
-use crate::result::{StateKey, StateWrite};
+use crate::writes::StateWrites;
 
 /// How a page of a migration ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,17 +59,14 @@ impl BlockExecution {
         if page.writes.len() > MIGRATION_WRITE_COUNT_MAX || !page.writes.iter().all(fits) {
             return Err(invalid("a write breaks a bound"));
         }
-        let mut writes: Vec<StateWrite> = page
-            .writes
-            .iter()
-            .map(|(key, value)| StateWrite {
-                key: StateKey::new(&name, key),
-                value: value.clone(),
-            })
-            .collect();
-        writes.sort_by(|a, b| a.key.row().cmp(b.key.row()));
-        if writes.windows(2).any(|pair| pair[0].key == pair[1].key) {
+        let mut rows: Vec<_> = page.writes.iter().collect();
+        rows.sort_unstable();
+        if rows.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Err(invalid("a key twice"));
+        }
+        let mut writes = StateWrites::default();
+        for (key, value) in rows {
+            writes.push_key(&name, key, value.as_deref());
         }
         if let Some(namespace) = self.namespaces.get_mut(index) {
             namespace.foreign_writes = writes;

@@ -45,7 +45,7 @@ fn native_actions() -> Vec<(&'static str, &'static str, Vec<&'static str>, &'sta
 #[pyfunction]
 fn state_key<'py>(py: Python<'py>, application: &str, key: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     let application = Name::new(application).map_err(codec)?;
-    Ok(PyBytes::new(py, StateKey::new(&application, key).row()))
+    Ok(PyBytes::new(py, &StateKey::encode(&application, key)))
 }
 
 #[pyfunction]
@@ -172,8 +172,10 @@ impl PyBlockExecution {
     }
 
     fn native_keys<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-        let keys = self.step(|execution| execution.native_keys())?;
-        Ok(keys.iter().map(|key| PyBytes::new(py, key.row())).collect())
+        self.step(|execution| {
+            let keys = execution.native_keys()?;
+            Ok(keys.iter().map(|key| PyBytes::new(py, key.row())).collect())
+        })
     }
 
     fn supply(&self, values: Vec<Option<PyBackedBytes>>) -> PyResult<()> {
@@ -348,7 +350,7 @@ struct PyStateRows(Py<PyBlockResult>);
 impl PyStateRows {
     fn row<'py>(&self, py: Python<'py>, index: usize) -> Option<Write<'py>> {
         let write = self.0.get().0.writes.get(index)?;
-        let value = write.value.as_ref().map(|value| PyBytes::new(py, value));
+        let value = write.value.map(|value| PyBytes::new(py, value));
         Some((PyBytes::new(py, write.key.row()), value))
     }
 }

@@ -47,7 +47,7 @@ fn test_failed_transaction_leaves_no_write_and_no_event() {
     let result = chain.run(&[batch(&block)]);
     assert_eq!(result.codes, [0, codes::RULE_VIOLATION, 0, 0, 0]);
     assert_eq!(result.writes.len(), 1);
-    assert_eq!(result.writes[0].value.as_deref(), Some(b"3".as_slice()));
+    assert_eq!(result.writes.get(0).unwrap().value, Some(b"3".as_slice()));
     let receipts = receipts(&result);
     assert!(receipts.iter().all(|receipt| receipt.events.is_empty()));
     let application = &Name::new("probe").unwrap();

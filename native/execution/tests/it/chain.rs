@@ -1,9 +1,7 @@
 //! A chain in memory: state, committed ids, accounts. Execution does not look at signatures, so these carry none.
 
 use hn_crypto::sm2::{KeyCache, SecretKey, generate};
-use hn_execution::{
-    Applications, BlockExecution, BlockInfo, BlockResult, ForeignResult, ForeignTx, MigrationPage, StateKey,
-};
+use hn_execution::{Applications, BlockExecution, BlockInfo, BlockResult, ForeignResult, ForeignTx, MigrationPage};
 use hn_merkle::{StateTree, block_tree, state_tree};
 use hn_pool::Accounts;
 use hn_primitives::{
@@ -140,29 +138,21 @@ impl Chain {
         let mut block = self.begin(batches);
         let committed: Vec<bool> = block.tx_ids().iter().map(|id| self.committed.contains(id)).collect();
         block.set_committed(&committed).unwrap();
-        let all = block.native_keys().unwrap();
+        let rows = |block: &BlockExecution| -> Vec<Vec<u8>> {
+            let keys = block.native_keys().unwrap().into_iter();
+            keys.map(|key| key.row().to_vec()).collect()
+        };
+        let all = rows(&block);
+        let of = |row: &[u8]| {
+            let (name, key) = row[1..].split_at(usize::from(row[0]));
+            self.state
+                .get(&(String::from_utf8(name.to_vec()).unwrap(), key.to_vec()))
+        };
         if let Some(tree) = tree {
             block.prove_absent(|keys| tree.surely_absent(keys)).unwrap();
-            let held = |key: &StateKey| {
-                self.state
-                    .contains_key(&(key.application().to_owned(), key.key().to_vec()))
-            };
-            assert!(
-                block
-                    .native_keys()
-                    .unwrap()
-                    .iter()
-                    .eq(all.iter().filter(|key| held(key)))
-            );
+            assert!(rows(&block).iter().eq(all.iter().filter(|row| of(row).is_some())));
         }
-        let keys = block.native_keys().unwrap().into_iter();
-        let values = keys
-            .map(|key| {
-                self.state
-                    .get(&(key.application().to_owned(), key.key().to_vec()))
-                    .cloned()
-            })
-            .collect();
+        let values = rows(&block).iter().map(|row| of(row).cloned()).collect();
         block.supply(values).unwrap();
         if let Some(page) = &self.page {
             block.migrate(page.clone()).unwrap();
@@ -190,10 +180,10 @@ impl Chain {
     /// Executes and commits one block.
     pub fn run(&mut self, batches: &[Arc<Batch>]) -> BlockResult {
         let result = self.execute(batches);
-        for write in &result.writes {
+        for write in result.writes.iter() {
             let key = (write.key.application().to_owned(), write.key.key().to_vec());
-            match &write.value {
-                Some(value) => self.state.insert(key, value.clone()),
+            match write.value {
+                Some(value) => self.state.insert(key, value.to_vec()),
                 None => self.state.remove(&key),
             };
         }

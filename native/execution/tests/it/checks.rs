@@ -156,14 +156,12 @@ fn test_result_lists_agree_with_each_other() {
     assert!(
         result
             .writes
+            .iter()
             .is_sorted_by(|a, b| (a.key.application(), a.key.key()) < (b.key.application(), b.key.key()))
     );
     for (write, update) in result.writes.iter().zip(&result.state_updates) {
         let key_hash = hn_merkle::state_tree::key_hash(write.key.application(), write.key.key());
-        let value_hash = write
-            .value
-            .as_ref()
-            .map(|value| hn_merkle::state_tree::value_hash(value));
+        let value_hash = write.value.map(|value| hn_merkle::state_tree::value_hash(value));
         assert_eq!(*update, (key_hash, value_hash));
     }
     assert_eq!((result.writes.len(), result.state_updates.len()), (3, 3));

@@ -24,10 +24,10 @@ fn test_preserve_writes_record_and_event() {
         owner: account(1),
     };
     assert_eq!(
-        (result.writes.len(), result.writes[0].key.key()),
+        (result.writes.len(), result.writes.get(0).unwrap().key.key()),
         (1, key.encode().as_slice())
     );
-    let record = EvidenceRecord::decode(result.writes[0].value.as_deref().unwrap()).unwrap();
+    let record = EvidenceRecord::decode(result.writes.get(0).unwrap().value.unwrap()).unwrap();
     let want = EvidenceRecord {
         height: 10,
         time_ms: TIME,

@@ -131,7 +131,7 @@ fn test_results_become_receipts_and_writes_and_the_last_write_stands() {
     let writes: Vec<_> = result
         .writes
         .iter()
-        .map(|write| (write.key.key(), write.value.as_deref()))
+        .map(|write| (write.key.key(), write.value))
         .collect();
     assert_eq!(
         writes,

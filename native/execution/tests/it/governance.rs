@@ -421,11 +421,12 @@ fn supplied(chain: &Chain) -> BlockExecution {
     let mut block = chain.begin(&[]);
     block.set_committed(&[]).unwrap();
     let keys = block.native_keys().unwrap();
-    let value = |key: &hn_execution::StateKey| {
+    let value = |key: &hn_execution::StateKey<'_>| {
         let place = (key.application().to_owned(), key.key().to_vec());
         chain.state.get(&place).cloned()
     };
-    block.supply(keys.iter().map(value).collect()).unwrap();
+    let values = keys.iter().map(value).collect();
+    block.supply(values).unwrap();
     block
 }
 

@@ -53,7 +53,7 @@ fn test_packed_results_may_be_joined_and_are_taken_whole() {
     let finished = block.finish().unwrap();
     assert_eq!(finished.codes, [0, 0]);
     assert_eq!(finished.writes.len(), 3);
-    assert!(finished.writes.is_sorted_by(|a, b| a.key.key() < b.key.key()));
+    assert!(finished.writes.iter().is_sorted_by(|a, b| a.key.key() < b.key.key()));
     let receipts = receipts(&finished);
     assert_eq!(receipts[0].write_set_digest, receipts[1].write_set_digest);
     assert_eq!(receipts[1].events.len(), 1);

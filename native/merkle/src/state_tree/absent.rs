@@ -1,6 +1,7 @@
 //! Which keys the tree does not hold, as far as its cached pages tell: a caller that knows need not ask its store.
 
 use super::StateTree;
+use super::batch::prefix;
 use super::page_id::{PAGE_DEPTH_MAX, step};
 use hn_primitives::Hash32;
 
@@ -24,8 +25,12 @@ impl StateTree {
         let Some(root) = self.root_page else {
             return absent;
         };
-        let mut sorted: Vec<(&Hash32, usize)> = keys.iter().zip(0..).collect();
-        sorted.sort_unstable();
+        let mut order: Vec<(u64, usize)> = keys.iter().map(prefix).zip(0..).collect();
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| keys.get(a.1).cmp(&keys.get(b.1))));
+        let sorted: Vec<(&Hash32, usize)> = order
+            .into_iter()
+            .filter_map(|(_, at)| Some((keys.get(at)?, at)))
+            .collect();
         let mut level: Vec<Span> = vec![(root, 0, sorted.len())];
         let mut below: Vec<Span> = Vec::new();
         for depth in 0..=PAGE_DEPTH_MAX {

@@ -72,6 +72,7 @@ pub fn key_of(pair: &[u8; 64]) -> &Hash32 {
     &pair.as_chunks::<32>().0[0]
 }
 
-fn prefix(key: &Hash32) -> u64 {
+/// The first eight bytes of a key, which decide its place nearly always.
+pub fn prefix(key: &Hash32) -> u64 {
     u64::from_be_bytes(key.as_chunks::<8>().0[0])
 }
