@@ -161,7 +161,7 @@ fn test_result_lists_agree_with_each_other() {
     );
     for (write, update) in result.writes.iter().zip(&result.state_updates) {
         let key_hash = hn_merkle::state_tree::key_hash(write.key.application(), write.key.key());
-        let value_hash = write.value.map(|value| hn_merkle::state_tree::value_hash(value));
+        let value_hash = write.value.map(hn_merkle::state_tree::value_hash);
         assert_eq!(*update, (key_hash, value_hash));
     }
     assert_eq!((result.writes.len(), result.state_updates.len()), (3, 3));
