@@ -257,12 +257,15 @@ class PageFiles:
     def __len__(self) -> int:
         """Files."""
     def with_layers(self, changed: PageLayers, height: int) -> PageFiles:
-        """These files and one with what changed since, durable on return."""
+        """These files and one with what changed since, or a new base alone, when what changed since the last one is more than half of it
+        and it is not much longer than what is written. Durable on return; the files that are replaced stay until `discard`."""
     def merge(self, through: int) -> PageMerge | None:
         """Files of heights up to `through` that are to become one, None when nothing is due: all, when what changed is more than
         half of the base, else those from which on the later ones together are no shorter."""
     def taking(self, merged: MergedFile) -> PageFiles:
         """This set with a merged file in the place of those it was made of; as it is when it does not have them all."""
+    def has(self, merged: MergedFile) -> bool:
+        """Whether the merged file is one of these."""
     def discard(self, later: PageFiles) -> None:
         """Delete the files that a later set does not have; who reads this one keeps them open."""
 
@@ -285,6 +288,9 @@ class PageMerge:
 
 class MergedFile:
     """What a merge made."""
+
+    def discard(self) -> None:
+        """Delete it: it came too late to take the place of others."""
 
 class TxIndex:
     """Where committed transactions stand: newest ids in memory, all others in segments whose rows are the database's.

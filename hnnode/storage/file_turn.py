@@ -91,6 +91,7 @@ class FileTurn:
         """Bring everything into files."""
         self._pages.drain(height)
         self._families.drain(HEIGHT.pack(height))
+        self._pages.held(height)
         self._memtable_bytes = 0
         self._is_tree_whole = False
 

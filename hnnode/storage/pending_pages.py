@@ -5,8 +5,9 @@ versions are written never. So they wait in memory. When memtables are to go to 
 together into a page file (`hnnode_native.PageFiles`); what changed meanwhile follows in the same way, until so little is left
 that the block itself writes it.
 
-Another thread makes one file of several, once the database holds their heights: what it made says the same as they did, so
-they are deleted as soon as it is durable, whatever blocks come or do not come.
+Where most of what the files hold has changed, what is written becomes a new base, and the files before it go when the database
+holds its height. Else another thread makes one file of several, once the database holds their heights: what it made says the
+same as they did, so they are deleted as soon as it is durable, whatever blocks come or do not come.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class PendingPages:
         self._views: WeakSet[PagesView] = WeakSet()
         self._merged: list[MergedFile] | None = None
         """Since the files that are being written were begun; None when none are: a file that is merged again must go then."""
+        self._replaced: list[tuple[int, PageFiles]] = []
+        """Files that a new base took the place of, and the first height that is read without them."""
         self._merger = ThreadPoolExecutor(1, "storage-merge")
         self._merging: Future[None] | None = None
         self._tidied = -1
@@ -112,7 +115,7 @@ class PendingPages:
         """Whether all pages of this height are in files: when what was to be written is, the rest is written now."""
         if self._writing is None or not self._writing.done():
             return False
-        self._settle()
+        self._settle(height)
         if self._changing.byte_count > REST_BYTES and self._rounds < ROUNDS_MAX:
             self._begin(height)
             return False
@@ -125,10 +128,21 @@ class PendingPages:
             wait([self._writing])
 
     def drain(self, height: int) -> None:
-        """Write everything."""
-        self._settle()
+        """Write everything. `held` when the database holds it."""
+        self._settle(height)
         if self._opened().height != height:
             self._write(height)
+
+    def held(self, height: int) -> None:
+        """The database will never come back behind this height, and nobody reads an older one: replaced files of before go."""
+        while self._replaced and self._replaced[0][0] <= height:
+            _, before = self._replaced.pop(0)
+            with self._lock:
+                later = self._opened()
+            try:
+                before.discard(later)
+            except NativeError as e:
+                raise _fatal(e) from e
 
     def check(self) -> None:
         """Raises FatalError for files that could not be written or merged, also when no block comes. Any thread."""
@@ -147,6 +161,7 @@ class PendingPages:
         """Begin to merge files up to height `persisted`, which the database will never come back behind. oldest: of the heights
         that are still read; an older one would keep the files open that a merge deletes. Raises FatalError for a merge that
         failed."""
+        self.held(min(persisted, oldest))
         if self._merging is not None:
             if not self._merging.done():
                 return
@@ -175,7 +190,12 @@ class PendingPages:
     def _take(self, merged: MergedFile) -> None:
         with self._lock:
             before = self._opened()
-            self._files = later = before.taking(merged)
+            later = before.taking(merged)
+            if not later.has(merged):
+                # A new base was written meanwhile.
+                merged.discard()
+                return
+            self._files = later
             if self._merged is not None:
                 self._merged.append(merged)
             views = list(self._views)
@@ -191,7 +211,7 @@ class PendingPages:
         self._writing = self._thread.submit(files.with_layers, self._leaving, height)
         self._rounds += 1
 
-    def _settle(self) -> None:
+    def _settle(self, height: int) -> None:
         writing, self._writing = self._writing, None
         if writing is None:
             return
@@ -202,15 +222,23 @@ class PendingPages:
         with self._lock:
             for merged in self._merged or ():
                 files = files.taking(merged)
-            self._files, self._leaving, self._merged = files, PageLayers(), None
+            self._leaving, self._merged = PageLayers(), None
+            self._follow(files, height)
 
     def _write(self, height: int) -> None:
         try:
             with self._lock:
-                self._files = self._opened().with_layers(self._changing, height)
+                self._follow(self._opened().with_layers(self._changing, height), height)
         except NativeError as e:
             raise _fatal(e) from e
         self._changing = PageLayers()
+
+    def _follow(self, files: PageFiles, height: int) -> None:
+        """Files with what was written; the first height that is read in them. Inside the lock."""
+        before = self._opened()
+        if len(files) <= len(before):
+            self._replaced.append((height, before))
+        self._files = files
 
     def _opened(self) -> PageFiles:
         if self._files is None:

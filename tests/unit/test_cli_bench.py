@@ -150,6 +150,16 @@ def test_commit_benchmark_writes_the_same_chain_twice() -> None:
     assert first["stored_bytes_per_tx"] > 273
 
 
+def test_pages_benchmark_writes_the_same_pages_twice() -> None:
+    pages = _script("micro/pages.py")
+    first, second = pages.run(tiny=True), pages.run(tiny=True)
+    for what in ("result_hash", "written_bytes_per_key", "stored_bytes_per_key"):
+        assert first[what] == second[what]
+    assert first["us_per_key"].keys() == {*pages.PARTS}
+    assert len(first["us_per_key_by_fifth"]) == pages.SHARES
+    assert first["stored_bytes_per_key"]["stopped"] > 64
+
+
 def test_plugin_benchmark_leaves_the_receipts_and_state_of_old() -> None:
     """The hashes cover receipts and writes of whole shipments; they change only with a rule of the application, or with
     the names that its workload gives."""

@@ -37,6 +37,12 @@ pub struct LastBlock {
     bytes: Vec<u8>,
 }
 
+impl LastBlock {
+    fn rows(&self) -> &[u8] {
+        self.bytes.split_last_chunk::<SUM_BYTES>().map_or(&[], |(rows, _)| rows)
+    }
+}
+
 impl PageFile {
     pub fn open(directory: &Path, span: Span) -> Result<Self, PagesError> {
         let path = span.path(directory);
@@ -104,7 +110,7 @@ impl PageFile {
             self.read_blocks(number, number + 1, &mut last.bytes)?;
             last.number = Some(number);
         }
-        let mut rest = last.bytes.as_slice();
+        let mut rest = last.rows();
         while !rest.is_empty() {
             let (id, page, next) = row(rest).ok_or_else(|| self.damaged("row"))?;
             if id >= wanted {
@@ -115,32 +121,33 @@ impl PageFile {
         Ok(None)
     }
 
-    /// The rows of blocks, one behind the other.
-    pub fn read_blocks(&self, first: usize, end: usize, rows: &mut Vec<u8>) -> Result<(), PagesError> {
-        let start_of = |number: usize| {
-            number
-                .checked_sub(1)
-                .map_or(HEAD_BYTES as u64, |before| self.blocks[before].1)
-        };
-        let start = start_of(first);
-        rows.clear();
-        rows.resize((start_of(end) - start) as usize, 0);
+    /// Blocks, each with its sum, which is right.
+    pub fn read_blocks(&self, first: usize, end: usize, bytes: &mut Vec<u8>) -> Result<(), PagesError> {
+        let start = self.start_of(first);
+        bytes.resize((self.start_of(end) - start) as usize, 0);
         self.file
-            .read_exact_at(rows, start)
+            .read_exact_at(bytes, start)
             .map_err(PagesError::io(&self.path))?;
-        // The sums are taken out, the rows move together.
-        let mut kept = 0;
+        let mut rest = bytes.as_slice();
         for number in first..end {
-            let from = (start_of(number) - start) as usize;
-            let to = (start_of(number + 1) - start) as usize - SUM_BYTES;
-            if rows[to..to + SUM_BYTES] != sum(&[&rows[from..to]]).to_le_bytes() {
+            let (block, later) = rest.split_at(self.block_bytes(number));
+            let told = block.split_last_chunk::<SUM_BYTES>();
+            if told.is_none_or(|(rows, told)| *told != sum(&[rows]).to_le_bytes()) {
                 return Err(self.damaged("block"));
             }
-            rows.copy_within(from..to, kept);
-            kept += to - from;
+            rest = later;
         }
-        rows.truncate(kept);
         Ok(())
+    }
+
+    /// Bytes of a block, its sum among them.
+    pub fn block_bytes(&self, number: usize) -> usize {
+        (self.start_of(number + 1) - self.start_of(number)) as usize
+    }
+
+    fn start_of(&self, number: usize) -> u64 {
+        let before = number.checked_sub(1);
+        before.map_or(HEAD_BYTES as u64, |before| self.blocks[before].1)
     }
 
     pub fn damaged(&self, what: &'static str) -> PagesError {

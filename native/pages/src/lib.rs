@@ -2,7 +2,7 @@
 //!
 //! A page changes with nearly every leaf below it, so a database that sorts pages row by row writes and merges several
 //! versions of each. Here the pages that changed over many blocks are written in one go, in order: a *set* is a base with every page of a height, and a few files with what changed since, each
-//! over the next heights. Some of them become one
+//! over the next heights. Where that is most of the base, a new one is written instead ([`PageFiles::with`]); else some of them become one
 //! aside ([`PageFiles::merge`]), a little at a time. Files never change; a set that replaces another shares the files they have in common, so a
 //! reader keeps its height as long as it keeps its set.
 //!

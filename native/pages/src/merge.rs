@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cursor::Cursor;
+use crate::cursor::Rows;
 use crate::error::PagesError;
 use crate::file::PageFile;
 use crate::format::Span;
@@ -14,13 +14,22 @@ pub struct Merge {
     directory: PathBuf,
     span: Span,
     writer: Writer,
-    /// Newest first.
-    cursors: Vec<Cursor>,
+    rows: Rows,
 }
 
 /// What a merge made: a file that takes the place of others, see [`crate::PageFiles::taking`].
 #[derive(Debug)]
 pub struct MergedFile(pub(crate) Arc<PageFile>);
+
+impl MergedFile {
+    /// Deletes a file that came too late: a new base has taken the place of those that it was made of.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn discard(&self) -> Result<(), PagesError> {
+        std::fs::remove_file(&self.0.path).map_err(PagesError::io(&self.0.path))
+    }
+}
 
 impl Merge {
     /// files: neighbours, oldest first, at least one.
@@ -29,13 +38,12 @@ impl Merge {
             after: files.first().and_then(|file| file.span.after),
             to: files.last().map_or(0, |file| file.span.to),
         };
-        let rows = files.iter().map(|file| file.rows).sum();
-        let cursors = files.iter().rev().map(|file| Cursor::new(Arc::clone(file)));
+        let rows_max = files.iter().map(|file| file.rows).sum();
         Ok(Self {
             directory: directory.to_path_buf(),
             span,
-            writer: Writer::create(directory, span, rows)?,
-            cursors: cursors.collect::<Result<_, _>>()?,
+            writer: Writer::create(directory, span, rows_max)?,
+            rows: Rows::of(files)?,
         })
     }
 
@@ -47,29 +55,14 @@ impl Merge {
         let is_base = self.span.after.is_none();
         let mut done = 0;
         while done < bytes {
-            // The first of equal ids is the newest.
-            let rest = self
-                .cursors
-                .iter()
-                .enumerate()
-                .filter(|(_, cursor)| !cursor.id().is_empty());
-            let Some((newest, _)) = rest.min_by_key(|(_, cursor)| cursor.id()) else {
+            if self.rows.id().is_empty() {
                 return Ok(true);
-            };
-            let (_, rest) = self.cursors.split_at_mut(newest);
-            let Some((first, older)) = rest.split_first_mut() else {
-                return Ok(true);
-            };
+            }
             // Nothing lies below a base that a page which is gone could hide.
-            if !is_base || !first.page().is_empty() {
-                self.writer.push(first.id(), first.page())?;
+            if !is_base || !self.rows.is_gone() {
+                self.writer.push_row(self.rows.id(), self.rows.row())?;
             }
-            done += first.id().len() + first.page().len();
-            for cursor in older.iter_mut().filter(|cursor| cursor.id() == first.id()) {
-                done += cursor.page().len();
-                cursor.advance()?;
-            }
-            first.advance()?;
+            done += self.rows.advance()?;
         }
         Ok(false)
     }

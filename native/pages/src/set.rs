@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hn_merkle::PageId;
-use hn_merkle::state_tree::Layers;
+use hn_merkle::state_tree::{Layers, Union};
 
+use crate::cursor::Rows;
 use crate::error::PagesError;
 use crate::file::{LastBlock, PageFile};
 use crate::format::{Span, is_name};
 use crate::merge::{Merge, MergedFile};
 use crate::writer::Writer;
+
+/// A new base is written at once when the old one is at most so many times longer than what is new; a longer one is merged aside.
+const BASE_SHARE: u64 = 4;
 
 /// The pages of one height in files: a base and what changed since, oldest first. Never changes.
 #[derive(Debug, Clone, Default)]
@@ -79,32 +83,57 @@ impl PageFiles {
         alone.map(|file| file.size).sum()
     }
 
-    /// A set that holds the tree of height `to`: these files, and one with the pages that changed since. Durable when this
-    /// returns.
+    /// A set that holds the tree of height `to`: these files, and one with the pages that changed since. Or a new base alone, when
+    /// what changed since the last one is more than half of it, and the base is not more than some times longer than what is to be
+    /// written now, which bounds the cost: a file that nearly repeats the base need not be written to be merged into it later. The
+    /// files that it replaces stay until [`PageFiles::discard`]. Durable when this returns.
     ///
     /// # Errors
-    /// The disk refused. This set is good as before.
+    /// The disk refused, or a file is damaged. This set is good as before.
     pub fn with(&self, changed: &Layers, to: u64) -> Result<Self, PagesError> {
-        let layer = changed.merged();
+        let union = changed.union();
+        let (replaced, kept) = self
+            .files
+            .split_at(if self.is_outgrown_by(&union) { self.len() } else { 0 });
         let span = Span {
-            after: self.height(),
+            after: kept.last().map(|file| file.span.to),
             to,
         };
-        let mut writer = Writer::create(&self.directory, span, layer.len())?;
+        let rows_max = replaced.iter().map(|file| file.rows).sum::<usize>() + union.len();
+        let mut writer = Writer::create(&self.directory, span, rows_max)?;
+        let mut older = Rows::of(replaced)?;
         let gone_too = span.after.is_some();
-        for (id, page) in layer.pages() {
+        let mut key = Vec::new();
+        for (id, page) in union.pages() {
+            key.clear();
+            id.encode_to(&mut key);
+            copy(&mut older, &mut writer, |id| *id < *key)?;
+            if older.id() == key {
+                older.advance()?;
+            }
             let page = page.unwrap_or_default();
             if gone_too || !page.is_empty() {
-                writer.push(&id.encode(), page)?;
+                writer.push(&key, page)?;
             }
         }
+        copy(&mut older, &mut writer, |_| true)?;
         writer.finish(&self.directory)?;
-        let mut files = self.files.clone();
+        let mut files = kept.to_vec();
         files.push(Arc::new(PageFile::open(&self.directory, span)?));
         Ok(Self {
             directory: self.directory.clone(),
             files,
         })
+    }
+
+    /// Whether a new base is to be written instead of a further file.
+    fn is_outgrown_by(&self, changed: &Union) -> bool {
+        let Some((base, changes)) = self.files.split_first() else {
+            return false;
+        };
+        let new = changed.bytes_len() as u64;
+        let older: u64 = changes.iter().map(|file| file.size).sum();
+        older + new > base.size / 2 && base.size <= new.saturating_mul(BASE_SHARE)
     }
 
     /// Begins to make one file of some neighbours, none above height `through`: of all of them when what changed is more than
@@ -119,6 +148,11 @@ impl PageFiles {
             Some(first) => Merge::begin(&self.directory, &self.files[first..count]).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Whether a merged file is one of these.
+    pub fn has(&self, merged: &MergedFile) -> bool {
+        self.files.iter().any(|file| Arc::ptr_eq(file, &merged.0))
     }
 
     /// This set with a merged file in the place of those that it was made of; unchanged when it does not have them all.
@@ -187,6 +221,17 @@ impl PageFiles {
         }
         Ok((places, bytes))
     }
+}
+
+/// Copies pages of a base while their ids are such.
+fn copy(rows: &mut Rows, writer: &mut Writer, wanted: impl Fn(&[u8]) -> bool) -> Result<(), PagesError> {
+    while !rows.id().is_empty() && wanted(rows.id()) {
+        if !rows.is_gone() {
+            writer.push_row(rows.id(), rows.row())?;
+        }
+        rows.advance()?;
+    }
+    Ok(())
 }
 
 /// Where pages begin and end in bytes.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::PagesError;
 use crate::filter::Filter;
-use crate::format::{BLOCK_BYTES, Span, UNFINISHED_SUFFIX, sum};
+use crate::format::{BLOCK_BYTES, HEAD_BYTES, SUM_BYTES, Span, UNFINISHED_SUFFIX, sum};
 
 const WRITE_BYTES: usize = 1 << 20;
 /// Made durable so many bytes at a time, else the sync of a block waits for all of them.
@@ -21,7 +21,8 @@ pub struct Writer {
     file: File,
     span: Span,
     pending: Vec<u8>,
-    block: Vec<u8>,
+    /// Where the open block begins in `pending`.
+    block: usize,
     index: Vec<u8>,
     filter: Filter,
     written: u64,
@@ -40,7 +41,7 @@ impl Writer {
             file,
             span,
             pending: span.head().to_vec(),
-            block: Vec::with_capacity(2 * BLOCK_BYTES),
+            block: HEAD_BYTES,
             index: Vec::new(),
             filter: Filter::with_room(rows_max),
             written: 0,
@@ -51,16 +52,31 @@ impl Writer {
 
     /// The next row; ids rise.
     pub fn push(&mut self, id: &[u8], page: &[u8]) -> Result<(), PagesError> {
-        if self.block.is_empty() {
+        let length = u16::try_from(page.len()).map_err(|_| self.damaged("a page to write"))?;
+        self.begin_row(id);
+        self.pending.extend_from_slice(id);
+        self.pending.extend_from_slice(&length.to_le_bytes());
+        self.pending.extend_from_slice(page);
+        self.end_row()
+    }
+
+    /// The next row as it stands in another file.
+    pub fn push_row(&mut self, id: &[u8], row: &[u8]) -> Result<(), PagesError> {
+        self.begin_row(id);
+        self.pending.extend_from_slice(row);
+        self.end_row()
+    }
+
+    fn begin_row(&mut self, id: &[u8]) {
+        if self.block == self.pending.len() {
             self.index.extend_from_slice(id);
         }
-        let length = u16::try_from(page.len()).map_err(|_| self.damaged("a page to write"))?;
-        self.block.extend_from_slice(id);
-        self.block.extend_from_slice(&length.to_le_bytes());
-        self.block.extend_from_slice(page);
         self.filter.add(id);
         self.rows += 1;
-        if self.block.len() >= BLOCK_BYTES {
+    }
+
+    fn end_row(&mut self) -> Result<(), PagesError> {
+        if self.pending.len() - self.block >= BLOCK_BYTES {
             self.close_block()?;
         }
         Ok(())
@@ -91,14 +107,15 @@ impl Writer {
     }
 
     fn close_block(&mut self) -> Result<(), PagesError> {
-        if self.block.is_empty() {
+        let rows = self.pending.get(self.block..).unwrap_or_default();
+        if rows.is_empty() {
             return Ok(());
         }
-        let sum = sum(&[&self.block]);
-        self.block.extend_from_slice(&sum.to_le_bytes());
-        let length = u32::try_from(self.block.len()).map_err(|_| self.damaged("a block to write"))?;
+        let sum = sum(&[rows]);
+        let length = u32::try_from(rows.len() + SUM_BYTES).map_err(|_| self.damaged("a block to write"))?;
+        self.pending.extend_from_slice(&sum.to_le_bytes());
         self.index.extend_from_slice(&length.to_le_bytes());
-        self.pending.append(&mut self.block);
+        self.block = self.pending.len();
         if self.pending.len() >= WRITE_BYTES {
             self.write()?;
         }
@@ -111,6 +128,7 @@ impl Writer {
         self.written += self.pending.len() as u64;
         self.unsynced += self.pending.len();
         self.pending.clear();
+        self.block = 0;
         if self.unsynced >= SYNC_BYTES {
             self.file.sync_data().map_err(&failed)?;
             self.unsynced = 0;

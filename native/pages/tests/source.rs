@@ -49,7 +49,7 @@ proptest! {
                 source.load(&mut small, &needed.0).unwrap();
             }
             prop_assert_eq!(whole.apply(&updates).unwrap().root, applied.root);
-            changing = changing.with(Arc::new(Layer::of(&applied)));
+            changing = changing.with(Arc::new(Layer::of(applied.clone())));
             match then {
                 0 => {
                     files = files.with(&leaving, 2 * height).unwrap();

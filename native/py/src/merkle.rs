@@ -4,7 +4,7 @@ use crate::error::{array, codec, parameter, raise};
 use crate::formats::name;
 use crate::pages::PyPageLayer;
 use hn_merkle::bundle::Item;
-use hn_merkle::state_tree::Layer;
+use hn_merkle::state_tree::{Layer, Update};
 use hn_merkle::{Applied, Bundle, InclusionProof, NeedPages, PageId, StateProof, StateTree, block_tree, state_tree};
 use hn_pages::LoadError;
 use hn_primitives::{Certificate, Genesis, Hash32, Header, Receipt, SignedTx, ValidatorSet};
@@ -96,7 +96,16 @@ pub struct PyStateTree(Mutex<Tree>);
 
 struct Tree {
     tree: StateTree,
-    changed: Applied,
+    changed: Arc<Layer>,
+}
+
+impl Tree {
+    fn apply(&mut self, updates: &[Update]) -> Result<(), NeedPages> {
+        let mut applied = Applied::with_room_of(&self.changed);
+        self.tree.apply_into(updates, &mut applied)?;
+        self.changed = Arc::new(Layer::of(applied));
+        Ok(())
+    }
 }
 
 impl PyStateTree {
@@ -110,16 +119,8 @@ impl PyStateTree {
     }
 
     /// Applies updates; the page ids that are needed first, or nothing when done.
-    pub fn update<'py>(
-        &self,
-        py: Python<'py>,
-        updates: &[(Hash32, Option<Hash32>)],
-    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-        let outcome = py.detach(|| {
-            let mut guard = self.lock();
-            let Tree { tree, changed } = &mut *guard;
-            tree.apply_into(updates, changed)
-        });
+    pub fn update<'py>(&self, py: Python<'py>, updates: &[Update]) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let outcome = py.detach(|| self.lock().apply(updates));
         Ok(match outcome {
             Ok(()) => Vec::new(),
             Err(needed) => page_ids(py, &needed),
@@ -141,7 +142,7 @@ impl PyStateTree {
     fn new(cache_bytes_max: usize) -> Self {
         Self(Mutex::new(Tree {
             tree: StateTree::new(cache_bytes_max),
-            changed: Applied::default(),
+            changed: Arc::default(),
         }))
     }
 
@@ -176,10 +177,9 @@ impl PyStateTree {
         source: &crate::pages::PyPageSource,
     ) -> PyResult<()> {
         let outcome = py.detach(|| {
-            let mut guard = self.lock();
-            let Tree { tree, changed } = &mut *guard;
-            while let Err(needed) = tree.apply_into(&updates.0.state_updates, changed) {
-                source.0.load(tree, &needed.0)?;
+            let mut held = self.lock();
+            while let Err(needed) = held.apply(&updates.0.state_updates) {
+                source.0.load(&mut held.tree, &needed.0)?;
             }
             Ok::<_, LoadError>(())
         });
@@ -202,7 +202,7 @@ impl PyStateTree {
     }
 
     fn changed_pages(&self, py: Python<'_>) -> PyPageLayer {
-        PyPageLayer(py.detach(|| Arc::new(Layer::of(&self.lock().changed))))
+        PyPageLayer(py.detach(|| Arc::clone(&self.lock().changed)))
     }
 
     #[getter]

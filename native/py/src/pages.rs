@@ -151,6 +151,10 @@ impl PyPageFiles {
         Self(self.0.taking(&merged.0))
     }
 
+    fn has(&self, merged: &PyMergedFile) -> bool {
+        self.0.has(&merged.0)
+    }
+
     fn discard(&self, py: Python<'_>, later: &Self) -> PyResult<()> {
         py.detach(|| self.0.discard(&later.0)).map_err(|e| failed(&e))
     }
@@ -206,6 +210,13 @@ struct PyPageMerge(Mutex<Option<Merge>>);
 /// What became of them.
 #[pyclass(name = "MergedFile", frozen)]
 struct PyMergedFile(MergedFile);
+
+#[pymethods]
+impl PyMergedFile {
+    fn discard(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.discard()).map_err(|e| failed(&e))
+    }
+}
 
 #[pymethods]
 impl PyPageMerge {

@@ -8,7 +8,7 @@ use super::page_id::{PAGE_DEPTH_MAX, PageId, step};
 use super::pages::{Leaf, Pages, Slot};
 use super::refresh::{RUN_PAGES, Run};
 use super::walk::Spans;
-use super::{NeedPages, StateTree};
+use super::{Layer, NeedPages, StateTree};
 use crate::Hashing;
 use hn_primitives::{Hash32, ZERO_HASH};
 use std::ops::Range;
@@ -20,7 +20,8 @@ const PART_KEYS_MIN: u32 = 256;
 /// Updates of a call whose buffers are kept for the next one.
 const KEPT_UPDATES_MAX: usize = 1 << 17;
 
-/// The result of a batch of updates. Its buffers serve again when it is given to [`StateTree::apply_into`].
+/// The result of a batch of updates. Its buffers serve again when it is given to [`StateTree::apply_into`], or become a
+/// [`Layer`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Root after the batch.
@@ -30,6 +31,23 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// Nothing yet, with room for some more pages than a layer has: one block changes about as many as another.
+    pub fn with_room_of(layer: &Layer) -> Self {
+        let (rows, bytes) = layer.room();
+        Self {
+            root: ZERO_HASH,
+            rows: Vec::with_capacity(rows + rows / 8),
+            bytes: Vec::with_capacity(bytes + bytes / 8),
+        }
+    }
+
+    /// Rows, ascending, and the bytes in which their pages lie; no more memory than they fill.
+    pub(super) fn into_buffers(mut self) -> (Vec<(PageId, Range<usize>)>, Vec<u8>) {
+        self.rows.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+        (self.rows, self.bytes)
+    }
+
     /// Pages to write (bytes) or to delete (`None`), ascending.
     pub fn pages(&self) -> impl ExactSizeIterator<Item = (&PageId, Option<&[u8]>)> {
         // No page is empty.

@@ -3,6 +3,7 @@
 //! Pages at the bottom of the tree change at random places, those above them with every block. Written once for many
 //! blocks instead of once a block, most versions are written never. Until then readers of recent heights want them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::page_id::FRONT_DEPTH;
@@ -10,42 +11,42 @@ use super::{Applied, PageId};
 
 /// Layers before they are merged: a page is looked for in each, and merging copies every page.
 pub const LAYERS_MAX: usize = 64;
+/// Pages that are read from memory side by side when layers are merged; they fit the nearest caches of a core.
+const WARM_PAGES: usize = 64;
 
 /// Pages that changed, each once, ascending; some are gone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Layer {
-    /// Id, and where its page ends in `bytes`; a page without bytes is gone.
-    rows: Vec<(PageId, usize)>,
+    /// Id, and where its page lies in `bytes`; a page without bytes is gone.
+    rows: Vec<(PageId, Range<usize>)>,
     bytes: Vec<u8>,
 }
 
 impl Layer {
-    /// The pages of one batch of updates.
-    pub fn of(applied: &Applied) -> Self {
-        Self::ascending(applied.bytes_len(), applied.pages().map(|(id, page)| (*id, page)))
+    /// The pages of one batch of updates, in the buffers in which they were made.
+    pub fn of(applied: Applied) -> Self {
+        let (rows, bytes) = applied.into_buffers();
+        Self { rows, bytes }
     }
 
     /// Any pages; of several with one id the last counts.
     pub fn new(mut pages: Vec<(PageId, Option<&[u8]>)>) -> Self {
         pages.sort_by_key(|(id, _)| *id);
-        let last_of = pages
-            .chunk_by(|(a, _), (b, _)| a == b)
-            .filter_map(|same| same.last().copied());
-        Self::ascending(0, last_of)
-    }
-
-    fn ascending<'a>(bytes_len: usize, pages: impl Iterator<Item = (PageId, Option<&'a [u8]>)>) -> Self {
-        let mut layer = Self {
-            rows: Vec::with_capacity(pages.size_hint().0),
-            bytes: Vec::with_capacity(bytes_len),
-        };
-        pages.for_each(|(id, page)| layer.push(id, page.unwrap_or_default()));
+        let mut layer = Self::default();
+        let last_of = pages.chunk_by(|(a, _), (b, _)| a == b).filter_map(<[_]>::last);
+        last_of.for_each(|(id, page)| layer.push(*id, page.unwrap_or_default()));
         layer
     }
 
     fn push(&mut self, id: PageId, page: &[u8]) {
+        let start = self.bytes.len();
         self.bytes.extend_from_slice(page);
-        self.rows.push((id, self.bytes.len()));
+        self.rows.push((id, start..self.bytes.len()));
+    }
+
+    /// How many pages and bytes of pages.
+    pub(super) const fn room(&self) -> (usize, usize) {
+        (self.rows.len(), self.bytes.len())
     }
 
     /// How many pages.
@@ -60,23 +61,18 @@ impl Layer {
 
     /// Bytes of ids and pages.
     pub fn byte_count(&self) -> usize {
-        self.bytes.len() + size_of::<(PageId, usize)>() * self.len()
+        self.bytes.len() + size_of::<(PageId, Range<usize>)>() * self.len()
     }
 
     /// Pages (`None`: gone), ascending.
     pub fn pages(&self) -> impl ExactSizeIterator<Item = (&PageId, Option<&[u8]>)> {
-        (0..self.rows.len()).map(|at| (&self.rows[at].0, self.page(at)))
-    }
-
-    /// One of the pages, by its position.
-    pub fn row(&self, at: usize) -> Option<(&PageId, Option<&[u8]>)> {
-        self.rows.get(at).map(|(id, _)| (id, self.page(at)))
+        self.rows.iter().map(|(id, place)| (id, self.page(place)))
     }
 
     /// The page, `Some(None)` when it is gone, `None` when it did not change.
     pub fn get(&self, id: &PageId) -> Option<Option<&[u8]>> {
         let at = self.rows.binary_search_by_key(&id, |(row, _)| row).ok()?;
-        Some(self.page(at))
+        Some(self.page(&self.rows[at].1))
     }
 
     /// The first row from `from` on that is not below an id. Cost: by the logarithm of how far it is.
@@ -90,32 +86,77 @@ impl Layer {
         from + reach / 2 + near.partition_point(|(row, _)| row < id)
     }
 
-    fn page(&self, at: usize) -> Option<&[u8]> {
-        let start = at.checked_sub(1).map_or(0, |before| self.rows[before].1);
-        Some(&self.bytes[start..self.rows[at].1]).filter(|page| !page.is_empty())
+    fn page(&self, place: &Range<usize>) -> Option<&[u8]> {
+        Some(&self.bytes[place.clone()]).filter(|page| !page.is_empty())
     }
+}
 
-    /// All in one, where the newest counts. Each page is copied once.
-    fn merge(layers: &[Arc<Self>]) -> Self {
-        // (front of the id, layer, row): of several with one id the newest comes last, and the front decides nearly always.
+/// The newest page of each id in some layers, ascending.
+#[derive(Debug)]
+pub struct Union<'l> {
+    layers: &'l [Arc<Layer>],
+    /// Front of the id, layer, row.
+    order: Vec<(u64, u32, u32)>,
+}
+
+impl<'l> Union<'l> {
+    /// Cost: sorts 16 bytes a row; no page is read.
+    fn of(layers: &'l [Arc<Layer>]) -> Self {
         let mut order: Vec<(u64, u32, u32)> = Vec::with_capacity(layers.iter().map(|layer| layer.len()).sum());
         for (number, layer) in (0..).zip(layers) {
             order.extend((0..).zip(&layer.rows).map(|(row, (id, _))| (id.front(), number, row)));
         }
-        order.sort_unstable();
+        // A stable sort merges the layers, which are sorted: of several pages with one id the newest comes last.
+        order.sort_by_key(|(front, ..)| *front);
         let id = |&(_, layer, row): &(u64, u32, u32)| layers[layer as usize].rows[row as usize].0;
-        for same in order.chunk_by_mut(|(a, ..), (b, ..)| a == b) {
-            if same.first().is_some_and(|first| id(first).depth() > FRONT_DEPTH) {
+        let is_deep = |front: u64| front.to_be_bytes()[0] > FRONT_DEPTH;
+        for same in order.chunk_by_mut(|(a, ..), (b, ..)| a == b && is_deep(*a)) {
+            if same.len() > 1 {
                 same.sort_by_key(id);
             }
         }
-        let last_of = || {
-            let same = order.chunk_by(|a, b| a.0 == b.0 && id(a) == id(b));
-            same.filter_map(|same| same.last())
-        };
-        let page = |&(_, layer, row): &(u64, u32, u32)| layers[layer as usize].page(row as usize);
-        let bytes_len = last_of().filter_map(page).map(<[u8]>::len).sum();
-        Self::ascending(bytes_len, last_of().map(|at| (id(at), page(at))))
+        order.dedup_by(|next, kept| {
+            let same = next.0 == kept.0 && (!is_deep(next.0) || id(next) == id(kept));
+            if same {
+                *kept = *next;
+            }
+            same
+        });
+        Self { layers, order }
+    }
+
+    /// How many pages.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there are no pages.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Bytes of the pages.
+    pub fn bytes_len(&self) -> usize {
+        self.order.iter().map(|place| self.row(place).1.len()).sum()
+    }
+
+    /// Pages (`None`: gone), ascending. They lie at random places in memory and are fetched side by side.
+    pub fn pages(&self) -> impl Iterator<Item = (&'l PageId, Option<&'l [u8]>)> {
+        self.order.chunks(WARM_PAGES).flat_map(|some| {
+            let places = some
+                .iter()
+                .map(|place| (&self.layers[place.1 as usize].bytes, &self.row(place).1));
+            let lines = places.flat_map(|(bytes, place)| bytes[place.clone()].iter().step_by(64));
+            std::hint::black_box(lines.fold(0, |sum, byte| sum ^ byte));
+            some.iter().map(|place| {
+                let (id, range) = self.row(place);
+                (id, self.layers[place.1 as usize].page(range))
+            })
+        })
+    }
+
+    fn row(&self, &(_, layer, row): &(u64, u32, u32)) -> &'l (PageId, Range<usize>) {
+        &self.layers[layer as usize].rows[row as usize]
     }
 }
 
@@ -132,7 +173,7 @@ impl Layers {
             layers.push(layer);
         }
         if layers.len() > LAYERS_MAX {
-            layers = vec![Arc::new(Layer::merge(&layers))];
+            layers = vec![Arc::new(Self(layers).merged())];
         }
         Self(layers)
     }
@@ -165,18 +206,31 @@ impl Layers {
             let mut at = 0;
             open.retain_mut(|(id, found)| {
                 at = layer.seek(at, id);
-                let here = layer.rows.get(at).is_some_and(|(row, _)| row == *id);
-                if here {
-                    **found = Some(layer.page(at));
+                let here = layer.rows.get(at).filter(|(row, _)| row == *id);
+                if let Some((_, place)) = here {
+                    **found = Some(layer.page(place));
                 }
-                !here
+                here.is_none()
             });
         }
     }
 
-    /// All in one.
+    /// The newest page of each id.
+    pub fn union(&self) -> Union<'_> {
+        Union::of(&self.0)
+    }
+
+    /// All in one. Each page is copied once.
     pub fn merged(&self) -> Layer {
-        Layer::merge(&self.0)
+        let union = self.union();
+        let mut layer = Layer {
+            rows: Vec::with_capacity(union.len()),
+            bytes: Vec::with_capacity(union.bytes_len()),
+        };
+        union
+            .pages()
+            .for_each(|(id, page)| layer.push(*id, page.unwrap_or_default()));
+        layer
     }
 }
 

@@ -37,7 +37,8 @@ mod refresh;
 mod walk;
 
 pub use apply::Applied;
-pub use layers::{LAYERS_MAX, Layer, Layers};
+pub use batch::Update;
+pub use layers::{LAYERS_MAX, Layer, Layers, Union};
 pub use page_id::PageId;
 pub use proof::{DEPTH_MAX, StateProof, Terminal};
 

@@ -44,9 +44,15 @@ impl PageId {
     /// Key for a store: `u8 depth ‖ path`, the path in `ceil(depth / 2)` bytes. Sorted by depth, then by path.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(33);
-        out.push(self.depth);
-        out.extend(self.path.iter().take(usize::from(self.depth.div_ceil(2))));
+        self.encode_to(&mut out);
         out
+    }
+
+    /// Appends [`PageId::encode`].
+    pub fn encode_to(&self, out: &mut Vec<u8>) {
+        let used = usize::from(self.depth.div_ceil(2));
+        out.push(self.depth);
+        out.extend_from_slice(self.path.get(..used).unwrap_or_default());
     }
 
     /// Reads a key of a store.
