@@ -74,6 +74,8 @@ class Proposals:
         self._hash_threads = hash_threads
         self.differences = differences
         self._woken = asyncio.Event()
+        self._passed: tuple[bytes, bytes] | None = None
+        """The value that passed last with its batches, and the block it stands on: when it is decided, it passes again."""
 
     def wake(self) -> None:
         """A batch became proposable."""
@@ -159,7 +161,10 @@ class Proposals:
         except PeerFault as fault:
             return fault.code
         expected = self._expected(height, tip, clock=False)
-        return await self._in_thread(partial(self._check_batches, value, expected, held))
+        code = await self._in_thread(partial(self._check_batches, value, expected, held))
+        if not code:
+            self._passed = (tip.block_hash, value)
+        return code
 
     def _expected(self, height: int, tip: Tip, *, clock: bool) -> Expected:
         """clock: also that the header's time has come; not asked for decided values."""
@@ -211,6 +216,7 @@ class Proposals:
         held: list[HeldBatch] = []
         if not code:
             held = await self.batches.fetch([(d, a) for d, a, _ in value.batches], header.proposer, None)
+        if not code and self._passed != (tip.block_hash, effect.data):
             code = await self._in_thread(partial(self._check_batches, effect.data, expected, held))
         if code:
             raise FatalError("INVALID_VALUE_DECIDED", f"height {effect.height}: rule {code} broken by a decided block")
