@@ -295,6 +295,7 @@ class Group:
         while (done := tx._result_count - before) < count:
             if self._meter is not None:
                 self._meter.begin()
+            self.standing = calls[done][1]  # until it takes one, whatever it does there is done for the first
             try:
                 batch(tx, self._payloads(tx, calls[done:]))
                 if tx._result_count - before < count:
