@@ -255,6 +255,11 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("nothing of {application} hangs here at block {height} as it says", "本节点上 {application} 在区块 {height} 没有如其所述挂起的交易"),
     ("block {height} was executed here without the record", "区块 {height} 已在本节点执行，未用此记录"),
     ("this node is no validator", "本节点不是验证者"),
+    (
+        "this node signs nothing about block {height}: its data were reset or its consensus log was lost, and it may have "
+        "told results of the block before; the other validators sign",
+        "本节点不对区块 {height} 签名：其数据曾被重置或共识日志已丢失，此前可能已给出过该区块的结果；请由其他验证者签名",
+    ),
     ("skip record: of another block (height={height})", "跳过记录属于另一区块（高度 {height}）"),
     ("skip record: got chain {got}, want {want}", "跳过记录：链为 {got}，应为 {want}"),
     ("skip record: {account} is no validator, or stands there twice", "跳过记录：{account} 不是验证者，或出现两次"),

@@ -12,6 +12,7 @@ as long as the one before, until the chain's own time has come so far.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from hnnode.ports import Clock, Tip
@@ -25,16 +26,22 @@ class DueAlarm:
     """One node's. On the event loop; `rings` is for one task."""
 
     def __init__(
-        self, next_due_ms: Callable[[], Awaitable[int | None]], now_ms: Clock, wake: Callable[[], None]
+        self,
+        next_due_ms: Callable[[], Awaitable[int | None]],
+        now_ms: Clock,
+        wake: Callable[[], None],
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """next_due_ms: when something of the state after the tip is due; None: nothing is. wake: asks the owner to call `rings`."""
+        """next_due_ms: when something of the state after the tip is due; None: nothing is. wake: asks the owner to call `rings`.
+        seconds: a clock that nobody sets, for pauses."""
         self._next_due_ms = next_due_ms
         self._now_ms = now_ms
         self._wake = wake
         self._tip: Tip | None = None
         self._due_ms: int | None = None
         self._missed = 0
-        self._not_before_ms = 0
+        self._seconds = seconds
+        self._not_before_s = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
 
     async def rings(self, tip: Tip) -> bool:
@@ -44,7 +51,7 @@ class DueAlarm:
         self.stop()
         if self._due_ms is None:
             return False
-        left_s = (max(self._due_ms, self._not_before_ms) - self._now_ms()) / 1000
+        left_s = max((self._due_ms - self._now_ms()) / 1000, self._not_before_s - self._seconds())
         if left_s <= 0:
             return True
         self._timer = asyncio.get_running_loop().call_later(min(left_s, CLOCK_RECHECK_S), self._wake)
@@ -62,4 +69,4 @@ class DueAlarm:
         missed = due_ms is not None and due_ms == self._due_ms and tip.time_ms < due_ms <= now_ms
         self._missed = self._missed + 1 if missed else 0
         pause_s = min(2.0 ** min(self._missed - 1, 10) - 1, PAUSE_S_MAX) if missed else 0.0
-        self._tip, self._due_ms, self._not_before_ms = tip, due_ms, now_ms + int(pause_s * 1000)
+        self._tip, self._due_ms, self._not_before_s = tip, due_ms, self._seconds() + pause_s

@@ -244,10 +244,14 @@ class Group:
     def end(self) -> bytes:
         """Results of the due items, packed and numbered from 0: the first takes them out of their index, one for each follows.
         Empty when nothing is due. Comes once, after `run`. Raises as `run`.
+
+        Items have a block's ticks and bytes of their own: what a block is filled with costs no item its only turn.
         """
         tx, due, meter = self._tx, self._table.due, self._meter
         if tx is None or due is None:
             return b""
+        if meter is not None:
+            meter.begin_block()
         tx._begin(b"", b"")
         try:
             rows = tx.scan(due.prefix, due.items_max)
@@ -295,6 +299,7 @@ class Group:
         while (done := tx._result_count - before) < count:
             if self._meter is not None:
                 self._meter.begin()
+            self.standing = calls[done][1]  # until it takes one, whatever it does there is done for the first
             try:
                 batch(tx, self._payloads(tx, calls[done:]))
                 if tx._result_count - before < count:

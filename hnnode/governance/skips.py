@@ -114,7 +114,12 @@ class Skips:
                     raise FatalError("INTERNAL_ERROR", f"the node is stopping (height={height})")
                 if not told:
                     told = True
-                    log.warning("this node signed a skip record and waits for the validators' decision", height=height)
+                    log.warning(
+                        "this node signed a skip record and waits for the validators' decision",
+                        height=height,
+                        signed=[name_of_skip(each) for each in self._promises[height].values()],
+                        command="hnnode plugin skip apply FILE… (signed by a quorum; comes with the block, too, once others have it)",
+                    )
                 self._changed.wait(WAIT_S)
             return False
 
@@ -144,11 +149,13 @@ class Skips:
             self._changed.notify_all()
 
     # -------------------------------------------------------------- signing
-    def sign(self, subject: Subject, key: SecretKey, open_height: int) -> Skip:
+    def sign(self, subject: Subject, key: SecretKey, open_height: int, *, may_vote: bool = True) -> Skip:
         """This node's signature, after the promise that goes with it is durable. The same again when it signed before.
 
         Args:
             open_height: the height that consensus stands at. A higher one than the block's means that results of the block were told.
+            may_vote: whether consensus signs there. It does not after its log was lost, as far as votes may exist that nobody here knows
+                of; such a vote may have told results of the block.
         Raises: Rejected: NOT_FOUND: the block does not wait here, or was executed. FatalError STORAGE_FAILED.
         """
         height, block_hash = subject[:2]
@@ -159,6 +166,12 @@ class Skips:
             if self._executing != (height, block_hash) or self._sealed >= height or open_height > height:
                 raise Rejected(
                     "NOT_FOUND", f"block {height} does not wait here: it was executed, or is not the block at hand"
+                )
+            if not may_vote:
+                raise Rejected(
+                    "NOT_FOUND",
+                    f"this node signs nothing about block {height}: its data were reset or its consensus log was lost, and it may have "
+                    "told results of the block before; the other validators sign",
                 )
             skip = unsigned(self._chain_id, subject).signed(key)
             self._keep(skip, PROMISE)

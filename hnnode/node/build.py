@@ -271,6 +271,7 @@ class ChainNode:
             hang_ms=config.execution.hang_ms,
             standing=lambda: self.plugins.running.executor.standing(),
             open_height=lambda: self.consensus.open_height,
+            may_vote=lambda: bool(self.consensus.stats()["signing"]),
             on_fatal=self._on_fatal,
         )
 

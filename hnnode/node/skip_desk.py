@@ -10,6 +10,7 @@ Files and not the API, since who may write into the home may use its key anyhow,
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ FILES_AT_ONCE = 16
 SIGN = ".sign"
 APPLY = ".apply"
 ANSWER = ".answer"
+DRAFT = ".draft"
 
 log = structlog.get_logger("node")
 
@@ -69,6 +71,7 @@ class SkipDesk:
         hang_ms: int,
         standing: Callable[[], list[Standing]],
         open_height: Callable[[], int],
+        may_vote: Callable[[], bool],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         """key: of a validator; others sign nothing. hang_ms: code that stands so long at one transaction hangs."""
@@ -78,6 +81,7 @@ class SkipDesk:
         self._hang_s = hang_ms / 1000
         self._standing = standing
         self._open_height = open_height
+        self._may_vote = may_vote
         self._on_fatal = on_fatal
         self._hangs: dict[tuple[int, Standing], Hang] = {}
         self._told: set[tuple[int, Standing]] = set()
@@ -187,7 +191,7 @@ class SkipDesk:
             raise Rejected(
                 "NOT_FOUND", f"nothing of {record.application} hangs here at block {record.height} as it says"
             )
-        signed = self._skips.sign(record.subject, self._key, self._open_height())
+        signed = self._skips.sign(record.subject, self._key, self._open_height(), may_vote=self._may_vote())
         log.warning("skip record signed", height=signed.height, application=signed.application, tx_id=signed.tx_id)
         return Answer("OK", file=str(self._skips.path(signed, PROMISE)))
 
@@ -208,13 +212,23 @@ class SkipDesk:
         return Answer("OK")
 
 
+def _hand_over(path: Path) -> None:
+    """What root makes in the home belongs to whom the home belongs: a node that cannot read its own promises stops."""
+    if os.geteuid() == 0:
+        home = path.parent.stat()
+        os.chown(path, home.st_uid, home.st_gid)
+
+
 def ask(directory: Path, name: str, suffix: str, record: Skip, timeout_s: float) -> Answer | None:
     """Give a running node something to sign or to take, from another process. None: no answer came. Raises: OSError."""
     directory.mkdir(mode=0o700, exist_ok=True)
+    _hand_over(directory)
     answer = directory / f"{name}{ANSWER}"
     answer.unlink(missing_ok=True)
-    question = directory / f"{name}{suffix}"
-    write_atomic(question, record.encode())
+    question, draft = directory / f"{name}{suffix}", directory / f"{name}{DRAFT}"
+    write_atomic(draft, record.encode())
+    _hand_over(draft)
+    draft.rename(question)
     deadline = time.monotonic() + timeout_s
     while not answer.exists():
         if time.monotonic() > deadline:

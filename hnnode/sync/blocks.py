@@ -85,6 +85,7 @@ class BlockSync:
         self._asked_height = 0
         self._behind_since: float | None = None
         self._claimed = asyncio.Event()
+        self._skips = skips
         self._serving = BlockServing(config, chain, network, metrics, skips)
         checks = BlockCheck(chain_id, validators, accounts, block_bytes_max, skips)
         self._check, self._adopt_skips = checks.check, checks.adopt_skips
@@ -249,6 +250,7 @@ class BlockSync:
     ) -> None:
         """Ask for one range after the other and start the check of each block; None ends the queue, also when this fails."""
         check: asyncio.Task[list[Batch]] | None = None
+        before: asyncio.Task[list[Batch]] | None = None
         try:
             self._responses.clear()
             self._asked = peer
@@ -263,10 +265,10 @@ class BlockSync:
                         return
                     if not response.value:
                         break  # the peer ended its answer: ask again from here
-                    check = asyncio.create_task(self._prepared(response), name=f"sync check {response.height}")
+                    check = asyncio.create_task(self._prepared(response, before), name=f"sync check {response.height}")
                     check.add_done_callback(_retrieve)
                     await ahead.put((response, check))
-                    check, height = None, response.height + 1
+                    before, check, height = check, None, response.height + 1
         finally:
             if check is not None:
                 check.cancel()
@@ -295,11 +297,22 @@ class BlockSync:
             raise PeerFault("SYNC_PEER_FAULT", f"block response: got none for height {height}, which the peer claims")
         return response
 
-    async def _prepared(self, response: BlockResponse) -> list[Batch]:
-        """Check one block and make its batches durable, while the blocks before it are executed."""
-        batches = await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._check, response)
+    async def _prepared(self, response: BlockResponse, before: asyncio.Task[list[Batch]] | None = None) -> list[Batch]:
+        """Check one block, make its batches durable and keep its skip records, while the blocks before it are executed.
+
+        before: the same of the block before. Its records are kept when the certificate of this one shows that the validators decided:
+        whoever waits for one of the two must see the record first.
+        """
+        loop = asyncio.get_running_loop()
+        batches = await loop.run_in_executor(self._verify_threads, self._check, response)
         if response.height > self._applier.tip.height:
             await self._batches.store(batches, acknowledge=False)
+        if response.skips:
+            await loop.run_in_executor(self._verify_threads, self._adopt_skips, response)
+        if before is not None:
+            await asyncio.wait((before,))
+        if before is None or not (before.cancelled() or before.exception()):
+            self._skips.certified(response.height)
         return batches
 
     async def _apply(self, response: BlockResponse, batches: list[Batch]) -> bool:
@@ -319,8 +332,6 @@ class BlockSync:
             raise FatalError(
                 "INVALID_VALUE_DECIDED", f"certified block breaks a rule here: {name_of(code)} (height={height})"
             )
-        if response.skips:
-            await asyncio.get_running_loop().run_in_executor(self._verify_threads, self._adopt_skips, response)
         # They are held by now, unless their author's quota was full and a block since let go what is beyond it.
         await self._batches.store(batches, acknowledge=False)
         if await self._applier.apply_synced(

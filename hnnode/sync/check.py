@@ -58,7 +58,6 @@ class BlockCheck:
         code = verify_certificate(response.certificate, self._validators, self._chain_id, height, value.block_hash)
         if code:
             raise PeerFault("SYNC_PEER_FAULT", f"block {height}: certificate refused: {name_of(code)}")
-        self._skips.certified(height)
         plain_bytes = sum(map(plain_size, response.batches))
         if len(response.batches) != len(value.batches) or plain_bytes > self._block_bytes_max:
             raise PeerFault(

@@ -19,9 +19,10 @@ class Scene:
     def __init__(self, due_ms: int | None) -> None:
         self.due_ms = due_ms
         self.now_ms = 1_000
+        self.seconds = 0.0
         self.looks = 0
         self.woken = 0
-        self.alarm = DueAlarm(self.look, lambda: self.now_ms, self.wake)
+        self.alarm = DueAlarm(self.look, lambda: self.now_ms, self.wake, lambda: self.seconds + self.now_ms / 1000)
 
     async def look(self) -> int | None:
         self.looks += 1
@@ -96,5 +97,29 @@ def test_what_is_left_over_is_not_paused() -> None:
         scene = Scene(1_000)
         for height in range(1, 20):
             assert await scene.alarm.rings(tip(height, 1_000 + height))
+
+    asyncio.run(story())
+
+
+def test_a_clock_that_is_set_back_costs_nothing_that_is_due() -> None:
+    """Regression: a node whose clock had been an hour ahead when it looked slept for that hour past what was due."""
+
+    async def story() -> None:
+        hour = 3_600_000
+        scene = Scene(5_000)
+        scene.now_ms += hour
+        assert await scene.alarm.rings(tip(1, 900))  # the first try: its block does not reach what is due
+        at = tip(2, 901)
+        assert await scene.alarm.rings(at)
+        scene.now_ms, scene.seconds = 5_000, scene.seconds + hour / 1000
+        assert await scene.alarm.rings(at)
+        scene.now_ms += hour
+        at = tip(3, 902)
+        assert not await scene.alarm.rings(at)  # the second in a row: a pause of a second
+        scene.now_ms, scene.seconds = 5_000, scene.seconds + hour / 1000
+        assert not await scene.alarm.rings(at)
+        scene.seconds += 1.0
+        assert await scene.alarm.rings(at)
+        scene.alarm.stop()
 
     asyncio.run(story())

@@ -121,6 +121,22 @@ def test_an_item_that_fails_leaves_nothing_and_holds_up_no_other(chain: Chain, w
     assert items(chain) == (["a"] if what == "again" else [])
 
 
+def test_transactions_that_use_up_the_ticks_of_a_block_cost_no_item_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: items were counted with the transactions before them, so whoever filled a block at the right time had each deadline of
+    it refused with STEPS_EXCEEDED, and it was gone."""
+    host = Project.open(CLOCK).host(isolated=False)
+    try:
+        chain = Chain(lambda: host, "clock", nodes=1)
+        someone = chain.account("someone")
+        tell(chain, someone, (BLOCK_MS, "a", "ok"), (BLOCK_MS, "b", "ok"), (BLOCK_MS, "c", "refuse"))
+        monkeypatch.setattr("hnnode.execution.metering.meter.BLOCK_TICKS_MAX", 3_000)
+        outcomes = chain.block([someone.request("plan", in_ms=10_000, item=f"far{n}", what="ok") for n in range(60)])
+        assert not outcomes[-1].ok  # the block is full
+        assert [one.receipt.code for one in receipts(chain)] == [0, 0, 0, MANY["refuse"]]
+    finally:
+        host.close()
+
+
 def test_a_block_without_transactions_handles_what_is_due(chain: Chain) -> None:
     someone = chain.account("someone")
     tell(chain, someone, (5_000, "a", "ok"))

@@ -98,6 +98,48 @@ def test_an_item_of_due_work_is_skipped_and_gone(executor: Executor) -> None:
     assert [each[1] for each in due] == [0, SKIPPED, SKIPPED, SKIPPED]
 
 
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_batch_handler_that_hangs_before_its_first_transaction_is_named(
+    monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """Regression: it stood at no transaction, or at one of others that were done, so nobody could sign that the right one is skipped."""
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    host = Host.load(["stuck"], ExecutionConfig(isolated=True, block_cpu_ms_max=200))
+    executor, came = host.executor(), threading.Event()
+
+    class Came(Exception):
+        pass
+
+    def again() -> None:
+        if came.is_set():
+            raise Came
+
+    def work() -> None:
+        with pytest.raises(Came):
+            list(executor.execute_block([("stuck", txs)], MemoryState(), 5, TIME_MS, ACCOUNTS, again=again))
+
+    txs = [*(tx(n) for n in range(others)), tx(others, "early"), tx(others + 1, "early"), tx(others + 2)]
+    thread = threading.Thread(target=work)
+    try:
+        thread.start()
+        want = [Standing("stuck", "early", txs[others][1], True)]
+        deadline = time.monotonic() + 5
+        while executor.standing() != want:
+            assert time.monotonic() < deadline, executor.standing()
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert executor.standing() == want
+        came.set()
+        thread.join(30)
+        results, _ = run(executor, txs, {"stuck": frozenset((txs[others][1], txs[others + 1][1]))})
+        assert [each[1] for each in results] == [0] * others + [SKIPPED, SKIPPED, 0]
+    finally:
+        came.set()
+        host.close()
+        thread.join(30)
+        forget("hn_stuck")
+
+
 def test_what_hangs_is_named_and_a_record_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process of its own, which is asked where it stands from the second try on."""
     monkeypatch.syspath_prepend(str(PLUGIN))

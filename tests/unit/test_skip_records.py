@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hnnode.errors import FatalError, Rejected
 from hnnode.governance.skips import Skips, SkipsChanged, gathered
+from hnnode.node.skip_desk import ask
 from hnnode.primitives.skip import (
     BLOCK_RECORDS_MAX,
     EVERY_TX,
@@ -180,6 +181,30 @@ def test_who_executed_neither_signs_nor_takes(tmp_path: Path) -> None:
     after = skips(tmp_path)
     after.executed(7)
     assert not after.take(record(*KEYS[:3]))
+
+
+def test_who_may_have_voted_before_its_log_was_lost_signs_nothing(tmp_path: Path) -> None:
+    """Regression: only the log told that results of the block had been told, and a reset node has none of it."""
+    known = skips(tmp_path)
+    known.begin(7, BLOCK)
+    refused("NOT_FOUND", lambda: known.sign(SUBJECT, KEYS[0], 7, may_vote=False))
+    assert not known.promised(7)
+    assert not (tmp_path / "skips0").exists()
+    mine = known.sign(SUBJECT, KEYS[0], 7)
+    assert known.sign(SUBJECT, KEYS[0], 7, may_vote=False) == mine  # it was signed already
+
+
+def test_what_root_asks_belongs_to_the_owner_of_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: a folder that root had made stopped the node, and kept it from starting: it could not read its promises."""
+    given: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr("hnnode.node.skip_desk.os.geteuid", lambda: 0)
+    monkeypatch.setattr(
+        "hnnode.node.skip_desk.os.chown", lambda path, uid, gid: given.update({Path(path).name: (uid, gid)})
+    )
+    assert ask(tmp_path / "skips", "7-stuck-all", ".sign", record(), 0.01) is None
+    own = tmp_path.stat()
+    assert given == dict.fromkeys(("skips", "7-stuck-all.draft"), (own.st_uid, own.st_gid))
+    assert list((tmp_path / "skips").iterdir()) == []
 
 
 def test_a_record_that_came_late_means_another_execution(tmp_path: Path) -> None:

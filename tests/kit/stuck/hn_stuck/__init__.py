@@ -45,6 +45,11 @@ def work_batch(tx, payloads):
         work(tx, p)
 
 
+def early_batch(tx, payloads):
+    hang()
+    work_batch(tx, payloads)
+
+
 def handle(tx, item, what):
     if what == b"loop":
         hang()
@@ -57,6 +62,7 @@ class Stuck:
         registry.describe("停住", "Stuck")
         registry.action("work", Work, work, keys=keys, title_zh="工作", title_en="Work")
         registry.action("many", Work, work, execute_batch=work_batch, title_zh="成批", title_en="Many")
+        registry.action("early", Work, work, execute_batch=early_batch, title_zh="先停", title_en="Early")
         registry.due(b"d", handle, items_max=3, title_zh="到点", title_en="On time")
 
 
