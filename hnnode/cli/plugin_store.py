@@ -16,7 +16,7 @@ from hnnode.cli.output import Format, columns, console, emit, grid, notes, value
 from hnnode.cli.plugin_contents import registered_tables
 from hnnode.cli.plugin_governance import NameArgument, governance_query
 from hnnode.cli.session import node_home, node_url
-from hnnode.cli.words import trouble_text
+from hnnode.cli.words import reason_text, trouble_text
 from hnnode.config import load_config
 from hnnode.errors import ConfigError, HnError
 from hnnode.storage.home import Home
@@ -145,7 +145,7 @@ def _facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
         )
         rows.append((say("迁移", "migration"), done))
     if record["fault"]:
-        rows.append((say("故障", "fault"), record["fault"]))
+        rows.append((say("故障", "fault"), reason_text(record["fault"])))
     return rows
 
 
@@ -176,7 +176,7 @@ def migrate(
     output: OutputOption = Format.table,
 ) -> None:
     """Runs the migration of an upgrade on the state of a home, page by page as the chain would, and writes nothing."""
-    from hnnode.execution.governance_records import SET_KEY, Code, decode_set
+    from hnnode.execution.governance_records import SET_KEY, decode_set
     from hnnode.governance import PluginSources, PluginStore
     from hnnode.governance.rehearsal import rehearse
     from hnnode.governance.running import make_host
@@ -190,9 +190,9 @@ def migrate(
         raise typer.BadParameter(detail, param_hint="--dry-run")
     place = Home(node_home(home))
     place.check()
-    store = PluginStore(place.root)
-    execution = load_config(place.config).execution
-    sources = PluginSources(store, execution)
+    # In processes of their own, which are ended: a page that hangs is what this is for.
+    execution = msgspec.structs.replace(load_config(place.config).execution, isolated=True)
+    sources = PluginSources(PluginStore(place.root), execution)
     with DiskReader(place.database) as state:
         plugins = decode_set(state.get(state_key("governance", SET_KEY))).plugins
         now = next((plugin for plugin in plugins if plugin.name == name), None)
@@ -206,10 +206,8 @@ def migrate(
             )
         found = [
             each
-            for each in store.list()
-            if each.name == name
-            and each.code_hash.hex() != now.code.code_hash
-            and each.code_hash.hex().startswith((code_hash or "").lower())
+            for each in sources.codes(name)
+            if each.code_hash != now.code.code_hash and each.code_hash.startswith((code_hash or "").lower())
         ]
         if len(found) != 1:
             detail = say(
@@ -217,10 +215,8 @@ def migrate(
                 f"{name}: found {len(found)} versions to go to, choose one with --to",
             )
             raise ConfigError("PREREQUISITE_MISSING", detail)
-        plugin = found[0].manifest.plugin
-        code = Code(plugin.version, plugin.api_version, plugin.state_version, found[0].code_hash.hex())
-        former = make_host([sources.find(name, now.code)], execution=execution)
-        host = make_host([sources.find(name, code)], execution=execution)
+        code = found[0]
+        former, host = (make_host([sources.find(name, each)], execution=execution) for each in (now.code, code))
         try:
             with notes().status(say("迁移试运行…", "trying the migration …")):
                 tried = rehearse(name, now.data_version, code, (host, former), state)
