@@ -60,7 +60,13 @@ def stop(home: HomeOption = None, timeout: TimeoutOption = 15.0) -> None:
     deadline = time.monotonic() + timeout
     while holder_of(lock) == pid:
         if time.monotonic() > deadline:
-            raise Unavailable("TIMEOUT", say(f"进程 {pid} 尚未结束", f"process {pid} has not ended yet"))
+            raise Unavailable(
+                "TIMEOUT",
+                say(
+                    f"进程 {pid} 尚未结束；hnnode doctor --home {lock.parent}",
+                    f"process {pid} has not ended yet; hnnode doctor --home {lock.parent}",
+                ),
+            )
         time.sleep(0.05)
     notes().print(say(f"节点已停止（进程 {pid}）", f"the node has stopped (process {pid})"), markup=False)
 

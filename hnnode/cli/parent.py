@@ -14,8 +14,9 @@ from typing import Annotated
 
 import typer
 
-from hnnode.cli.language import two
+from hnnode.cli.language import say, two
 from hnnode.cli.options import optional
+from hnnode.cli.output import notes
 
 POLL_S = 0.5
 
@@ -52,4 +53,5 @@ def follow_parent(stop_with_parent: bool, parent: int | None) -> None:
 def _follow(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(POLL_S)
+    notes().print(say(f"父进程 {parent} 已结束", f"the parent process {parent} has ended"), markup=False)
     os.kill(os.getpid(), signal.SIGTERM)

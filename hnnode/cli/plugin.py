@@ -12,11 +12,8 @@ from hnnode.cli.language import current, say, two
 from hnnode.cli.options import NodeOption, OutputOption
 from hnnode.cli.output import Format, columns, console, emit
 from hnnode.cli.plugin_diff import diff
-from hnnode.cli.plugin_store import status_name
+from hnnode.cli.plugin_store import HASH_LETTERS, status_name
 from hnnode.cli.session import node_url
-
-HASH_LETTERS = 16
-"""Of a code hash in a list; `plugin info` and JSON show all."""
 
 application = typer.Typer(name="plugin", help=two("应用与插件", "applications and plugins"), no_args_is_help=True)
 

@@ -14,7 +14,7 @@ from hnnode_native import account_of
 
 from hnnode.cli import failure, passphrase
 from hnnode.cli.language import current, say, two
-from hnnode.cli.options import HomeOption, KeyDirOption, OutputOption, PassphraseFdOption, optional
+from hnnode.cli.options import HomeOption, KeyDirOption, OutputOption, PassphraseFdOption, example, optional
 from hnnode.cli.output import Format, columns, console, emit, grid, notes
 from hnnode.cli.session import key_path, node_home
 from hnnode.crypto import read_public_key_file
@@ -43,7 +43,12 @@ class SignRole(StrEnum):
 
 
 PathArgument = Annotated[
-    Path, typer.Argument(metavar="PATH", help=two("插件目录，默认当前目录", "folder of the plugin, default: this one"))
+    Path,
+    typer.Argument(
+        metavar="PATH",
+        show_default=False,
+        help=two("插件目录，默认当前目录", "folder of the plugin, default: this one"),
+    ),
 ]
 WheelArgument = Annotated[Path, typer.Argument(metavar="WHEEL", help=two("插件包", "the plugin's wheel"))]
 CountedOption = Annotated[
@@ -390,24 +395,40 @@ def dev(
 def register(application: typer.Typer) -> None:
     """Attach the verbs of the kit to `hnnode plugin`."""
     application.command(
-        "new", help=two("生成一个新插件，其测试立即通过", "make a new plugin whose tests pass at once")
+        "new",
+        help=two("生成一个新插件，其测试立即通过", "make a new plugin whose tests pass at once"),
+        epilog=example('hnnode plugin new demo --title-en "Item desk" --vendor "Demo Ltd"'),
     )(new)
     application.command(
         "check",
         help=two(
             "检查插件：清单、确定性、隐私、schema 与依赖", "check manifest, determinism, privacy, schemas, dependencies"
         ),
+        epilog=example("hnnode plugin check --against dist/hnnode_demo-0.1.0-py3-none-any.whl"),
     )(check)
-    application.command("test", help=two("运行插件的测试，共两遍，结果须一致", "run the plugin's tests, twice"))(
-        run_plugin_tests
-    )
-    application.command("pack", help=two("打包：代码、清单、SBOM、签名", "pack: wheel, manifest, SBOM, signatures"))(
-        pack
-    )
-    application.command("sign", help=two("给插件包加签名", "add a signature to a package"))(sign_wheel)
-    application.command("trust", help=two("本节点信任谁签名的插件包", "whose signatures on packages this node trusts"))(
-        trust
-    )
+    application.command(
+        "test",
+        help=two("运行插件的测试，共两遍，结果须一致", "run the plugin's tests, twice"),
+        epilog=example("hnnode plugin test", "hnnode plugin test --nodes 4 --once --record before.jsonl"),
+    )(run_plugin_tests)
+    application.command(
+        "pack",
+        help=two("打包：代码、清单、SBOM、签名", "pack: wheel, manifest, SBOM, signatures"),
+        epilog=example("hnnode plugin pack --vendor-key vendor"),
+    )(pack)
+    application.command(
+        "sign",
+        help=two("给插件包加签名", "add a signature to a package"),
+        epilog=example("hnnode plugin sign hnnode_demo-0.1.0-py3-none-any.whl --key operator"),
+    )(sign_wheel)
+    application.command(
+        "trust",
+        help=two("本节点信任谁签名的插件包", "whose signatures on packages this node trusts"),
+        epilog=example(
+            "hnnode plugin trust vendor.pub --as vendor --name Vendor --home net/node0",
+            "hnnode plugin trust --home net/node0",
+        ),
+    )(trust)
     application.command(
         "docs", help=two("生成说明页（HTML 与 Markdown）", "write the page of the plugin (HTML, Markdown)")
     )(docs)

@@ -12,7 +12,7 @@ import typer
 
 from hnnode.cli.connection import get_json
 from hnnode.cli.language import say, two
-from hnnode.cli.options import HomeOption, NodeOption, OutputOption, TimeoutOption, optional
+from hnnode.cli.options import HomeOption, NodeOption, OutputOption, TimeoutOption, example, optional
 from hnnode.cli.output import Format, columns, emit, grid, notes
 from hnnode.cli.session import node_home, node_url
 from hnnode.cli.words import reason_text
@@ -26,7 +26,7 @@ application = typer.Typer(
     name="skip",
     help=two(
         "跳过使全链停住的交易，或放弃这样的迁移",
-        "pass over a transaction that never ends and holds up the chain, or give such a migration up",
+        "pass over what never ends and holds up the chain",
     ),
     no_args_is_help=True,
 )
@@ -82,6 +82,10 @@ def show(node: NodeOption = None, output: OutputOption = Format.table) -> None:
 @application.command(
     "sign",
     help=two("以本节点密钥签署跳过，生成可传递的文件", "sign the skip with this node's key, into a file"),
+    epilog=example(
+        "hnnode plugin skip sign --dry-run --home net/node0",
+        "hnnode plugin skip sign --home net/node0 --out node0.signed",
+    ),
 )
 def sign(
     tx_id: Annotated[
@@ -164,6 +168,7 @@ def sign(
 @application.command(
     "apply",
     help=two("合并验证者的签名文件，交给本节点", "gather signed files and give them to this node"),
+    epilog=example("hnnode plugin skip apply *.signed --home net/node0"),
 )
 def apply(
     files: Annotated[

@@ -48,7 +48,7 @@ def shell(script: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def start(net: LocalNet, *options: str) -> str:
-    words = [sys.executable, "-m", "hnnode.cli", "start", "--home", str(net.nodes[0].home)]
+    words = ["env", "HNNODE_LANG=en", sys.executable, "-m", "hnnode.cli", "start", "--home", str(net.nodes[0].home)]
     return " ".join([*map(shlex.quote, words), *options])
 
 
@@ -72,5 +72,6 @@ def test_a_parent_that_ended_before_is_not_missed(net: LocalNet) -> None:
     """The node's own program begins half a second after its parent ended."""
     with shell(f"p=$$; (sleep 0.5; exec {start(net, '--parent $p')}) &") as starter:
         assert starter.wait(END_S) == 0
-        starter.communicate(timeout=END_S)
+        said, _ = starter.communicate(timeout=END_S)
+    assert f"the parent process {starter.pid} has ended" in said
     assert holder_of(Home(net.nodes[0].home).lock) is None
