@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hnnode.cli import plugin_governance, plugin_kit, plugin_skip, plugin_store
+from hnnode.cli import plugin_governance, plugin_kit, plugin_package, plugin_skip, plugin_store
 from hnnode.cli.connection import get_json
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import NodeOption, OutputOption
@@ -87,6 +87,7 @@ def show(
 
 # In the order of help: the chain's, the vendor's, the operator's, the validators'.
 plugin_kit.register(application)
+plugin_package.register(application)
 plugin_store.register(application)
 plugin_governance.register(application)
 application.command("diff", help=two("两个节点对同一区块的不同结果", "what two nodes had different after a block"))(
