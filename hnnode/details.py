@@ -243,6 +243,17 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("sbom.cdx.json: bomFormat: want CycloneDX", "sbom.cdx.json：bomFormat 应为 CycloneDX"),
     ("signatures: got {got}, want ≤ {most}", "签名有 {got} 个，最多 {most}"),
     ("signatures.json: got {got} signatures, want ≤ {most}", "signatures.json：签名有 {got} 个，最多 {most}"),
+    # What ends a plugin's process, and a migration.
+    ("its code does not answer", "其代码没有应答"),
+    ("no answer within {seconds} s", "{seconds} 秒内没有应答"),
+    ("more than {seconds} s of processor time for one request", "一次请求用了超过 {seconds} 秒处理器时间"),
+    ("{got} bytes of memory, want ≤ {most}", "占用内存 {got} 字节，应不超过 {most}"),
+    ("killed by signal {number}", "已被信号 {number} 终止"),
+    ("left with code {number}", "已退出，返回值 {number}"),
+    ("still running", "仍在运行"),
+    ("the code of the migration failed", "迁移代码出错"),
+    ("a page takes more than {most} steps", "一页所需步数超过 {most}"),
+    ("a page never ended and the validators skipped it", "有一页始终不结束，验证者已签名跳过"),
     # Skip records.
     (
         "block {height} does not wait here: it was executed, or is not the block at hand",

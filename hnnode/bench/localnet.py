@@ -1,7 +1,7 @@
 """A network of node processes on this machine: start, wait until ready, kill, restart, stop.
 
 Every process is ended by the pid this module started; a child also stops by itself when its parent dies (`start
---stop-with-parent`).
+--parent`).
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class LocalNet:
 
     def start(self, index: int) -> None:
         node = self.nodes[index]
-        command = [sys.executable, "-m", "hnnode.cli", "start", "--home", str(node.home), "--stop-with-parent"]
+        command = [sys.executable, "-m", "hnnode.cli", "start", "--home", str(node.home), "--parent", str(os.getpid())]
         with node.log.open("ab") as log:
             # A group of its own: Ctrl-C in the terminal reaches the parent alone, which then stops the nodes in order. Not a session of its
             # own: a kernel that shares the processor among sessions would weigh threads of one node against each other alone.

@@ -81,7 +81,8 @@ def start_gateway(net: LocalNet, index: int) -> Gateway:
         node.url,
         "--port",
         str(port),
-        "--stop-with-parent",
+        "--parent",
+        str(os.getpid()),
     ]
     with (node.home / f"gateway{index}.log").open("ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)

@@ -18,10 +18,11 @@ from hnnode.bench.localnet import port_free
 from hnnode.cli import failure
 from hnnode.cli.doctor_plugins import Finding, Level, due_plugins
 from hnnode.cli.language import say, two
+from hnnode.cli.node import holder_of
 from hnnode.cli.options import HomeOption, NodeOption, OutputOption
 from hnnode.cli.output import Format, columns, emit
 from hnnode.cli.session import node_home, node_url, session
-from hnnode.cli.words import consensus_line
+from hnnode.cli.words import consensus_line, trouble_text
 from hnnode.config import Config, load_config
 from hnnode.crypto import read_key_file
 from hnnode.details import system_reason
@@ -60,6 +61,19 @@ def _cpu_flags() -> set[str] | None:
     return set()
 
 
+def _silent(home: Home, url: str) -> Iterator[Finding]:
+    """A process that holds the home while nobody answers at its URL."""
+    pid = holder_of(home.lock)
+    if pid is not None and url == _own_url(home):
+        text = say(
+            f"进程 {pid} 占用该目录而没有应答：正在启动或停止，或插件代码停在节点内部；若一直如此且 hnnode stop 无效："
+            f"kill -9 {pid}，在 {home.config} 的 [execution] 中设 isolated = true，再启动",
+            f"process {pid} holds this home and does not answer: it starts or stops, or a plugin's code hangs inside it. If it stays "
+            f"so and hnnode stop does nothing: kill -9 {pid}, set isolated = true under [execution] of {home.config}, start it again",
+        )
+        yield Finding("fail", "process", text)
+
+
 def _home(home: Home, running: bool) -> Iterator[Finding]:
     try:
         home.check()
@@ -73,7 +87,7 @@ def _home(home: Home, running: bool) -> Iterator[Finding]:
     yield from _genesis(home)
     yield from due_plugins(home, config.execution)
     yield _disk(home, config)
-    if not running:
+    if not running and holder_of(home.lock) is None:
         yield from _ports(config)
 
 
@@ -144,6 +158,8 @@ def _node(url: str, status: dict[str, Any], received_s: float) -> Iterator[Findi
         "peers",
         say(f"已连接 {peers}/{known} 个同链节点", f"{peers} of {known} peers are connected, on this chain"),
     )
+    for trouble in status["plugin_troubles"]:
+        yield Finding("fail", "plugin", trouble_text(trouble))
     waiting = consensus_line(status["consensus"].get("text", ""))
     pending = status["pool"].get("tx_count", 0)
     age_s = received_s - datetime.fromisoformat(status["block_time"]).timestamp()
@@ -224,6 +240,7 @@ def examine(url: str, home: Home | None) -> list[Finding]:
                 Finding("fail", "node", say(f"{url} 没有应答：{system_reason(str(e))}", f"{url} does not answer: {e}"))
             )
         if home is not None and home.root.exists():
+            found += _silent(home, url) if status is None else ()
             found += _home(home, status is not None)
         if status is not None:
             found += _node(url, status, received_s)
@@ -239,10 +256,15 @@ def _url(node: str | None, home: Path | None) -> str:
     named = home or session.home
     if named is None or node is not None or session.node is not None:
         return node_url(node)
+    return _own_url(Home(named)) or node_url(None)  # a bad configuration is reported by the home checks
+
+
+def _own_url(home: Home) -> str | None:
+    """Where the node of a home answers; None when its configuration cannot be read."""
     try:
-        gateway = load_config(Home(named).config).gateway
+        gateway = load_config(home.config).gateway
     except HnError:
-        return node_url(None)  # reported by the home checks
+        return None
     host = "127.0.0.1" if gateway.host in ("0.0.0.0", "::") else gateway.host
     return f"http://{f'[{host}]' if ':' in host else host}:{gateway.port}"
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from typing import Annotated
 
 import typer
 
 from hnnode.cli.language import two
-from hnnode.cli.node import follow_parent
+from hnnode.cli.parent import ParentOption, StopWithParentOption, follow_parent
 from hnnode.cli.session import node_url
 
 DEFAULT_PORT = 20_700
@@ -70,13 +69,8 @@ def gateway(
     log_level: Annotated[
         str, typer.Option("--log-level", metavar="debug|info|warning|error", help=two("日志级别", "log level"))
     ] = "info",
-    stop_with_parent: Annotated[
-        bool,
-        typer.Option(
-            "--stop-with-parent",
-            help=two("启动本进程的进程结束时一并停止", "stop when the process that started this one ends"),
-        ),
-    ] = False,
+    stop_with_parent: StopWithParentOption = False,
+    parent: ParentOption = None,
     share: Annotated[
         int,
         typer.Option("--share", min=1, hidden=True, help=two("分担本机的进程数", "processes that share this machine")),
@@ -85,8 +79,7 @@ def gateway(
     from hnnode.proxy.process import GatewaySettings, run_gateway
     from hnnode.proxy.workers import Workers
 
-    if stop_with_parent:
-        threading.Thread(target=follow_parent, args=(os.getppid(),), name="parent", daemon=True).start()
+    follow_parent(stop_with_parent, parent)
     urls = tuple(node) if node else (node_url(None),)
     settings = GatewaySettings(urls, host, port, _chain_id(chain_id), share, log_level)
     if workers == 1:
@@ -97,7 +90,7 @@ def gateway(
         given += [part for url in urls for part in ("--node", url)]
         if chain_id is not None:
             given += ["--chain-id", chain_id]
-        return [sys.executable, "-m", "hnnode.cli", "gateway", *given, "--stop-with-parent"]
+        return [sys.executable, "-m", "hnnode.cli", "gateway", *given, "--parent", str(os.getpid())]
 
     raise typer.Exit(Workers(settings, workers, command).run())
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import threading
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -17,36 +16,22 @@ from hnnode.cli.connection import get_json
 from hnnode.cli.language import say, two
 from hnnode.cli.options import HomeOption, NodeOption, OutputOption, TimeoutOption
 from hnnode.cli.output import Format, columns, emit, grid, notes
+from hnnode.cli.parent import ParentOption, StopWithParentOption, follow_parent
 from hnnode.cli.session import node_home, node_url
 from hnnode.cli.words import consensus_line, trouble_text
 from hnnode.errors import Unavailable
 from hnnode.storage.home import Home
 
-PARENT_POLL_S = 0.5
-
 
 def start(
     home: HomeOption = None,
-    stop_with_parent: Annotated[
-        bool,
-        typer.Option(
-            "--stop-with-parent",
-            help=two("启动本进程的进程结束时一并停止", "stop when the process that started this one ends"),
-        ),
-    ] = False,
+    stop_with_parent: StopWithParentOption = False,
+    parent: ParentOption = None,
 ) -> None:
     from hnnode.node.lifecycle import run_node
 
-    if stop_with_parent:
-        threading.Thread(target=follow_parent, args=(os.getppid(),), name="parent", daemon=True).start()
+    follow_parent(stop_with_parent, parent)
     raise typer.Exit(run_node(node_home(home)))
-
-
-def follow_parent(parent: int) -> None:
-    """An orphan is adopted by another process: the parent's id changes."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_POLL_S)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def holder_of(lock: Path) -> int | None:
@@ -75,7 +60,13 @@ def stop(home: HomeOption = None, timeout: TimeoutOption = 15.0) -> None:
     deadline = time.monotonic() + timeout
     while holder_of(lock) == pid:
         if time.monotonic() > deadline:
-            raise Unavailable("TIMEOUT", say(f"进程 {pid} 尚未结束", f"process {pid} has not ended yet"))
+            raise Unavailable(
+                "TIMEOUT",
+                say(
+                    f"进程 {pid} 尚未结束；hnnode doctor --home {lock.parent}",
+                    f"process {pid} has not ended yet; hnnode doctor --home {lock.parent}",
+                ),
+            )
         time.sleep(0.05)
     notes().print(say(f"节点已停止（进程 {pid}）", f"the node has stopped (process {pid})"), markup=False)
 

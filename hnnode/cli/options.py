@@ -25,6 +25,12 @@ def optional(*names: str, metavar: str, help: str, **more: Any) -> Any:
     return typer.Option(*names, metavar=metavar, show_default=False, help=help, **more)
 
 
+def example(*commands: str) -> str:
+    """What stands below the options of a verb: commands as people type them, one a line."""
+    lines = "\n".join(f"  {command}" for command in commands)
+    return two(f"\b\n例：\n{lines}", f"\b\nexample:\n{lines}")  # \b: the lines are not filled
+
+
 def existing(name: str, help: str) -> Any:
     """An option that names a file to read."""
     return optional(name, metavar="FILE", exists=True, dir_okay=False, help=help)

@@ -6,17 +6,14 @@ from typing import Annotated
 
 import typer
 
-from hnnode.cli import plugin_governance, plugin_kit, plugin_skip, plugin_store
+from hnnode.cli import plugin_governance, plugin_kit, plugin_package, plugin_skip, plugin_store
 from hnnode.cli.connection import get_json
 from hnnode.cli.language import current, say, two
 from hnnode.cli.options import NodeOption, OutputOption
 from hnnode.cli.output import Format, columns, console, emit
 from hnnode.cli.plugin_diff import diff
-from hnnode.cli.plugin_store import status_name
+from hnnode.cli.plugin_store import HASH_LETTERS, status_name
 from hnnode.cli.session import node_url
-
-HASH_LETTERS = 16
-"""Of a code hash in a list; `plugin info` and JSON show all."""
 
 application = typer.Typer(name="plugin", help=two("应用与插件", "applications and plugins"), no_args_is_help=True)
 
@@ -90,6 +87,7 @@ def show(
 
 # In the order of help: the chain's, the vendor's, the operator's, the validators'.
 plugin_kit.register(application)
+plugin_package.register(application)
 plugin_store.register(application)
 plugin_governance.register(application)
 application.command("diff", help=two("两个节点对同一区块的不同结果", "what two nodes had different after a block"))(

@@ -20,6 +20,7 @@ from hnnode.cli.options import (
     OutputOption,
     PassphraseFdOption,
     TimeoutOption,
+    example,
     optional,
 )
 from hnnode.cli.output import Format, columns, emit, grid
@@ -33,6 +34,18 @@ from hnnode.packaging import NATIVE_NAMES
 from hnnode.storage.home import Home
 
 AFTER_BLOCKS = 1_000
+EXAMPLES = {
+    "propose": example(
+        "hnnode plugin propose hnnode_demo-0.1.0-py3-none-any.whl --key admin",
+        "hnnode plugin propose demo --code-hash ba1c20bb --key admin",
+    ),
+    "vote": example(
+        "hnnode plugin vote 1 --key admin --home net/node0",
+        "hnnode plugin vote 1 --reject --key admin --home net/node0",
+    ),
+    "disable": example("hnnode plugin disable demo --key admin --after 100"),
+    "enable": example("hnnode plugin enable demo --key admin --after 100"),
+}
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=two("应用", "application"))]
 HeightOption = Annotated[
     int | None, optional("--height", metavar="H", help=two("从这个高度起生效", "height from which it counts"))
@@ -84,7 +97,7 @@ def _made(url: str, facts: dict[str, Any], payload: dict[str, Any], output: Form
         (say("内容", "what"), f"{kind_name(payload['kind'])} {payload['name']} {payload['version']}"),
         (say("代码摘要", "code hash"), payload["code_hash"]),
         (say("生效高度", "counts from height"), payload["activation_height"]),
-        (say("下一步", "next"), f"hnnode plugin vote {number} --home HOME"),
+        (say("下一步", "next"), f"hnnode plugin vote {number} --key NAME --home DIR"),
     ]
     emit(output, answer, lambda: grid(rows))
 
@@ -98,6 +111,11 @@ def kind_name(kind: str) -> str:
         "enable": say("重新启用", "enable"),
     }
     return names.get(kind, kind)
+
+
+def outcome_name(outcome: str) -> str:
+    """How a proposal ended, in the language of this process."""
+    return {"open": say("投票中", "open"), "active": say("已生效", "active"), "void": say("未通过", "void")}[outcome]
 
 
 def propose(
@@ -228,7 +246,8 @@ def vote(
     wanted = proposal_of(proposal)
     if proposal["outcome"] != "open":
         detail = say(
-            f"提案 {number} 已结束：{proposal['outcome']}", f"proposal {number} is closed: {proposal['outcome']}"
+            f"提案 {number} 已结束：{outcome_name(proposal['outcome'])}",
+            f"proposal {number} is closed: {outcome_name(proposal['outcome'])}",
         )
         raise ConfigError("PREREQUISITE_MISSING", detail)
     name, code = wanted.name, wanted.code
@@ -293,10 +312,11 @@ def proposals(node: NodeOption = None, output: OutputOption = Format.table) -> N
         say("反对", "against"),
         say("结果", "outcome"),
     ]
-    outcomes = {"open": say("投票中", "open"), "active": say("已生效", "active"), "void": say("未通过", "void")}
     fields = ("name", "version", "activation_height", "power_for", "power_against")
     found = [*closed, *page["open"]]
-    rows = [[p["number"], kind_name(p["kind"]), *(p[field] for field in fields), outcomes[p["outcome"]]] for p in found]
+    rows = [
+        [p["number"], kind_name(p["kind"]), *(p[field] for field in fields), outcome_name(p["outcome"])] for p in found
+    ]
     emit(output, {"proposals": found}, lambda: columns(titles, rows))
 
 
@@ -312,4 +332,4 @@ def register(application: typer.Typer) -> None:
         ("enable", switch("enable"), two("提议重新启用一个应用", "propose to enable an application again")),
         ("proposals", proposals, two("提案及其结果", "proposals and how they ended")),
     ):
-        application.command(name, help=help)(verb)
+        application.command(name, help=help, epilog=EXAMPLES.get(name))(verb)

@@ -1,4 +1,6 @@
-"""`hnnode plugin skip`: a transaction that never ends, seen, signed by each validator, passed over by a quorum."""
+"""`hnnode plugin skip`: a transaction or a page of a migration that never ends, seen, signed by each validator, passed over by a
+quorum.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +12,22 @@ import typer
 
 from hnnode.cli.connection import get_json
 from hnnode.cli.language import say, two
-from hnnode.cli.options import HomeOption, NodeOption, OutputOption, TimeoutOption, optional
+from hnnode.cli.options import HomeOption, NodeOption, OutputOption, TimeoutOption, example, optional
 from hnnode.cli.output import Format, columns, emit, grid, notes
 from hnnode.cli.session import node_home, node_url
+from hnnode.cli.words import reason_text
 from hnnode.config import load_config
 from hnnode.errors import CODES, ConfigError, HnError
-from hnnode.primitives.skip import EVERY_TX, Skip, Subject, unsigned
+from hnnode.primitives.skip import EVERY_TX, Skip, Subject, page_id, unsigned
 from hnnode.storage.home import Home
 
 FILES_MAX = 256
 application = typer.Typer(
     name="skip",
-    help=two("跳过一笔使全链停住的交易", "pass over a transaction that never ends and holds up the chain"),
+    help=two(
+        "跳过使全链停住的交易，或放弃这样的迁移",
+        "pass over what never ends and holds up the chain",
+    ),
     no_args_is_help=True,
 )
 
@@ -49,30 +55,37 @@ def _home_url(place: Home, node: str | None) -> str:
 
 def _rows(trouble: dict[str, Any]) -> list[tuple[str, Any]]:
     seconds = max(0, round(time.time() - trouble["since_ms"] / 1000))
+    is_page = trouble["tx_id"] == page_id(trouble["height"], trouble["application"]).hex()
     return [
         (say("区块", "block"), f"{trouble['height']} · {trouble['block_hash']}"),
         (say("应用.动作", "application.action"), f"{trouble['application']}.{trouble['action']}"),
-        (say("交易", "transaction"), trouble["tx_id"]),
-        (say("已等待", "waits for"), f"{seconds} s · {trouble['reason']}"),
+        (say("页", "page") if is_page else say("交易", "transaction"), trouble["tx_id"]),
+        (say("已等待", "waits for"), f"{seconds} s · {reason_text(trouble['reason'])}"),
     ]
 
 
-@application.command("show", help=two("节点正卡在哪笔交易上", "which transaction a node hangs at"))
+@application.command(
+    "show", help=two("节点正卡在哪笔交易或迁移的哪一页上", "which transaction or page of a migration a node hangs at")
+)
 def show(node: NodeOption = None, output: OutputOption = Format.table) -> None:
     found = _hanging(node_url(node))
     titles = [
         say("高度", "height"),
         say("应用.动作", "application.action"),
-        say("交易", "transaction"),
+        say("交易或页", "transaction or page"),
         say("原因", "reason"),
     ]
-    rows = [[t["height"], f"{t['application']}.{t['action']}", t["tx_id"], t["reason"]] for t in found]
+    rows = [[t["height"], f"{t['application']}.{t['action']}", t["tx_id"], reason_text(t["reason"])] for t in found]
     emit(output, {"hanging": found}, lambda: columns(titles, rows))
 
 
 @application.command(
     "sign",
     help=two("以本节点密钥签署跳过，生成可传递的文件", "sign the skip with this node's key, into a file"),
+    epilog=example(
+        "hnnode plugin skip sign --dry-run --home net/node0",
+        "hnnode plugin skip sign --home net/node0 --out node0.signed",
+    ),
 )
 def sign(
     tx_id: Annotated[
@@ -81,7 +94,8 @@ def sign(
             metavar="[TX]",
             show_default=False,
             help=two(
-                "交易号（可只给开头），仅一笔卡住时可省略", "transaction id (or its start); not needed when one hangs"
+                "交易或页的编号（可只给开头），仅一处卡住时可省略",
+                "id of the transaction or page (or its start); not needed when one hangs",
             ),
         ),
     ] = None,
@@ -115,8 +129,8 @@ def sign(
     found = [each for each in _hanging(_home_url(place, node)) if each["tx_id"].startswith((tx_id or "").lower())]
     if len(found) != 1:
         detail = say(
-            f"找到 {len(found)} 笔卡住的交易（hnnode plugin skip show），需恰好一笔",
-            f"found {len(found)} hanging transactions (hnnode plugin skip show), want one",
+            f"找到 {len(found)} 处卡住（hnnode plugin skip show），需恰好一处",
+            f"found {len(found)} that hang (hnnode plugin skip show), want one",
         )
         raise ConfigError("PREREQUISITE_MISSING", detail)
     trouble = found[0]
@@ -154,6 +168,7 @@ def sign(
 @application.command(
     "apply",
     help=two("合并验证者的签名文件，交给本节点", "gather signed files and give them to this node"),
+    epilog=example("hnnode plugin skip apply *.signed --home net/node0"),
 )
 def apply(
     files: Annotated[
@@ -230,6 +245,12 @@ def _what(record: Skip) -> str:
     if record.subject.tx_id == EVERY_TX:
         return say(
             f"{record.application} 在此区块中的全部交易", f"all transactions of {record.application} in this block"
+        )
+    if record.subject.tx_id == page_id(record.height, record.application):
+        return say(
+            f"{record.application} 的迁移：尚未写入时旧版本继续运行，否则应用停用，直到一次升级将其修复",
+            f"the migration of {record.application}: the old version runs on when nothing was written yet, else the application is "
+            "disabled until an upgrade repairs it",
         )
     return record.tx_id
 

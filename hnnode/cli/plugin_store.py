@@ -8,18 +8,27 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from hnnode_native import state_key
+from rich.console import Group, RenderableType
 
 from hnnode.cli.connection import get_json
 from hnnode.cli.language import current, say, two
-from hnnode.cli.options import HomeOption, NodeOption, OutputOption, optional
-from hnnode.cli.output import Format, columns, console, emit, grid, notes, value_table
+from hnnode.cli.options import HomeOption, NodeOption, OutputOption, example, optional
+from hnnode.cli.output import Format, columns, console, emit, grid, notes
 from hnnode.cli.plugin_contents import registered_tables
 from hnnode.cli.plugin_governance import NameArgument, governance_query
 from hnnode.cli.session import node_home, node_url
-from hnnode.cli.words import trouble_text
+from hnnode.cli.words import reason_text, trouble_text
 from hnnode.config import load_config
 from hnnode.errors import ConfigError, HnError
 from hnnode.storage.home import Home
+
+EXAMPLES = {
+    "install": example("hnnode plugin install hnnode_demo-0.1.0-py3-none-any.whl --home net/node0"),
+    "info": example("hnnode plugin info demo --home net/node0"),
+    "migrate": example("hnnode plugin migrate demo --dry-run --home snapshot"),
+}
+HASH_LETTERS = 16
+"""Of a code hash in a list; `plugin info` and JSON show all."""
 
 
 def install(
@@ -54,7 +63,7 @@ def install(
         (say("应用", "application"), f"{package.name} {package.version}"),
         (say("代码摘要", "code hash"), facts["code_hash"]),
         (say("状态", "state"), say("已安装", "installed") if is_new else say("此前已安装", "was installed already")),
-        (say("下一步", "next"), f"hnnode plugin propose {wheel.name}"),
+        (say("下一步", "next"), f"hnnode plugin propose {wheel} --key ADMIN"),
     ]
     emit(output, facts, lambda: grid(rows))
 
@@ -82,7 +91,8 @@ def installed(home: HomeOption = None, output: OutputOption = Format.table) -> N
         say("说明", "title"),
         say("代码摘要", "code hash"),
     ]
-    emit(output, {"plugins": facts}, lambda: columns(titles, [list(each.values()) for each in facts]))
+    rows = [[*list(each.values())[:-1], str(each["code_hash"])[:HASH_LETTERS]] for each in facts]
+    emit(output, {"plugins": facts}, lambda: columns(titles, rows))
 
 
 def info(
@@ -145,7 +155,7 @@ def _facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
         )
         rows.append((say("迁移", "migration"), done))
     if record["fault"]:
-        rows.append((say("故障", "fault"), record["fault"]))
+        rows.append((say("故障", "fault"), reason_text(record["fault"])))
     return rows
 
 
@@ -176,7 +186,7 @@ def migrate(
     output: OutputOption = Format.table,
 ) -> None:
     """Runs the migration of an upgrade on the state of a home, page by page as the chain would, and writes nothing."""
-    from hnnode.execution.governance_records import SET_KEY, Code, decode_set
+    from hnnode.execution.governance_records import SET_KEY, decode_set
     from hnnode.governance import PluginSources, PluginStore
     from hnnode.governance.rehearsal import rehearse
     from hnnode.governance.running import make_host
@@ -190,9 +200,9 @@ def migrate(
         raise typer.BadParameter(detail, param_hint="--dry-run")
     place = Home(node_home(home))
     place.check()
-    store = PluginStore(place.root)
-    execution = load_config(place.config).execution
-    sources = PluginSources(store, execution)
+    # In processes of their own, which are ended: a page that hangs is what this is for.
+    execution = msgspec.structs.replace(load_config(place.config).execution, isolated=True)
+    sources = PluginSources(PluginStore(place.root), execution)
     with DiskReader(place.database) as state:
         plugins = decode_set(state.get(state_key("governance", SET_KEY))).plugins
         now = next((plugin for plugin in plugins if plugin.name == name), None)
@@ -206,10 +216,8 @@ def migrate(
             )
         found = [
             each
-            for each in store.list()
-            if each.name == name
-            and each.code_hash.hex() != now.code.code_hash
-            and each.code_hash.hex().startswith((code_hash or "").lower())
+            for each in sources.codes(name)
+            if each.code_hash != now.code.code_hash and each.code_hash.startswith((code_hash or "").lower())
         ]
         if len(found) != 1:
             detail = say(
@@ -217,10 +225,8 @@ def migrate(
                 f"{name}: found {len(found)} versions to go to, choose one with --to",
             )
             raise ConfigError("PREREQUISITE_MISSING", detail)
-        plugin = found[0].manifest.plugin
-        code = Code(plugin.version, plugin.api_version, plugin.state_version, found[0].code_hash.hex())
-        former = make_host([sources.find(name, now.code)], execution=execution)
-        host = make_host([sources.find(name, code)], execution=execution)
+        code = found[0]
+        former, host = (make_host([sources.find(name, each)], execution=execution) for each in (now.code, code))
         try:
             with notes().status(say("迁移试运行…", "trying the migration …")):
                 tried = rehearse(name, now.data_version, code, (host, former), state)
@@ -239,9 +245,26 @@ def migrate(
         "passes": msgspec.to_builtins(tried.passes),
         "problem": tried.problem,
     }
-    emit(output, facts, lambda: value_table({key: value for key, value in facts.items() if key != "problem" or value}))
+    emit(output, facts, lambda: _tried(facts))
     if tried.problem:
         raise MigrationFails("PLUGIN_SET_INVALID", tried.problem)
+
+
+def _tried(facts: dict[str, Any]) -> RenderableType:
+    rows = [
+        (say("应用", "application"), facts["name"]),
+        (say("状态高度", "at height"), facts["height"]),
+        (say("代码摘要", "code hash"), facts["code_hash"]),
+        (say("数据版本", "data version"), f"{facts['from_version']} → {facts['to_version']}"),
+        (say("到达", "reached"), facts["reached"]),
+        (say("所需区块", "blocks it takes"), facts["blocks"]),
+    ]
+    titles = [say("步", "step"), say("遍", "pass"), say("页", "pages"), say("行", "rows"), say("写入", "writes")]
+    passes = [
+        [f"{p['from_version']} → {p['to_version'] or '?'}", p["phase"], p["pages"], p["rows"], p["writes"]]
+        for p in facts["passes"]
+    ]
+    return Group(grid(rows), "", columns(titles, passes))
 
 
 class MigrationFails(HnError):
@@ -255,4 +278,4 @@ def register(application: typer.Typer) -> None:
         ("info", info, two("一个插件的链上状态和本机版本", "a plugin on the chain and its versions here")),
         ("migrate", migrate, two("试运行升级所需的数据迁移", "try the migration of an upgrade")),
     ):
-        application.command(name, help=help)(verb)
+        application.command(name, help=help, epilog=EXAMPLES.get(name))(verb)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hnnode.cli.language import current, say
+from hnnode.details import in_chinese
 
 _TX_STATES = {
     "pending": "待上链",
@@ -44,6 +45,7 @@ _STEPS = {
     "decided": "已决定",
     "halted": "已停止",
 }
+_ENDED = re.compile(r"(.+) \((killed by signal [0-9]+|left with code [0-9]+|still running)\)", re.DOTALL)
 _PLACE = re.compile(r"height ([0-9]+) round ([0-9]+) ([a-z]+)(?:: (.*))?")
 _WAITING = (
     (re.compile(r"waiting for the check of ([0-9]+) proposed block\(s\)"), "等待检查 {} 个提议的区块"),
@@ -81,11 +83,19 @@ def consensus_line(text: str) -> str:
     return f"{line}：{why}" if why else line
 
 
+def reason_text(reason: str) -> str:
+    """Why a plugin's process ended, or its migration failed."""
+    if current() != "zh":
+        return reason
+    ended = _ENDED.fullmatch(reason)
+    return "{}（{}）".format(*map(in_chinese, ended.groups())) if ended else in_chinese(reason)
+
+
 def trouble_text(trouble: dict[str, Any]) -> str:
     """An entry of `plugin_troubles` in a line; with the command that goes on, once the transaction is known."""
     if not trouble["tx_id"]:
-        return f"{trouble['application']}: {trouble['reason']}"
-    at = f"{trouble['application']}.{trouble['action']} {trouble['tx_id']} · {trouble['reason']}"
+        return f"{trouble['application']}: {reason_text(trouble['reason'])}"
+    at = f"{trouble['application']}.{trouble['action']} {trouble['tx_id']} · {reason_text(trouble['reason'])}"
     return say(
         f"区块 {trouble['height']} 停在 {at}；hnnode plugin skip sign --home DIR",
         f"block {trouble['height']} hangs at {at}; hnnode plugin skip sign --home DIR",

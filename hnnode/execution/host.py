@@ -18,7 +18,7 @@ import pluggy
 from hnnode.config import ExecutionConfig
 from hnnode.errors import ConfigError, Rejected
 from hnnode.execution.applications import NATIVE_VERSION, NativeAction, NodeApplications
-from hnnode.execution.executor import Executor
+from hnnode.execution.executor import Executor, go_on
 from hnnode.execution.isolation import IsolatedApplication, Spawner, Troubles
 from hnnode.execution.loading import Copies, Loaded, load, register, source_files
 from hnnode.execution.metering.loader import Codes
@@ -26,6 +26,7 @@ from hnnode.execution.metering.meter import UNBOUND
 from hnnode.execution.migrating import Moved, Phase, move_page
 from hnnode.execution.registered import difference
 from hnnode.execution.source import PluginSource, code_hash, discover, invalid
+from hnnode.execution.standing import PAGE, Standing
 from hnnode.execution.table import Application
 from hnnode.packaging.code_hash import TaggedHash
 from hnnode.packaging.package import NATIVE_NAMES
@@ -80,6 +81,7 @@ class Host:
         self._answering: dict[str, Application] = {}
         self._spawner = Spawner()
         self._troubles = Troubles(on_process_end)
+        self._page: Standing | None = None
         self.applications: dict[str, Application | IsolatedApplication] = {}
         try:
             for plugin in sorted(plugins, key=lambda each: each.name):
@@ -183,12 +185,34 @@ class Host:
         """(from version, to version) of each step that the plugin's code knows."""
         return sorted(self.applications[application].migrations)
 
-    def migrate(self, application: str, step: tuple[int, int], phase: Phase, rows: Sequence[Row]) -> Moved:
-        """Let a step of the plugin look at one page of its rows, or rewrite it."""
+    def migrate(
+        self,
+        application: str,
+        step: tuple[int, int],
+        phase: Phase,
+        rows: Sequence[Row],
+        page: bytes = b"",
+        again: Callable[[], None] = go_on,
+    ) -> Moved:
+        """Let a step of the plugin look at one page of its rows, or rewrite it.
+
+        Args:
+            page: its id, for `standing_at_page`.
+            again: as for `Executor.execute_block`.
+        """
         table = self.applications[application]
-        if isinstance(table, IsolatedApplication):
-            return table.migrate(step, phase, rows)
-        return move_page(table.fresh(), step, phase, rows)
+        self._page = Standing(application, PAGE, page, isinstance(table, IsolatedApplication))
+        try:
+            if isinstance(table, IsolatedApplication):
+                return table.migrate(step, phase, rows, again)
+            return move_page(table.fresh(), step, phase, rows)
+        finally:
+            self._page = None
+
+    def standing_at_page(self) -> list[Standing]:
+        """The page of a migration that the code of a plugin is at, from any thread."""
+        page = self._page
+        return [] if page is None else [page]
 
     def close(self) -> None:
         """End the processes of isolated plugins at once. A block that waits for one ends with a FatalError."""

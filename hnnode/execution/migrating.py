@@ -30,6 +30,7 @@ PAGE_WRITE_BYTES_MAX = 16 * 1024 * 1024
 """Keys and values put on one page, replaced ones counted too."""
 FAULT_CHARS_MAX = 200
 FAULT_OF_CODE = "the code of the migration failed"
+FAULT_SKIPPED = "a page never ended and the validators skipped it"
 
 log = structlog.get_logger(__name__)
 

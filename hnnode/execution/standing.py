@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from hnnode.execution.group import ForeignTx
 
 DUE = "due"
-"""In the place of an action's name: an item of due work."""
+PAGE = "migration"
+"""In the place of an action's name: an item of due work, a page of a migration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """isolated: in a process of its own, which is ended and tried again; else a thread of this node waits for it.
-    tx_id: of a transaction or of a due item."""
+    tx_id: of a transaction, a due item or a page."""
 
     application: str
     action: str

@@ -280,7 +280,8 @@ class BuiltTx(Model):
 
 class PluginTrouble(Model):
     """A plugin whose process keeps ending, or that does not answer, so that its block waits. `since_ms`: Unix time. `height`,
-    `block_hash`, `action` and `tx_id` name the transaction that holds the block up once it is known; else 0 and empty."""
+    `block_hash`, `action` and `tx_id` name the transaction (or due item, or page of a migration) that holds the block up once it is
+    known; else 0 and empty."""
 
     application: str
     reason: str

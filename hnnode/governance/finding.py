@@ -61,6 +61,14 @@ class PluginSources:
         apart = self._execution.isolates(name, False)
         return discover([name], points, tagged_hash=hnnode_native.tagged_hash, isolated=apart)[0]
 
+    def codes(self, name: str) -> list[Code]:
+        """The versions of a plugin that are here with a manifest: those of the store, then that of the environment when it is another."""
+        found = [(each.manifest.plugin, each.code_hash) for each in self.store.list() if each.name == name]
+        own = self.environment(name)
+        if own is not None and (own.package / MANIFEST_NAME).is_file() and all(own.code_hash != at for _, at in found):
+            found.append((read_manifest(own.package).plugin, own.code_hash))
+        return [Code(each.version, each.api_version, each.state_version, at.hex()) for each, at in found]
+
     def owner_of(self, name: str) -> str | None:
         """The vendor whose the name is on this node: of what is installed under it, in the store or the environment."""
         own = next((each.manifest for each in self.store.list() if each.name == name), None)

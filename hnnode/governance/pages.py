@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hnnode.execution import Host, application_prefix
+from hnnode.execution.executor import go_on
 from hnnode.execution.governance_records import PluginRecord
 from hnnode.execution.migrating import PAGE_BYTES_MAX, PAGE_ROWS_MAX, Moved, first_step
 from hnnode.plugin_api.migration import Row
@@ -26,11 +28,19 @@ class Page:
     fault: str | None = None
 
 
-def next_page(plugin: PluginRecord, host: Host, former: Host | None, state: StateReader) -> Page:
+def next_page(
+    plugin: PluginRecord,
+    host: Host,
+    former: Host | None,
+    state: StateReader,
+    page_id: bytes = b"",
+    again: Callable[[], None] = go_on,
+) -> Page:
     """Read a page of the plugin's rows behind its cursor and let the step that is due look at it or rewrite it.
 
     Args:
         former: knows steps that the plugin's own code does not, such as the way back to an older layout.
+        page_id, again: as `page` and `again` of `Host.migrate`.
     Cost: one range read; bounded by `PAGE_ROWS_MAX` rows and about `PAGE_BYTES_MAX` bytes.
     """
     migration = plugin.migration
@@ -44,7 +54,7 @@ def next_page(plugin: PluginRecord, host: Host, former: Host | None, state: Stat
     moved = Moved()
     if rows:
         knows = host if (at, reached) in own or former is None else former
-        moved = knows.migrate(name, (at, reached), migration.phase, rows)
+        moved = knows.migrate(name, (at, reached), migration.phase, rows, page_id, again)
     if moved.fault:
         return Page(name, (), len(rows), fault=moved.fault)
     if has_more:

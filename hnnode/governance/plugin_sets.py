@@ -8,6 +8,7 @@ Threads: `open`, `page` and `follow` on the one that executes blocks; everything
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,13 @@ import structlog
 from hnnode_native import BlockResult, ValidatorSet, state_key
 
 from hnnode.errors import ConfigError, invariant
+from hnnode.execution.executor import NOTHING_SKIPPED, go_on
 from hnnode.execution.governance_records import OPEN_KEY, SET_KEY, OpenProposals, PluginSet, decode_open, decode_set
+from hnnode.execution.migrating import FAULT_SKIPPED
 from hnnode.governance.finding import PluginSources
 from hnnode.governance.pages import Page, next_page
 from hnnode.governance.running import HostOf, Running, load_running, make_host
+from hnnode.primitives.skip import EVERY_TX, Skipped, page_id
 
 if TYPE_CHECKING:
     from hnnode.ports import StateReader
@@ -57,11 +61,20 @@ class PluginSets:
         plugins = decode_set(state.get(state_key(APPLICATION, SET_KEY)))
         self._running = load_running(plugins, height + 1, self._validators, self._sources, self._host_of)
 
-    def page(self, state: StateReader) -> Page | None:
-        """Page of the migration in the next block; None while none runs."""
+    def page(
+        self, state: StateReader, height: int, skipped: Skipped = NOTHING_SKIPPED, again: Callable[[], None] = go_on
+    ) -> Page | None:
+        """Page of the migration in block `height`; None while none runs. One that is skipped ends the migration, and no code of the
+        plugin sees it. Arguments as for `Executor.execute_block`, and what `again` raises passes through.
+        """
         running = self.running
         plugin = running.plugins.migrating()
-        return None if plugin is None else next_page(plugin, running.host, running.former, state)
+        if plugin is None:
+            return None
+        item = page_id(height, plugin.name)
+        if {item, EVERY_TX} & skipped.get(plugin.name, frozenset()):
+            return Page(plugin.name, (), 0, fault=FAULT_SKIPPED)
+        return next_page(plugin, running.host, running.former, state, item, again)
 
     def follow(self, height: int, result: BlockResult) -> ConfigError | None:
         """Block `height` is written: switch to what the next one runs. An error means that this node cannot go on to it."""

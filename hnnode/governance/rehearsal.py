@@ -83,6 +83,14 @@ class _Overlay:
         return found[:limit]
 
 
+class _Hangs(Exception):
+    """The process of a plugin ended at a page; a chain would try it again for ever."""
+
+
+def _hangs() -> None:
+    raise _Hangs
+
+
 def rehearse(
     name: str,
     data_version: int,
@@ -94,7 +102,7 @@ def rehearse(
     """Run a migration from `data_version` to the layout of `code`.
 
     Args:
-        hosts: of the new code, and of the code that runs today.
+        hosts: of the new code, and of the code that runs today. A page that hangs is a problem when its code is isolated.
         on_page: told the rows of each page.
     Cost: that of the pages; memory of all rows that change.
     """
@@ -104,17 +112,21 @@ def rehearse(
     passes: list[PassReport] = []
     pages = rows = writes = 0
     while plugin.data_version != code.state_version:
-        page = next_page(plugin, *hosts, overlay)  # type: ignore[arg-type]
+        phase = plugin.migration.phase if plugin.migration is not None else "check"
+        where = f"pass {phase} from state version {plugin.data_version}"
+        try:
+            page = next_page(plugin, *hosts, overlay, again=_hangs)  # type: ignore[arg-type]
+        except _Hangs:
+            reasons = [each.reason for host in hosts if host is not None for each in host.troubles()]
+            return Rehearsal(tuple(passes), plugin.data_version, f"{where}: {reasons[0]}")
         pages, rows, writes = pages + 1, rows + page.rows, writes + len(page.writes)
         if on_page is not None:
             on_page(page.rows)
-        phase = plugin.migration.phase if plugin.migration is not None else "check"
         reached = page.reached or 0
         if page.cursor is None:
             passes.append(PassReport(plugin.data_version, reached, phase, pages, rows, writes))
             pages = rows = writes = 0
         if page.fault is not None:
-            where = f"pass {phase} from state version {plugin.data_version}"
             return Rehearsal(tuple(passes), plugin.data_version, f"{where}: {page.fault}")
         overlay.write(page.writes)
         if page.cursor is not None:

@@ -16,6 +16,7 @@ from hnnode.execution.applications import NodeApplications
 from hnnode.execution.executor import Executor
 from hnnode.execution.governance_records import PluginSet
 from hnnode.execution.source import PluginSource
+from hnnode.execution.standing import Standing
 from hnnode.governance.finding import PluginSources
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class Running:
         """When the earliest due item of the applications that take part becomes due, in this state; None when there is none."""
         closed = {plugin.name for plugin in self.plugins.plugins if plugin.status in _CLOSED}
         return self.executor.next_due_ms(state, lambda application: application not in closed)
+
+    def standing(self) -> list[Standing]:
+        """Where plugins' code stands, at a page of a migration too. From any thread."""
+        pages = self.host.standing_at_page() or (self.former.standing_at_page() if self.former is not None else [])
+        return [*self.executor.standing(), *pages]
 
     def close(self) -> None:
         """End the processes of its plugins."""

@@ -112,6 +112,7 @@ class BlockWork:
     def _execute(self, decided: Decided, skipped: Skipped) -> BlockResult:
         state = self._database.pending_state()
         running = self._plugins.running
+        again = partial(self._skips.unchanged, decided.height, decided.block_hash, skipped)
         execution = BlockExecution(
             self._chain_id,
             decided.height,
@@ -125,7 +126,7 @@ class BlockWork:
         execution.set_committed(self._database.committed_flags(execution.tx_ids_packed()))
         self._database.pending_pages().prove_absent(self._tree, execution)
         execution.supply(state.get_many(execution.native_keys()))
-        page = self._plugins.page(state)
+        page = self._plugins.page(state, decided.height, skipped, again)
         if page is not None:
             execution.migrate(
                 page.application, page.writes, page.rows, cursor=page.cursor, reached=page.reached, fault=page.fault
@@ -141,7 +142,7 @@ class BlockWork:
             self._accounts,
             execution.is_open,
             skipped,
-            partial(self._skips.unchanged, decided.height, decided.block_hash, skipped),
+            again,
         ):
             if application in named:
                 execution.complete(application, results)

@@ -269,7 +269,7 @@ class ChainNode:
             skips=skips,
             key=key if is_validator else None,
             hang_ms=config.execution.hang_ms,
-            standing=lambda: self.plugins.running.executor.standing(),
+            standing=lambda: self.plugins.running.standing(),
             open_height=lambda: self.consensus.open_height,
             may_vote=lambda: bool(self.consensus.stats()["signing"]),
             on_fatal=self._on_fatal,

@@ -1,5 +1,5 @@
-"""Where a running node meets its operator about a transaction that never ends: what holds the block up is said in log and
-status; what the operator drops into `skips/` of the home is signed or taken (decision 0029).
+"""Where a running node meets its operator about a transaction, or a page of a migration, that never ends: what holds the block
+up is said in log and status; what the operator drops into `skips/` of the home is signed or taken (decision 0029).
 
     NAME.sign (a record nobody signed) → NAME.signed · NAME.apply (a gathered record) → NAME.record
     either → NAME.answer (`Answer`)
@@ -25,7 +25,7 @@ from hnnode.execution.standing import Standing
 from hnnode.governance.skips import PROMISE, Skips, read_skip
 from hnnode.ports import PluginTrouble
 from hnnode.primitives.guard import guarded
-from hnnode.primitives.skip import EVERY_TX, Skip, Subject
+from hnnode.primitives.skip import EVERY_TX, Skip, Subject, page_id
 from hnnode.storage import Home
 from hnnode.storage.failure import STORAGE
 from hnnode.storage.files import write_atomic
@@ -50,7 +50,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """A block at which a plugin's code stands since `since` (monotonic) and `since_ms` (Unix time)."""
+    """A block in which a plugin's code stands since `since` (monotonic) and `since_ms` (Unix time)."""
 
     height: int
     block_hash: bytes
@@ -121,8 +121,9 @@ class SkipDesk:
             if not hang.at.isolated and self._is_recorded(hang):
                 raise FatalError(
                     "HANDLER_SKIPPED",
-                    f"transaction {hang.at.tx_id.hex()} of block {hang.height} is skipped by a record, and its handler runs "
-                    f"inside this node, where nothing ends it; the next start uses the record: hnnode start --home {self._home.root}",
+                    f"{hang.at.application}.{hang.at.action} {hang.at.tx_id.hex()} of block {hang.height} is skipped by a record, and its "
+                    "code runs inside this node, where nothing ends it; the next start uses the record: hnnode start --home "
+                    f"{self._home.root}",
                 )
 
     def hangs(self) -> list[Hang]:
@@ -137,8 +138,9 @@ class SkipDesk:
         )
 
     def _tell(self, hang: Hang) -> None:
+        is_page = hang.at.tx_id == page_id(hang.height, hang.at.application)
         log.error(
-            "a transaction holds up the chain",
+            "a page of a migration holds up the chain" if is_page else "a transaction holds up the chain",
             height=hang.height,
             block_hash=hang.block_hash.hex(),
             application=hang.at.application,

@@ -111,7 +111,7 @@ def check_signatures(manifest: Manifest, code_hash: bytes, signatures: Sequence[
         if not _valid(each, message):
             raise invalid(
                 f"{name}: signature of {each.role} {_short(each)}: it does not fit this code",
-                f"{name}：{_ROLES_ZH[each.role]}签名（{_short(each)}）与代码不符",
+                f"{name}：{_ROLES_ZH[each.role]}签名（{_short_zh(each)}）与代码不符",
             )
     for role in ROLES:
         trusted = trust.keys(role)
@@ -124,9 +124,9 @@ def check_signatures(manifest: Manifest, code_hash: bytes, signatures: Sequence[
         if not any(each.public_key.lower() in trusted for each in given):
             raise invalid(
                 f"{name}: the signature of {_who(role)} is foreign: {_short(given[0])} is not among the"
-                f" {len(trusted)} trusted keys (hnnode plugin trust)",
-                f"{name}：{_ROLES_ZH[role]}签名不可信：{_short(given[0])} 不在 {len(trusted)} 个受信任的密钥之中"
-                "（hnnode plugin trust）",
+                f" {len(trusted)} trusted keys (hnnode plugin trust FILE --as {role} --home DIR)",
+                f"{name}：{_ROLES_ZH[role]}签名不可信：{_short_zh(given[0])} 不在 {len(trusted)} 个受信任的密钥之中"
+                f"（hnnode plugin trust FILE --as {role} --home DIR）",
             )
 
 
@@ -139,6 +139,10 @@ def _short(signature: Signature) -> str:
         return f"account {account_of(bytes.fromhex(signature.public_key)).hex()}"
     except (ValueError, NativeError):
         return f"key {signature.public_key[:16]}"
+
+
+def _short_zh(signature: Signature) -> str:
+    return _short(signature).replace("account", "账户")
 
 
 def _valid(signature: Signature, message: bytes) -> bool:

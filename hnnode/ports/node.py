@@ -60,7 +60,8 @@ class PluginTrouble:
     """An application whose process keeps ending, or whose code does not answer, so that its block waits. since_ms: Unix time
     of the first of `times` failures in a row, or since when it does not answer.
 
-    height, block_hash, action, tx_id: of the transaction (or due item) that holds the block up, once it is known.
+    height, block_hash, action, tx_id: of the transaction (or due item, or page of a migration) that holds the block up, once it is
+    known.
     """
 
     application: str

@@ -1,6 +1,7 @@
 """Skip records: validators sign that a transaction whose handler never answers is passed over (formats §18).
 
-A record names one transaction of one decided block, or, with `EVERY_TX`, all of one application in it. The same JSON is the
+A record names one transaction of one decided block, an item of due work, the page of a migration, or, with `EVERY_TX`, all that
+the block has of one application. The same JSON is the
 file that an operator signs, the one with a quorum of signatures, and what travels with the block to nodes that catch up.
 """
 
@@ -10,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
-from hnnode_native import SecretKey, ValidatorSet, verify
+from hnnode_native import SecretKey, ValidatorSet, tagged_hash, verify
 from msgspec import Meta
 
 from hnnode.errors import Rejected
 
 DOMAIN = b"hn/skip/v1"
 EVERY_TX = bytes(32)
-"""In the place of a transaction's id: every transaction and every due item of the application in that block."""
+"""In the place of a transaction's id: every transaction, every due item and the page of the application in that block."""
 RECORD_BYTES_MAX = 256 * 1024
 """Of one record; 1,000 signatures."""
 BLOCK_RECORDS_MAX = 16
@@ -29,6 +30,12 @@ _END = r"(?![\s\S])"
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}" + _END, max_length=64)]
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}" + _END, max_length=32)]
+
+
+def page_id(height: int, application: str) -> bytes:
+    """In the place of a transaction's id: the page that this block takes of a migration of the application's data."""
+    name = application.encode("ascii")
+    return tagged_hash("hn/page/v1", height.to_bytes(8, "big") + bytes((len(name),)) + name)
 
 
 class SkipSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

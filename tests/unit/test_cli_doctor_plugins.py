@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from hnnode_native import state_key
 
 from hnnode import storage
 from hnnode.cli.dev import CHAIN_NAME
+from hnnode.cli.doctor import examine
 from hnnode.cli.doctor_plugins import due_plugins
 from hnnode.cli.network import make_homes
-from hnnode.config import ExecutionConfig
+from hnnode.config import ExecutionConfig, load_config
 from hnnode.execution.governance_records import OPEN_KEY, SET_KEY
 from hnnode.storage.home import Home
 
@@ -79,3 +81,23 @@ def test_code_of_the_set_and_of_decided_proposals_is_wanted(tmp_path: Path, monk
 def test_a_home_without_a_chain_has_nothing_to_say(tmp_path: Path) -> None:
     homes = make_homes(tmp_path, 1, CHAIN_NAME, "city", ["evidence"], [])
     assert list(due_plugins(Home(homes[0]), ExecutionConfig())) == []
+
+
+def test_a_process_that_holds_the_home_and_does_not_answer_is_named(tmp_path: Path) -> None:
+    home = Home(make_homes(tmp_path, 1, CHAIN_NAME, "city", ["evidence"], [])[0])
+    port = load_config(home.config).gateway.port
+
+    def named(url: str) -> list[str]:
+        return [each.text for each in examine(url, home) if each.check == "process"]
+
+    url = f"http://127.0.0.1:{port}"
+    assert named(url) == []
+    with home.lock.open("w") as file:
+        file.write("4711")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        (text,) = named(url)
+        assert "kill -9 4711" in text
+        assert f"isolated = true under [execution] of {home.config}" in text
+        assert named("http://127.0.0.1:9") == []
+    assert named(url) == []

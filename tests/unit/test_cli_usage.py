@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 from unicodedata import east_asian_width
@@ -13,6 +14,7 @@ import hnnode
 from hnnode.cli import app, failure, plugin_store
 from hnnode.cli.app import command_tree
 from hnnode.cli.parser_text import help_in_chinese, in_chinese
+from hnnode.cli.reference.commands import leaves
 
 
 def ended(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -149,3 +151,16 @@ def test_versions_are_shown_without_a_verb(capfd: pytest.CaptureFixture[str], ar
         app.run(arguments)
     assert ended.value.code == 0
     assert hnnode.__version__ in capfd.readouterr().out
+
+
+def test_examples_name_verbs_and_options_that_there_are() -> None:
+    tree, count = command_tree("en"), 0
+    for words, command in leaves(tree):
+        for line in (command.epilog or "").split("\n")[2:]:
+            given = shlex.split(line)[1:]
+            assert tuple(given[: len(words)]) == words, line
+            known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+            assert {word for word in given if word.startswith("-")} <= known, line
+            assert len(line) <= 76, line
+            count += 1
+    assert count > 10

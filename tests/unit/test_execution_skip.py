@@ -20,7 +20,8 @@ from hnnode.execution.due import due_id
 from hnnode.execution.executor import Executor
 from hnnode.execution.group import ForeignTx
 from hnnode.execution.loading import forget
-from hnnode.execution.standing import Standing
+from hnnode.execution.migrating import Moved, move_page
+from hnnode.execution.standing import PAGE, Standing
 from hnnode.plugin_api.testing import MemoryState, account_record
 from hnnode.primitives.skip import EVERY_TX, Skipped
 
@@ -181,4 +182,54 @@ def test_what_hangs_is_named_and_a_record_ends_it(monkeypatch: pytest.MonkeyPatc
         came.set()
         host.close()
         thread.join(30)
+        forget("hn_stuck")
+
+
+def test_a_page_that_hangs_is_named_and_a_record_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    host = Host.load(["stuck"], ExecutionConfig(isolated=True, block_cpu_ms_max=200))
+    page = b"\x07" * 32
+    calls = 0
+
+    class Came(Exception):
+        pass
+
+    def again() -> None:
+        nonlocal calls
+        calls += 1
+        assert host.standing_at_page() == [Standing("stuck", PAGE, page, True)]
+        if calls == 2:
+            raise Came
+
+    def migrate(value: bytes) -> Moved:
+        return host.migrate("stuck", (1, 2), "move", [(b"a", value)], page, again)
+
+    try:
+        with pytest.raises(Came):
+            migrate(b"loop")
+        assert host.standing_at_page() == []
+        assert migrate(b"go").writes == ((b"a", b"gogo"),)
+        assert calls == 2
+        assert host.standing_at_page() == []
+    finally:
+        host.close()
+        forget("hn_stuck")
+
+
+def test_a_page_inside_the_node_is_named_while_its_code_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    host = Host.load(["stuck"], ExecutionConfig(isolated=False))
+    page, seen = b"\x07" * 32, []
+
+    def look(*given: Any) -> Moved:
+        seen.extend(host.standing_at_page())
+        return move_page(*given)
+
+    monkeypatch.setattr("hnnode.execution.host.move_page", look)
+    try:
+        assert host.migrate("stuck", (1, 2), "move", [(b"a", b"go")], page).writes == ((b"a", b"gogo"),)
+        assert seen == [Standing("stuck", PAGE, page, False)]
+        assert host.standing_at_page() == []
+    finally:
+        host.close()
         forget("hn_stuck")

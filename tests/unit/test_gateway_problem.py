@@ -11,7 +11,7 @@ import pytest
 from hnnode_native import NativeError, Tx
 
 from hnnode.config import GatewayConfig
-from hnnode.errors import ERRORS, ConfigError, FatalError, PeerFault, Rejected, Unavailable
+from hnnode.errors import CODES, ERRORS, ConfigError, FatalError, HnError, PeerFault, Rejected, Unavailable
 from hnnode.gateway import create_app
 from hnnode.gateway.answer import embedded, json_answer, time_text
 from hnnode.gateway.body import JSON_DEPTH_MAX, check_depth
@@ -56,6 +56,22 @@ def test_node_errors_keep_code_detail_and_rule(kind: type[Rejected]) -> None:
     assert (answer.status_code, body["detail"], body["instance"]) == (422, "got 1, want 2", "/v1/status")
     assert body["errors"][0]["rule"] == "coldchain.not_released"
     assert body["errors"][0]["message_zh"] == "违反业务规则"
+
+
+@pytest.mark.parametrize(
+    ("error", "zh"),
+    [
+        (Rejected("NOT_FOUND", "block 7: not on this node"), "区块 7：此节点没有"),
+        (Rejected("NOT_FOUND", "what nobody translated"), "未找到"),
+        (Rejected("NOT_FOUND", "written at its place", zh="写在原处"), "写在原处"),
+        (Rejected("NOT_FOUND", "block " + "7" * 100 + ": not on this node"), "未找到"),
+        (Unavailable("NOT_READY", "block 7: not on this node"), ERRORS[CODES["NOT_READY"]].zh),
+    ],
+)
+def test_the_chinese_of_a_refusal_says_what_is_wrong(error: HnError, zh: str) -> None:
+    answer, _ = ask(raising(error))
+    body = refused(answer, error.info.name)
+    assert (body["errors"][0]["message_zh"], body["errors"][0]["message_en"]) == (zh, error.detail)
 
 
 def test_a_defect_tells_nothing() -> None:

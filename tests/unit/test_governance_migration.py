@@ -44,7 +44,7 @@ class OneHost:
     def migration_steps(self, application: str) -> list[tuple[int, int]]:
         return sorted(self._table.migrations)
 
-    def migrate(self, application: str, step: tuple[int, int], phase: Any, rows: Any) -> Moved:
+    def migrate(self, application: str, step: tuple[int, int], phase: Any, rows: Any, *more: Any) -> Moved:
         return move_page(self._table, step, phase, rows)
 
 

@@ -21,8 +21,11 @@ from hnnode.execution.governance_records import (
     decode_set,
     genesis_set,
 )
+from hnnode.execution.migrating import FAULT_SKIPPED, Moved
 from hnnode.governance import PluginSets, PluginSources, PluginStore
+from hnnode.governance.pages import Page
 from hnnode.plugin_api.testing import MemoryState
+from hnnode.primitives.skip import EVERY_TX, Skipped, page_id
 from tests.kit.plugin_packages import counter_package
 from tests.kit.plugin_votes import code_of
 
@@ -98,13 +101,35 @@ def test_a_page_of_a_migration_loads_nothing_again(life: Life) -> None:
     moving = {"code": code_of(life.second), "status": "migrating"}
     life.follow(3, life.changed(**moving, migration=at))
     host, first_hash = life.sets.running.host, life.sets.plugins_hash(4)
-    page = life.sets.page(life.state)
+    page = life.sets.page(life.state, 4)
     assert page is not None
     assert (page.application, page.rows, page.reached) == ("counter", 0, 2)
     life.follow(4, life.changed(**moving, migration=msgspec.structs.replace(at, phase="move", cursor="00", rows=4)))
     assert life.sets.running.host is host
     assert life.sets.plugins_hash(5) == first_hash
     assert life.sets.wants_block(9)
+
+
+def test_a_page_that_is_skipped_is_a_fault_and_no_code_sees_it(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    life.store.install(life.second)
+    at = MigrationState(code_of(life.first), "check", "", 0)
+    life.follow(3, life.changed(code=code_of(life.second), status="migrating", migration=at))
+    life.state.apply([(native.state_key("counter", b"ca"), b"1")])
+    seen: list[object] = []
+
+    def migrate(*given: object) -> Moved:
+        seen.append(given[4])
+        return Moved()
+
+    monkeypatch.setattr(life.sets.running.host, "migrate", migrate)
+    for item in (page_id(4, "counter"), EVERY_TX):
+        page = life.sets.page(life.state, 4, {"counter": frozenset((item,))})
+        assert page == Page("counter", (), 0, fault=FAULT_SKIPPED)
+    assert seen == []
+    others: Skipped = {"counter": frozenset((page_id(5, "counter"),)), "other": frozenset((page_id(4, "counter"),))}
+    page = life.sets.page(life.state, 4, others)
+    assert page == Page("counter", (), 1, reached=2)
+    assert seen == [page_id(4, "counter")]
 
 
 def test_an_accepted_proposal_makes_the_chain_go_on_when_it_is_near(life: Life) -> None:

@@ -71,4 +71,6 @@ def render_commands() -> str:
         shown = [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
         if shown:
             parts += ["| parameter | meaning | default |", "|---|---|---|", *map(_parameter, shown), ""]
+        if command.epilog:
+            parts += ["```", *(line.strip() for line in command.epilog.split("\n")[2:]), "```\n"]
     return "\n".join(parts).rstrip() + "\n"

@@ -213,12 +213,15 @@ class IsolatedApplication:
         if len(numbers) > count or numbers != list(range(len(numbers))):
             raise FrameError(f"due: got {len(numbers)} results, want at most {count}")
 
-    def migrate(self, way: tuple[int, int], phase: Phase, rows: Sequence[Row]) -> Moved:
-        """What the step that leads this way makes of a page of rows. Raises: FatalError: the node is stopping."""
-        page = m.Migrate(way, phase, list(rows))
-        return self._until_done(lambda frames: exchange_page(frames, page, self.name), 0)
+    def migrate(self, way: tuple[int, int], phase: Phase, rows: Sequence[Row], again: Callable[[], None]) -> Moved:
+        """What the step that leads this way makes of a page of rows.
 
-    def _until_done(self, work: Callable[[Frames], T], height: int, again: Callable[[], None] | None = None) -> T:
+        Raises: FatalError: the node is stopping. Errors of `again` pass through.
+        """
+        page = m.Migrate(way, phase, list(rows))
+        return self._until_done(lambda frames: exchange_page(frames, page, self.name), 0, again)
+
+    def _until_done(self, work: Callable[[Frames], T], height: int, again: Callable[[], None]) -> T:
         """Try a request again and again, each time with a process that lives. `again` is asked before, from the second time on."""
         pause = RETRY_S_MIN
         with self._executing:
@@ -229,8 +232,7 @@ class IsolatedApplication:
                     self._mourn(e, height, pause)
                     self._closing.wait(pause)
                     pause = min(pause * 2, RETRY_S_MAX)
-                    if again is not None:
-                        again()
+                    again()
                 except BaseException:  # of this node's state: the process waits for an answer that will not come
                     child, self._for_blocks = self._for_blocks, None
                     if child is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from hnnode.plugin_api import END, Registry, hookimpl
+from hnnode.plugin_api import END, Migration, Registry, hookimpl
 
 Word = Annotated[str, Meta(pattern="^[a-z0-9]{1,16}" + END)]
 PASSES = "UNSTUCK" in os.environ
@@ -56,7 +56,18 @@ def handle(tx, item, what):
     tx.put(b"h" + item, what)
 
 
+def move(rows, put, delete):
+    for key, value in rows:
+        if value == b"loop":
+            hang()
+        put(key, value + value)
+
+
 class Stuck:
+    @hookimpl
+    def hn_migrations(self):
+        return [Migration(1, 2, move)]
+
     @hookimpl
     def hn_register(self, registry: Registry):
         registry.describe("停住", "Stuck")
