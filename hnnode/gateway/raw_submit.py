@@ -16,11 +16,11 @@ from starlette.types import ASGIApp
 from hnnode.errors import CODES, HnError, Rejected
 from hnnode.gateway.batch_answer import is_codes_wanted, pending_batch
 from hnnode.gateway.body import ARRIVAL_S_MAX, JSON, OCTETS
-from hnnode.gateway.problem import RETRY_AFTER_MS, problem, refused
+from hnnode.gateway.problem import RETRY_AFTER_MS, SUBMITS, problem, refused
 from hnnode.gateway.submit import TIMEOUT_MS, SubmitDoor, pending_one
 from hnnode.ports import Admission
 
-ONE, MANY = "/v1/txs", "/v1/txs:batch"
+ONE, MANY = SUBMITS
 TARGETS = {ONE.encode(): ONE, MANY.encode(): MANY, b"/v1/txs?wait=none": ONE, b"/v1/txs:batch?wait=none": MANY}
 log = logging.getLogger("uvicorn.error")
 MEMPOOL_FULL = CODES["MEMPOOL_FULL"]
