@@ -27,7 +27,7 @@ FIRST = 0.8
 """Of the guess, for the first step."""
 RAISE = 1.25
 SUSTAINED = 0.92
-"""Of what a step of few seconds found, for a load that lasts: memtables and files of a chain a minute old take their share."""
+"""Of what steps of STEP_S found, for a load that lasts: memtables and files of a chain a minute old take their share."""
 KEPT_UP = 0.95
 """A step that commits this share of what it offered lies below the knee."""
 CLOSE = 1.08
@@ -43,8 +43,9 @@ class Knee:
     def tps(self) -> float:
         """Raises Unavailable when nothing commits."""
         guess, _ = self.filler.peak_tps(GUESS_S)
-        steps_max = LIFE_STEPS_MAX if self.signer.has_steps else STEPS_MAX
-        return SUSTAINED * find(FIRST * guess, self._committed_tps, steps_max)
+        if self.signer.has_steps:
+            return find(FIRST * guess, self._committed_tps, LIFE_STEPS_MAX)
+        return SUSTAINED * find(FIRST * guess, self._committed_tps, STEPS_MAX)
 
     def _committed_tps(self, rate: float) -> float:
         seconds = LIFE_S if self.signer.has_steps else STEP_S
