@@ -68,6 +68,14 @@ def sign(chain: ProcessChain, index: int, directory: Path, *words: str) -> Path:
     return file
 
 
+def give(chain: ProcessChain, files: Sequence[Path]) -> None:
+    """To three nodes, first to the one that ends itself: once two others went on it gets the record from them as well, and ends
+    before anybody asks it."""
+    for index in (2, 0, 1):
+        done = skip(chain, index, "apply", *map(str, files), "--yes")
+        assert done.exit_code == 0, done.output
+
+
 def receipt_code(chain: ProcessChain, index: int, tx_id: str) -> int:
     with chain.client(index) as client:
         return int(client.receipt(tx_id).code)
@@ -123,10 +131,7 @@ def test_a_quorum_skips_what_hangs_and_every_node_goes_on(tmp_path: Path, monkey
         assert chain.height(0) == height
         assert not list((chain.homes[0] / "skips").glob("*.record"))
 
-        # Node 2 first: once two others went on it gets the record from them as well, and ends before anybody asks it.
-        for index in (2, 0, 1):
-            done = skip(chain, index, "apply", *map(str, files), "--yes")
-            assert done.exit_code == 0, done.output
+        give(chain, files)
         # Inside the node nothing ends the handler: the node ends itself, and its next start uses the record.
         chain.until(lambda: not net.nodes[2].running, "the node that runs the plugin inside ends itself", 60)
         assert "HANDLER_SKIPPED" in net.nodes[2].log.read_text("utf-8")
